@@ -1,0 +1,30 @@
+"""GAN inversion by building it: one picture gives a face its contour, another its identity.
+
+Everything below is imported when it is first used, so `import idnb` costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+# Public name -> the module that defines it.
+_EXPORTS = {
+    "InputError": "idnb.errors",
+}
+
+__all__ = ["InputError", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("idnb")
+    if name in _EXPORTS:
+        value = getattr(import_module(_EXPORTS[name]), name)
+        globals()[name] = value  # the next look-up does not come here
+        return value
+    raise AttributeError(f"module 'idnb' has no attribute {name!r}; it offers {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
