@@ -1,0 +1,75 @@
+"""The command line: `idnb COMMAND ...`, the same as `python -m idnb COMMAND ...`.
+
+Each command is a module with `add_arguments(parser)` and `run(args)`. Only the module of the command that was asked
+for is imported, so `idnb --help` answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from idnb.errors import InputError
+
+__all__ = ["COMMANDS", "build_parser", "main"]
+
+# Command -> (module, one line of help), in the order in which a newcomer would use them.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "doctor": ("idnb.doctor", "say what this machine can do, what is missing, and which command gets it"),
+}
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser of the whole command line.
+
+    Args:
+        command: the command whose arguments are wanted; the modules of all others stay unimported.
+
+    Returns:
+        A parser that stores the command's name as `command`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="idnb", description="GAN inversion by building it. The commands, in the order you will want them:"
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and stop")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, (module, summary) in COMMANDS.items():
+        subparser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == command:
+            import_module(module).add_arguments(subparser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the words after `idnb`; those of the process when None.
+
+    Returns:
+        The exit code: 0 done, 1 done and something is amiss, 2 bad input, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = next((word for word in words if not word.startswith("-")), None)
+    try:
+        parser = build_parser(command)
+        args = parser.parse_args(words)
+        if args.version:
+            import idnb
+
+            print(f"idnb {idnb.__version__}")
+            return 0
+        if args.command is None:
+            parser.print_help()
+            return 0
+        return int(import_module(COMMANDS[args.command][0]).run(args) or 0)
+    except InputError as error:
+        print(f"idnb: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("idnb: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
