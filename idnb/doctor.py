@@ -1,0 +1,159 @@
+"""`idnb doctor`: what this machine can do, what is missing, and which command gets it."""
+
+import argparse
+import json
+import platform
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from idnb.env import core_count, fast_bf16, package_version, pick_device
+
+__all__ = ["Finding", "add_arguments", "check_faces", "check_machine", "check_packages", "run"]
+
+SIGNS = {"ok": "  ok     ", "missing": "  missing", "broken": "  BROKEN "}
+FACE_SETS = ("starter", "test", "train")  # the first two come with the package
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's report.
+
+    Args:
+        state: "ok", "missing" (something optional) or "broken" (something that the course needs).
+        what: the thing and its state.
+        remedy: the command that helps, or "".
+    """
+
+    state: str
+    what: str
+    remedy: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `idnb doctor`."""
+    parser.add_argument(
+        "--no-checksums", action="store_true", help="look whether files are there, but do not read them"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report.
+
+    Args:
+        args: with `no_checksums`.
+
+    Returns:
+        1 when something that the course needs is broken, else 0.
+    """
+    parts = {
+        "This machine": check_machine(),
+        "Packages": check_packages(),
+        "Bundled faces": check_faces(Path(__file__).parent / "assets" / "faces", not args.no_checksums),
+    }
+    broken = 0
+    for title, findings in parts.items():
+        print(title)
+        for finding in findings:
+            print(f"{SIGNS[finding.state]}  {finding.what}")
+            if finding.remedy:
+                print(f"{'':11}-> {finding.remedy}")
+            broken += finding.state == "broken"
+    print("All that the course needs is there." if not broken else f"{broken} to repair, see BROKEN above.")
+    return 1 if broken else 0
+
+
+def check_machine() -> Iterator[Finding]:
+    """Report system, Python, processor and the device that idnb would choose."""
+    yield Finding("ok", f"{platform.platform()}, Python {platform.python_version()}")
+    memory = _memory_gb()
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    text = (
+        f"{core_count()} cores" + (f", {memory:.0f} GB of memory" if memory else "") + f", {free:.0f} GB of disk free"
+    )
+    yield Finding("ok", text)
+    if find_spec("torch") is None:
+        yield Finding("broken", "PyTorch is not installed", "pip install torch torchvision")
+        return
+    device = pick_device()
+    yield Finding("ok", f"computes on {device.type}; bf16 in hardware: {'yes' if fast_bf16(device) else 'no'}")
+
+
+def check_packages() -> Iterator[Finding]:
+    """Compare what is installed with what idnb asks for; packages of an extra are optional."""
+    for line in metadata.requires("idnb") or []:
+        requirement, _, marker = (part.strip() for part in line.partition(";"))
+        match = re.match(r"([\w.-]+)\s*(?:([=>]=)\s*([\w.]+))?", requirement)
+        if match is None:
+            continue
+        name, relation, bound = match.groups()
+        extra = re.search(r"extra\s*==\s*[\"'](\w+)[\"']", marker)
+        there = package_version(name)
+        if extra and extra.group(1) == "dev":
+            continue
+        if there is None:
+            remedy = f'pip install "idnb[{extra.group(1)}]"' if extra else f'pip install "{requirement}"'
+            yield Finding("missing" if extra else "broken", f"{requirement} is not installed", remedy)
+        elif bound and relation == ">=" and _numbers(there) < _numbers(bound):
+            yield Finding("broken", f"{name} {there} is older than {bound}", f'pip install "{requirement}"')
+        elif bound and relation == "==" and _numbers(there) != _numbers(bound):
+            yield Finding("broken", f"{name} {there}, should be {bound}", f'pip install --no-deps "{requirement}"')
+        else:
+            yield Finding("ok", f"{name} {there}")
+
+
+def check_faces(folder: Path, checksums: bool = True) -> Iterator[Finding]:
+    """Look at the sets of rendered people.
+
+    Args:
+        folder: holds one folder a set, each with `card.json`.
+        checksums: read every file that the card lists with its sha256, and compare.
+    """
+    for name in FACE_SETS:
+        card = folder / name / "card.json"
+        if not card.exists():
+            if name == "train":
+                yield Finding(
+                    "missing", "faces 'train', for training your own networks", "idnb render (see data/README.md)"
+                )
+            else:
+                yield Finding(
+                    "broken", f"faces {name!r} are not in {folder}", "git checkout -- idnb/assets, or reinstall idnb"
+                )
+            continue
+        files: dict[str, str] = json.loads(card.read_text(encoding="utf-8")).get("sha256", {})
+        bad = [file for file, digest in files.items() if not _is_intact(card.parent / file, digest, checksums)]
+        if bad:
+            text = f"faces {name!r}: {len(bad)} of {len(files)} files are missing or changed, first {bad[0]}"
+            yield Finding("broken", text, "git checkout -- idnb/assets, or reinstall idnb")
+        else:
+            verified = f", {len(files)} files verified" if files and checksums else ""
+            yield Finding("ok", f"faces {name!r}{verified}")
+
+
+def _is_intact(path: Path, digest: str, checksums: bool) -> bool:
+    if not path.is_file():
+        return False
+    return not checksums or sha256(path.read_bytes()).hexdigest() == digest
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Turn "2.14.1+cpu" into (2, 14, 1), and drop zeros at the end, so that 2.0 equals 2."""
+    numbers = [int(number) for number in re.match(r"[\d.]*", version).group().split(".") if number]  # type: ignore[union-attr]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _memory_gb() -> float | None:
+    try:
+        import os
+
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    except (ValueError, OSError, AttributeError):
+        return None
