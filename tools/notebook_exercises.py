@@ -43,8 +43,8 @@ def find_exercises(notebook: nbformat.NotebookNode) -> list[Exercise]:
         for index, cell in enumerate(notebook.cells)
         if cell.cell_type == "markdown" and (match := HEADING.search(cell.source))
     ]
-    ends = [index for index, _ in headings[1:]] + [len(notebook.cells)]
-    return [_parts(notebook, number, begin, end) for (begin, number), end in zip(headings, ends, strict=True)]
+    ends = [*(index for index, _ in headings[1:]), len(notebook.cells)]
+    return [_parts(notebook, number, begin, end) for (begin, number), end in zip(headings, ends, strict=False)]
 
 
 def _parts(notebook: nbformat.NotebookNode, number: int, begin: int, end: int) -> Exercise:

@@ -1,0 +1,250 @@
+"""The promises that the house makes: one version, one address, help for every command, small modules."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import idnb
+from idnb.__main__ import COMMANDS, main
+from idnb.errors import InputError
+from tools.notebook_files import REPO, find, install_cell, repository
+
+PYPROJECT = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+MODULES = sorted((REPO / "idnb").rglob("*.py"))
+SCRIPTS = sorted((REPO / "tools").rglob("*.py"))
+CONDA_NAMES = {"torch": "pytorch"}  # conda-forge calls some packages otherwise
+FROM_PIP = ("facenet-pytorch", "lpips", "anny", "warp-lang")  # not on conda-forge, or pinned with care
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[\s=<>!~;\[]", requirement, maxsplit=1)[0]
+
+
+def all_requirements() -> list[str]:
+    extras = PROJECT["optional-dependencies"]
+    return [*PROJECT["dependencies"], *(line for lines in extras.values() for line in lines)]
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPO)
+    return done.stdout
+
+
+# --- dependencies ---------------------------------------------------------------------------------------------------
+
+
+def test_dependencies_have_lower_bounds_only():
+    for requirement in all_requirements():
+        if requirement == "facenet-pytorch==2.5.3":
+            continue  # the one pin, explained in pyproject.toml
+        assert re.fullmatch(r"[\w.-]+>=[\d.]+", requirement), requirement
+
+
+def test_every_dependency_says_who_needs_it():
+    text = (REPO / "pyproject.toml").read_text(encoding="utf-8")
+    for requirement in all_requirements():
+        assert re.search(rf'^ +"{re.escape(requirement)}", +# \S', text, re.MULTILINE), requirement
+
+
+def test_every_dependency_of_the_package_is_imported_somewhere():
+    modules = {"pillow": "PIL", "facenet-pytorch": "facenet_pytorch"}
+    code = "\n".join(path.read_text(encoding="utf-8") for path in MODULES)
+    later = {"accelerate", "ipywidgets", "lpips", "pooch", "tqdm"}  # arrive with training, widgets and metrics
+    for requirement in PROJECT["dependencies"]:
+        module = modules.get(name_of(requirement), name_of(requirement))
+        if module not in later:
+            assert re.search(rf"^\s*(import|from) {module}\b", code, re.MULTILINE), requirement
+
+
+def test_environment_yml_equals_pyproject():
+    environment = yaml.safe_load((REPO / "environment.yml").read_text(encoding="utf-8"))
+    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["render"]]
+    wanted += PROJECT["optional-dependencies"]["notebooks"]
+    conda = [line for line in environment["dependencies"] if isinstance(line, str)]
+    pip = next(line["pip"] for line in environment["dependencies"] if isinstance(line, dict))
+    expected_conda = [f"python{PROJECT['requires-python']}", "pip"]
+    for requirement in wanted:
+        name = name_of(requirement)
+        if name not in FROM_PIP:
+            expected_conda.append(CONDA_NAMES.get(name, name) + requirement.removeprefix(name))
+    assert environment["name"] == PROJECT["name"]
+    assert sorted(conda) == sorted(expected_conda)
+    assert sorted(pip) == sorted(["-e .", *(line for line in wanted if name_of(line) in FROM_PIP)])
+
+
+# --- one version, one address ---------------------------------------------------------------------------------------
+
+
+def test_one_version():
+    citation = yaml.safe_load((REPO / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = (REPO / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", changes, re.MULTILINE)
+    assert newest is not None
+    assert idnb.__version__ == PROJECT["version"] == citation["version"] == newest.group(1)
+
+
+def test_one_address():
+    citation = yaml.safe_load((REPO / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["repository-code"] == repository()
+    owner_and_name = repository().removeprefix("https://github.com/")
+    for name in ("README.md", "CONTRIBUTING.md", "DEVELOPERS.md"):
+        text = (REPO / name).read_text(encoding="utf-8")
+        for found in re.findall(r"github(?:\.com)?/([\w.-]+/[\w-]+)", text):
+            if found.endswith("/idnb"):
+                assert found == owner_and_name, name
+
+
+def test_the_readme_lists_every_notebook_with_its_badge():
+    text = (REPO / "README.md").read_text(encoding="utf-8")
+    for path in find():
+        assert f"/blob/main/notebooks/{path.name})" in text, path.name
+        assert f"](notebooks/{path.name})" in text, path.name
+
+
+def test_contributing_shows_the_install_cell():
+    assert install_cell() in (REPO / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "DEVELOPERS.md", "CHANGELOG.md", "data/README.md"])
+def test_links_in_documents_lead_somewhere(name):
+    path = REPO / name
+    if not path.exists():
+        pytest.skip(f"{name} is not written yet")
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)\s#]+)", text):
+        assert (path.parent / target).exists(), target
+
+
+# --- modules --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=lambda path: path.relative_to(REPO).as_posix())
+def test_module_is_small_and_says_what_it_is(path: Path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert len(text.splitlines()) <= 350
+    assert ast.get_docstring(tree), "no docstring"
+    names = [target.id for node in tree.body for target in _targets(node)]
+    assert path.name == "__main__.py" or "__all__" in names, "no __all__"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert all(alias.name != "*" for alias in node.names), "a star import"
+
+
+@pytest.mark.parametrize("path", [*MODULES, *SCRIPTS], ids=lambda path: path.relative_to(REPO).as_posix())
+def test_public_names_have_docstrings(path: Path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    definitions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    missing = []
+    for node in definitions:
+        if node.name.startswith("_"):
+            continue
+        if not ast.get_docstring(node):
+            missing.append(node.name)
+        for method in node.body if isinstance(node, ast.ClassDef) else []:
+            if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                overrides = method.name in ("forward", "backward", "extra_repr")
+                if not ast.get_docstring(method) and not overrides:
+                    missing.append(f"{node.name}.{method.name}")
+    assert not missing, f"no docstring: {', '.join(missing)}"
+
+
+def _targets(node: ast.stmt) -> list[ast.Name]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [target for target in targets if isinstance(target, ast.Name)]
+
+
+# --- import idnb ----------------------------------------------------------------------------------------------------
+
+
+def test_import_is_light():
+    before = set(run_python("import sys; print(*sys.modules)").split())
+    after = set(run_python("import idnb, sys; print(*sys.modules)").split())
+    heavy = {"torch", "numpy", "PIL", "matplotlib", "scipy", "importlib.metadata"}
+    assert not heavy & after
+    assert len(after - before) < 30
+
+
+def test_public_names_exist():
+    for name in idnb.__all__:
+        assert getattr(idnb, name) is not None
+    assert set(idnb.__all__) <= set(dir(idnb))
+    with pytest.raises(AttributeError, match=r"no attribute 'load_nothing'; it offers"):
+        _ = idnb.load_nothing
+
+
+# --- command line ---------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_the_commands_and_imports_none():
+    code = "import sys\nfrom idnb.__main__ import main\nmain(['--help'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPO)
+    assert done.returncode == 0
+    positions = [re.search(rf"^ +{name}\b", done.stdout, re.MULTILINE) for name in COMMANDS]
+    assert all(positions)
+    starts = [match.start() for match in positions if match]
+    assert starts == sorted(starts)
+    loaded = run_python(
+        "import sys\nfrom idnb.__main__ import build_parser\nbuild_parser(None).format_help()\nprint(*sys.modules)"
+    )
+    assert "torch" not in loaded.split() and not {module for module, _ in COMMANDS.values()} & set(loaded.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert f"usage: idnb {command}" in text
+    for option in re.findall(r"^  (--[\w-]+)[^\n]*\n?", text, re.MULTILINE):
+        described = re.search(rf"^  {option}\b.*(?:\s{{2,}}|\n\s{{10,}})\S", text, re.MULTILINE)
+        assert described, f"{option} of idnb {command} is not explained"
+
+
+def test_no_command_prints_the_help(capsys):
+    assert main([]) == 0
+    assert "commands" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"idnb {PROJECT['version']}\n"
+
+
+@pytest.mark.parametrize("error, code", [(InputError("no such folder: x; give --out"), 2), (KeyboardInterrupt(), 130)])
+def test_expected_errors_are_one_line(monkeypatch, capsys, error, code):
+    def fail(args):
+        raise error
+
+    monkeypatch.setattr("idnb.doctor.run", fail)
+    assert main(["doctor"]) == code
+    text = capsys.readouterr().err
+    assert text.startswith("idnb: ") and text.count("\n") == 1
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_repository_stays_small():
+    listing = subprocess.run(["git", "ls-files", "-z"], capture_output=True, cwd=REPO)
+    if listing.returncode:
+        pytest.skip("not a git clone")
+    paths = [REPO / name for name in listing.stdout.decode().split("\0") if name]
+    sizes = {path: path.stat().st_size for path in paths if path.is_file()}
+    assert sum(sizes.values()) < 80e6
+    for path, size in sizes.items():
+        assert size < 20e6, f"{path.name} is {size / 1e6:.0f} MB"
+
+
+def test_licences_are_there():
+    assert "Apache License" in (REPO / "LICENSE").read_text(encoding="utf-8")
+    assert "CC0 1.0 Universal" in (REPO / "LICENSES" / "CC0-1.0.txt").read_text(encoding="utf-8")
+    assert "CC BY 4.0" in (REPO / "LICENSES" / "README.md").read_text(encoding="utf-8")
