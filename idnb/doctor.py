@@ -13,10 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from idnb.env import core_count, fast_bf16, package_version, pick_device
+from idnb.errors import InputError
 
-__all__ = ["Finding", "add_arguments", "check_faces", "check_machine", "check_packages", "run"]
+__all__ = ["Finding", "add_arguments", "check_faces", "check_machine", "check_packages", "check_weights", "run"]
 
 SIGNS = {"ok": "  ok     ", "missing": "  missing", "broken": "  BROKEN "}
+REINSTALL = "git checkout -- idnb/assets, or reinstall idnb"
 FACE_SETS = ("starter", "test", "train")  # the first two come with the package
 
 
@@ -54,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     parts = {
         "This machine": check_machine(),
         "Packages": check_packages(),
+        "Weights": check_weights(not args.no_checksums),
         "Bundled faces": check_faces(Path(__file__).parent / "assets" / "faces", not args.no_checksums),
     }
     broken = 0
@@ -107,6 +110,33 @@ def check_packages() -> Iterator[Finding]:
             yield Finding("ok", f"{name} {there}")
 
 
+def check_weights(checksums: bool = True) -> Iterator[Finding]:
+    """Look at the weights that are part of the package, and at those that `idnb fetch` has put into the cache.
+
+    Args:
+        checksums: read each file and compare its sha256 with the manifest.
+    """
+    from idnb.weights import ASSETS, cache_folder, check_file, read_manifest
+
+    try:
+        entries = read_manifest()
+    except InputError as error:
+        yield Finding("broken", str(error), REINSTALL)
+        return
+    for entry in entries:
+        path = (ASSETS if entry.bundled else cache_folder()) / entry.file
+        fetch = f"idnb fetch {entry.name}"
+        if not path.exists():
+            state, remedy = ("broken", REINSTALL) if entry.bundled else ("missing", fetch)
+            yield Finding(state, f"{entry.name}: {entry.about}", remedy)
+            continue
+        fault = check_file(entry, path) if checksums else None
+        if fault:
+            yield Finding("broken", f"{entry.name}: {path} {fault}", REINSTALL if entry.bundled else fetch)
+        else:
+            yield Finding("ok", f"{entry.name}: {entry.about}")
+
+
 def check_faces(folder: Path, checksums: bool = True) -> Iterator[Finding]:
     """Look at the sets of rendered people.
 
@@ -122,15 +152,13 @@ def check_faces(folder: Path, checksums: bool = True) -> Iterator[Finding]:
                     "missing", "faces 'train', for training your own networks", "idnb render (see data/README.md)"
                 )
             else:
-                yield Finding(
-                    "broken", f"faces {name!r} are not in {folder}", "git checkout -- idnb/assets, or reinstall idnb"
-                )
+                yield Finding("broken", f"faces {name!r} are not in {folder}", REINSTALL)
             continue
         files: dict[str, str] = json.loads(card.read_text(encoding="utf-8")).get("sha256", {})
         bad = [file for file, digest in files.items() if not _is_intact(card.parent / file, digest, checksums)]
         if bad:
             text = f"faces {name!r}: {len(bad)} of {len(files)} files are missing or changed, first {bad[0]}"
-            yield Finding("broken", text, "git checkout -- idnb/assets, or reinstall idnb")
+            yield Finding("broken", text, REINSTALL)
         else:
             verified = f", {len(files)} files verified" if files and checksums else ""
             yield Finding("ok", f"faces {name!r}{verified}")
