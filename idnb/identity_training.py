@@ -1,0 +1,266 @@
+"""Training of the two identity networks on rendered people: ArcFace for the losses, the judge for measuring.
+
+Each learns from its own people, with its own seed and margin. Every step draws its batch and its augmentation from
+(seed, step) alone, so a run that was interrupted goes on exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from idnb.errors import InputError
+from idnb.identity_augmentation import AugmentConfig, augment
+from idnb.models.margin import ArcFaceHead
+from idnb.verification import embed_images, verification
+
+__all__ = ["IdentityData", "TrainConfig", "read_people", "split_of", "train_identity"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a training run is made of.
+
+    steps, batch: length of the run and images a step. learning_rate, weight_decay: of AdamW; the rate rises over the
+    first twentieth and falls to zero along a cosine. scale, margin: of the margin head; the margin grows from zero over
+    the first third. seed: of weights, batches and augmentation. validate_every, save_every: in steps.
+    """
+
+    steps: int = 3000
+    batch: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    scale: float = 32.0
+    margin: float = 0.4
+    seed: int = 1
+    validate_every: int = 250
+    save_every: int = 100
+    augmentation: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass
+class IdentityData:
+    """Images [N, 3, 64, 64] uint8, label maps [N, 64, 64] uint8 and identity [N] long, all in memory."""
+
+    images: Tensor
+    label_maps: Tensor
+    identity: Tensor
+
+    def part(self, chosen: Tensor) -> IdentityData:
+        """The rows where `chosen` (boolean, [N]) holds."""
+        return IdentityData(self.images[chosen], self.label_maps[chosen], self.identity[chosen])
+
+
+def split_of(identity: Tensor) -> np.ndarray:
+    """Who trains on whom, by identity number modulo 20: 0-10 "identity", 11-18 "judge", 19 "validation".
+
+    identity: [N] integers. Returns an array of N strings. Depends on the number alone, so a set that is still being
+    rendered splits the same way.
+    """
+    remainder = np.asarray(identity) % 20
+    return np.where(remainder <= 10, "identity", np.where(remainder <= 18, "judge", "validation"))
+
+
+def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = print) -> IdentityData:
+    """Take a set of faces into memory.
+
+    faces: what `idnb.load_faces` returns. size: side in pixels, averaged down from the stored one.
+    """
+    images, maps = [], []
+    for start in tqdm(range(0, len(faces), 250), desc="reading faces", disable=len(faces) < 2000):
+        rows = np.arange(start, min(start + 250, len(faces)))
+        batch = faces.images(rows, size=size)  # [b, 3, size, size]
+        images.append(((batch + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        maps.append(faces.label_maps(rows, size=size).to(torch.uint8))
+    if not images:
+        raise InputError("faces: the set is empty; render one with `idnb render`")
+    identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
+    report(f"{len(identity):,} images of {len(identity.unique()):,} people")
+    return IdentityData(torch.cat(images), torch.cat(maps), identity)
+
+
+def rate_and_margin(step: int, config: TrainConfig) -> tuple[float, float]:
+    """Learning rate and margin at a step."""
+    warm = max(1, config.steps // 20)
+    progress = min(1.0, max(0, step - warm) / max(1, config.steps - warm))
+    rate = config.learning_rate * min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * progress))
+    return rate, config.margin * min(1.0, step / max(1, config.steps // 3))
+
+
+def batch_rows(step: int, count: int, config: TrainConfig) -> Tensor:
+    """The images of one step: every epoch is a fresh shuffle of all, drawn from (seed, epoch)."""
+    per_epoch = max(1, count // config.batch)
+    epoch, index = divmod(step, per_epoch)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(config.seed * 1_000_003 + epoch))
+    return order[index * config.batch : (index + 1) * config.batch]  # [batch]
+
+
+def parameter_groups(network: nn.Module, head: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices and kernels, none for biases, slopes and norms."""
+    parameters = [*network.parameters(), *head.parameters()]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def save_atomically(state: dict[str, Any], path: Path) -> None:
+    """Write beside, then rename: an interruption leaves the old file whole."""
+    part = path.with_name(path.name + ".part")
+    torch.save(state, part)
+    os.replace(part, path)
+
+
+class StopFlag:
+    """Turns Ctrl-C into a wish that the loop grants after the step under way; a second Ctrl-C stops at once."""
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def __enter__(self) -> StopFlag:
+        self.usable = threading.current_thread() is threading.main_thread()
+        if self.usable:
+            self.before = signal.signal(signal.SIGINT, self.note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.usable:
+            signal.signal(signal.SIGINT, self.before)
+
+    def note(self, *_: object) -> None:
+        """Called on Ctrl-C."""
+        if self.raised:
+            raise KeyboardInterrupt
+        self.raised = True
+
+
+class CsvLog:
+    """One line a step; a resumed run drops the lines written after its checkpoint."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...], step: int) -> None:
+        self.path, self.columns = path, columns
+        kept: list[list[str]] = []
+        if step and path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                kept = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) < step]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([list(columns), *kept])
+
+    def add(self, **values: float | int | str) -> None:
+        """Append one line; columns that are not given stay empty."""
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([values.get(column, "") for column in self.columns])
+
+
+def train_identity(
+    network: nn.Module,
+    head_class: type[ArcFaceHead],
+    data: IdentityData,
+    validation: IdentityData | None,
+    config: TrainConfig,
+    out: Path,
+    device: torch.device | str = "cpu",
+    bf16: bool = False,
+    report: Callable[[str], None] = print,
+) -> nn.Module:
+    """Train an identity network, or go on where `out` stopped.
+
+    network: with `.embed`, `.size.crop`; weights are drawn anew from the seed by the caller. head_class: its margin head.
+    data: training people; validation: other people, checked now and then, or None.
+    out: folder for `checkpoint.pt` and `log.csv`. bf16: autocast, sensible only where the processor has it.
+    Returns the network in eval mode.
+    Raises InputError on a checkpoint of another run and when the loss stops being a number; KeyboardInterrupt after
+    Ctrl-C, once the checkpoint is written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    people, person = data.identity.unique(return_inverse=True)
+    if len(data.identity) < config.batch:
+        raise InputError(f"data: {len(data.identity)} images are fewer than one batch of {config.batch}; render more")
+    torch.manual_seed(config.seed)
+    head = head_class(network.size.embedding, len(people), config.scale)
+    network.to(device, memory_format=torch.channels_last).train()
+    head.to(device)
+    optimiser = torch.optim.AdamW(parameter_groups(network, head, config.weight_decay), betas=(0.9, 0.99))
+    checkpoint = out / "checkpoint.pt"
+    description = {"config": asdict(config), "people": len(people), "network": type(network).__name__}
+    start = 0
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        if state["description"] != description:
+            raise InputError(f"{checkpoint}: belongs to a run with other settings or people; choose another --out")
+        network.load_state_dict(state["weights"])
+        head.load_state_dict(state["head"])
+        optimiser.load_state_dict(state["optimiser"])
+        start = state["step"]
+        report(f"going on from step {start} of {config.steps}")
+
+    def save(step: int) -> None:
+        parts = {"weights": network.state_dict(), "head": head.state_dict(), "optimiser": optimiser.state_dict()}
+        save_atomically({**parts, "step": step, "description": description}, checkpoint)
+
+    log = CsvLog(out / "log.csv", ("step", "seconds", "loss", "accuracy", "rate", "auc", "tar"), start)
+    began = time.perf_counter()
+    with StopFlag() as stop, tqdm(total=config.steps, initial=start, desc=out.name, mininterval=2.0) as bar:
+        for step in range(start, config.steps):
+            rate, head.margin = rate_and_margin(step, config)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            torch.manual_seed(config.seed * 7_919 + step)  # dropout
+            generator = torch.Generator().manual_seed(config.seed * 15_485_863 + step)
+            rows = batch_rows(step, len(person), config)
+            images = data.images[rows].float() / 127.5 - 1.0  # [B, 3, 64, 64]
+            faces = augment(images, data.label_maps[rows], config.augmentation, generator, network.size.crop)
+            faces = faces.to(device, memory_format=torch.channels_last)
+            target = person[rows].to(device)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+                embeddings = network.embed(faces)
+            loss = head(embeddings.float(), target)
+            if not math.isfinite(value := loss.item()):
+                raise InputError(
+                    f"the loss is {value} at step {step}: use a lower --learning-rate; {checkpoint} is whole"
+                )
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_([*network.parameters(), *head.parameters()], 5.0)
+            optimiser.step()
+            with torch.no_grad():
+                hits = (head.cosines(embeddings.float()).argmax(1) == target).float().mean().item()
+            row: dict[str, float | int | str] = {
+                "loss": round(value, 4),
+                "accuracy": round(hits, 4),
+                "rate": f"{rate:.3e}",
+            }
+            last = step + 1 == config.steps
+            if validation is not None and ((step + 1) % config.validate_every == 0 or last):
+                found = validate(network, validation)
+                row |= found
+                bar.write(f"step {step + 1}: loss {value:.3f}, " + ", ".join(f"{k} {v}" for k, v in found.items()))
+            log.add(step=step, seconds=round(time.perf_counter() - began, 1), **row)
+            bar.set_postfix(loss=f"{value:.2f}", accuracy=f"{hits:.2f}")
+            bar.update()
+            if last or stop.raised or (step + 1) % config.save_every == 0:
+                save(step + 1)
+            if stop.raised:
+                report(f"stopped after step {step + 1}; the same command goes on from there")
+                raise KeyboardInterrupt
+    return network.eval()
+
+
+def validate(network: nn.Module, data: IdentityData, people: int = 150) -> dict[str, float]:
+    """AUC and TAR at FAR 1e-3 on some of the people held out."""
+    chosen = data.part(torch.isin(data.identity, data.identity.unique()[:people]))
+    found = verification(embed_images(network, chosen.images.float() / 127.5 - 1.0), chosen.identity, resamples=0)
+    return {"auc": round(found.auc, 5), "tar": round(found.tar[1e-3], 4)}

@@ -1,0 +1,97 @@
+"""The held-out judge: a second identity network that no loss ever sees.
+
+A picture optimised to please one network may please only that one. So whoever reports how well identity was kept asks
+the judge too: other architecture (plain pre-activation residual blocks, a patch stem, mean pooling, a wider crop), other
+training people, another seed, another margin. Nothing that trains a generator or an encoder may import this module; a
+test walks the imports.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from idnb.models.identity import frame_to_input
+
+__all__ = ["JUDGE_SIZE", "JudgeNetwork", "JudgeSize", "PlainBlock"]
+
+
+@dataclass(frozen=True)
+class JudgeSize:
+    """Sizes of the judge; frame_size, crop and input_size as in `IdentitySize`, widths one channel count a stage."""
+
+    frame_size: int = 64
+    crop: tuple[int, int, int, int] = (8, 60, 6, 58)
+    input_size: int = 52
+    patch: int = 4
+    stem: int = 24
+    widths: tuple[int, ...] = (64, 128, 224)
+    blocks: tuple[int, ...] = (1, 2, 2)
+    embedding: int = 192
+
+
+JUDGE_SIZE = JudgeSize()
+
+
+class PlainBlock(nn.Module):
+    """Pre-activation residual block: BN, SiLU, conv, BN, SiLU, conv, plus the input (pooled and projected at need).
+
+    Source: He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016, figure 4e.
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        change = stride > 1 or in_channels != channels
+        self.project = nn.Conv2d(in_channels, channels, 1, bias=False) if change else None
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [B, C_in, H, W]. Returns [B, C_out, ceil(H / stride), ceil(W / stride)]."""
+        shortcut = x
+        if self.project is not None:
+            if self.stride > 1:
+                shortcut = F.avg_pool2d(x, self.stride, ceil_mode=True)  # [B, C_in, ceil(H / s), ceil(W / s)]
+            shortcut = self.project(shortcut)
+        x = self.conv1(F.silu(self.norm1(x)))
+        x = self.conv2(F.silu(self.norm2(x)))
+        return shortcut + x
+
+
+class JudgeNetwork(nn.Module):
+    """Aligned face images in, embeddings of length one out; same calls as `IdentityNetwork`."""
+
+    def __init__(self, size: JudgeSize = JUDGE_SIZE) -> None:
+        super().__init__()
+        self.size = size
+        self.stem = nn.Conv2d(3, size.stem, size.patch, size.patch // 2, 1, bias=False)
+        blocks: list[nn.Module] = []
+        channels = size.stem
+        for width, count in zip(size.widths, size.blocks, strict=True):
+            for i in range(count):
+                blocks.append(PlainBlock(channels, width, 2 if i == 0 else 1))
+                channels = width
+        self.blocks = nn.Sequential(*blocks)
+        self.norm = nn.BatchNorm2d(channels)
+        self.cells = nn.Conv2d(channels, channels, 1, bias=False)
+        self.project = nn.Linear(channels, size.embedding)
+        self.norm_out = nn.BatchNorm1d(size.embedding)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Aligned images [B, 3, H, H] in [-1, 1], any side, to the network input [B, 3, input_size, input_size]."""
+        return frame_to_input(images, self.size.frame_size, self.size.crop, self.size.input_size)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Network input [B, 3, input_size, input_size] to embeddings [B, embedding] of length one."""
+        x = F.silu(self.norm(self.blocks(self.stem(x))))
+        x = F.silu(self.cells(x)).mean(dim=(2, 3))  # [B, C]
+        return F.normalize(self.norm_out(self.project(x)), dim=1)  # [B, embedding]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: [B, 3, H, H] in [-1, 1], framed as in FFHQ. Returns [B, embedding], each row of length one."""
+        return self.embed(self.prepare(images))
