@@ -1,7 +1,7 @@
 """The two presets: every size of the system in one place.
 
-A class of this package is written once and sized by a preset. `tiny` is bundled, trained here and runs on two CPU cores;
-`paper` has the sizes of the paper and of the public checkpoints.
+A class of this package is written once and sized by a preset. `tiny` is bundled, trained here and runs on two CPU
+cores; `paper` has the sizes of the paper and of the public checkpoints.
 """
 
 from __future__ import annotations
