@@ -125,10 +125,9 @@ def upsampling_conv(x: Tensor, weight: Tensor, folded: bool = False) -> Tensor:
 
     x: [B, I, H, W]. weight: [O, I, 3, 3]. Returns [B, O, 2H, 2W].
     folded: do both as one ordinary convolution in polyphase form. Each of the four output pixels that come from one
-    input
-        pixel sees a 3 x 3 patch of the input, so a convolution with four times the channels makes them all, and a
-        pixel shuffle puts them in place. Four times the multiplications but one pass over memory: faster on
-        processors with matrix units, slower elsewhere (see benchmarks/stylegan2.py).
+        input pixel sees a 3 x 3 patch of the input, so one convolution with four times the channels makes them all, and
+        a pixel shuffle puts them in place. Four times the multiplications but one pass over memory: for processors with
+        matrix units, slower elsewhere (see benchmarks/stylegan2.py).
     """
     if not folded:
         doubled = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # [B, O, 2H + 1, 2W + 1]
@@ -148,8 +147,7 @@ class ModulatedConv(nn.Module):
     up: double the resolution on the way.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, style_dim: int, up: bool = False) ->
-    None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, style_dim: int, up: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(1, out_channels, in_channels, kernel_size, kernel_size))
         self.modulation = EqualizedLinear(style_dim, in_channels, bias_init=1.0)
