@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from idnb.errors import InputError
 from idnb.identity_augmentation import AugmentConfig, augment
+from idnb.models.identity import FaceEmbedder
 from idnb.models.margin import ArcFaceHead
 from idnb.verification import embed_images, verification
 
@@ -166,7 +167,7 @@ class CsvLog:
 
 
 def train_identity(
-    network: nn.Module,
+    network: FaceEmbedder,
     head_class: type[ArcFaceHead],
     data: IdentityData,
     validation: IdentityData | None,
@@ -175,10 +176,10 @@ def train_identity(
     device: torch.device | str = "cpu",
     bf16: bool = False,
     report: Callable[[str], None] = print,
-) -> nn.Module:
+) -> FaceEmbedder:
     """Train an identity network, or go on where `out` stopped.
 
-    network: with `.embed`, `.size.crop`; weights are drawn anew from the seed by the caller. head_class: its margin head.
+    network: its weights come from the caller's seed. head_class: its margin head.
     data: training people; validation: other people, checked now and then, or None.
     out: folder for `checkpoint.pt` and `log.csv`. bf16: autocast, sensible only where the processor has it.
     Returns the network in eval mode.
@@ -191,7 +192,8 @@ def train_identity(
         raise InputError(f"data: {len(data.identity)} images are fewer than one batch of {config.batch}; render more")
     torch.manual_seed(config.seed)
     head = head_class(network.size.embedding, len(people), config.scale)
-    network.to(device, memory_format=torch.channels_last).train()
+    network.to(device=device)
+    network.to(memory_format=torch.channels_last).train()
     head.to(device)
     optimiser = torch.optim.AdamW(parameter_groups(network, head, config.weight_decay), betas=(0.9, 0.99))
     checkpoint = out / "checkpoint.pt"
@@ -259,7 +261,7 @@ def train_identity(
     return network.eval()
 
 
-def validate(network: nn.Module, data: IdentityData, people: int = 150) -> dict[str, float]:
+def validate(network: FaceEmbedder, data: IdentityData, people: int = 150) -> dict[str, float]:
     """AUC and TAR at FAR 1e-3 on some of the people held out."""
     chosen = data.part(torch.isin(data.identity, data.identity.unique()[:people]))
     found = verification(embed_images(network, chosen.images.float() / 127.5 - 1.0), chosen.identity, resamples=0)

@@ -13,8 +13,8 @@ from idnb.models.identity import IdentityNetwork, IdentitySize
 from idnb.models.margin import ArcFaceHead
 from idnb.verification import CONDITIONS, evaluate_network, table, verification
 
-# Eight channels at least: with four, the gradient of a strided 1x1 convolution in channels-last order corrupts memory in
-# torch 2.14 (seen on an AVX2 processor).
+# Eight channels at least: with four, the gradient of a strided 1x1 convolution in channels-last order corrupts memory
+# in torch 2.14 (seen on an AVX2 processor).
 SMALL = IdentitySize(64, (10, 58, 8, 56), 48, 8, ((8, 1), (8, 1), (8, 1), (8, 1)), 16, 0.1, 0.2)
 OFF = AugmentConfig(**{field.name: 0.0 for field in dataclasses.fields(AugmentConfig)})
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ from idnb.weights import read_tensors, weight_path
 
 __all__ = [
     "IDENTITY_SIZES",
+    "FaceEmbedder",
     "IRSEUnit",
     "IdentityNetwork",
     "IdentitySize",
@@ -55,7 +57,7 @@ class IdentitySize:
 
 
 IDENTITY_SIZES = {
-    # The face fills 48 of the 64 pixels; nothing is resampled, and the border, mostly hair and background, costs nothing.
+    # The face fills 48 of the 64 pixels; nothing is resampled, and the border, mostly hair and background, is left out.
     "tiny": IdentitySize(64, (10, 58, 8, 56), 48, 16, ((16, 1), (32, 2), (96, 3), (256, 2)), 256, 0.1, 0.2),
     # Rows 35..222 and columns 32..219 of 256, averaged to 112: the fixed stand-in for face detection used with IR-SE50.
     "paper": IdentitySize(256, (35, 223, 32, 220), 112, 64, ((64, 3), (128, 4), (256, 14), (512, 3)), 512, 0.5),
@@ -139,8 +141,33 @@ class IRSEUnit(nn.Module):
         return shortcut + self.res_layer(x)
 
 
-class IdentityNetwork(nn.Module):
-    """A face image in, a vector of length one out; the cosine of two vectors says how alike two people are.
+class FaceEmbedder(nn.Module):
+    """What every identity network does: aligned face images in, vectors of length one out.
+
+    The cosine of two vectors says how alike two people are. Subclasses set `size` and write `embed`.
+    """
+
+    size: Any  # IdentitySize, or another class with frame_size, crop, input_size and embedding
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Aligned images [B, 3, H, H] in [-1, 1], any side, to the network input [B, 3, input_size, input_size]."""
+        return frame_to_input(images, self.size.frame_size, self.size.crop, self.size.input_size)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Network input [B, 3, input_size, input_size] to embeddings [B, embedding] of length one."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Identity embeddings of aligned face images.
+
+        images: [B, 3, H, H] float in [-1, 1], framed as in FFHQ (what `idnb.load_faces` and `idnb.faces.align` give).
+        Returns [B, embedding], each row of length one. Paper: z_id and z_gen of the identity loss, section 2.4.
+        """
+        return self.embed(self.prepare(images))
+
+
+class IdentityNetwork(FaceEmbedder):
+    """ArcFace: IR-SE units, then BN, dropout, one linear layer and BN.
 
     size: one of `IDENTITY_SIZES`, or your own `IdentitySize`.
     Source: ArcFace, section 3.2 (IR units and the BN-dropout-FC-BN output), with squeeze-excite in each unit.
@@ -188,22 +215,10 @@ class IdentityNetwork(nn.Module):
                 features.append(x)
         return features
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """Aligned images [B, 3, H, H] in [-1, 1], any side, to the network input [B, 3, input_size, input_size]."""
-        return frame_to_input(images, self.size.frame_size, self.size.crop, self.size.input_size)
-
     def embed(self, x: Tensor) -> Tensor:
         """Network input [B, 3, input_size, input_size] to embeddings [B, embedding] of length one."""
         x = self.body(self.input_layer(x))
         return F.normalize(self.output_layer(x), dim=1)  # [B, embedding]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Identity embeddings of aligned face images.
-
-        images: [B, 3, H, H] float in [-1, 1], framed as in FFHQ (what `idnb.load_faces` and `idnb.faces.align` give).
-        Returns [B, embedding], each row of length one. Paper: z_id and z_gen of the identity loss, section 2.4.
-        """
-        return self.embed(self.prepare(images))
 
 
 def load_identity_network(
@@ -211,7 +226,7 @@ def load_identity_network(
     judge: bool = False,
     path: str | Path | None = None,
     device: torch.device | str | None = None,
-) -> nn.Module:
+) -> FaceEmbedder:
     """An identity network with its weights: frozen, in eval mode.
 
     preset: "tiny" (bundled) or "paper" (the public IR-SE50 file, fetched by `idnb fetch arcface_ir_se50`).
@@ -223,7 +238,7 @@ def load_identity_network(
     """
     if preset not in IDENTITY_SIZES:
         raise InputError(f"preset {preset!r} is unknown; choose one of {', '.join(IDENTITY_SIZES)}")
-    network: nn.Module
+    network: FaceEmbedder
     if judge:
         if preset != "tiny":
             raise InputError(

@@ -1,9 +1,9 @@
 """The held-out judge: a second identity network that no loss ever sees.
 
 A picture optimised to please one network may please only that one. So whoever reports how well identity was kept asks
-the judge too: other architecture (plain pre-activation residual blocks, a patch stem, mean pooling, a wider crop), other
-training people, another seed, another margin. Nothing that trains a generator or an encoder may import this module; a
-test walks the imports.
+the judge too. It has another architecture (plain pre-activation residual blocks, a patch stem, mean pooling, a wider
+crop), other training people, another seed and another margin. Nothing that trains a generator or an encoder may import
+this module; a test walks the imports.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.models.identity import frame_to_input
+from idnb.models.identity import FaceEmbedder
 
 __all__ = ["JUDGE_SIZE", "JudgeNetwork", "JudgeSize", "PlainBlock"]
 
@@ -63,7 +63,7 @@ class PlainBlock(nn.Module):
         return shortcut + x
 
 
-class JudgeNetwork(nn.Module):
+class JudgeNetwork(FaceEmbedder):
     """Aligned face images in, embeddings of length one out; same calls as `IdentityNetwork`."""
 
     def __init__(self, size: JudgeSize = JUDGE_SIZE) -> None:
@@ -82,16 +82,8 @@ class JudgeNetwork(nn.Module):
         self.project = nn.Linear(channels, size.embedding)
         self.norm_out = nn.BatchNorm1d(size.embedding)
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """Aligned images [B, 3, H, H] in [-1, 1], any side, to the network input [B, 3, input_size, input_size]."""
-        return frame_to_input(images, self.size.frame_size, self.size.crop, self.size.input_size)
-
     def embed(self, x: Tensor) -> Tensor:
         """Network input [B, 3, input_size, input_size] to embeddings [B, embedding] of length one."""
         x = F.silu(self.norm(self.blocks(self.stem(x))))
         x = F.silu(self.cells(x)).mean(dim=(2, 3))  # [B, C]
         return F.normalize(self.norm_out(self.project(x)), dim=1)  # [B, embedding]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """images: [B, 3, H, H] in [-1, 1], framed as in FFHQ. Returns [B, embedding], each row of length one."""
-        return self.embed(self.prepare(images))

@@ -38,7 +38,7 @@ class ArcFaceHead(nn.Module):
 
     embedding: length of the vectors; identities: number of training people.
     scale: s of the paper, the inverse temperature. margin: m of the paper, in radians; may be changed while training.
-    Source: ArcFace, equation 3: -log(e^{s cos(theta_y + m)} / (e^{s cos(theta_y + m)} + sum_{j != y} e^{s cos theta_j})).
+    Source: ArcFace, equation 3: -log(e^{s cos(t_y + m)} / (e^{s cos(t_y + m)} + sum_{j != y} e^{s cos t_j})).
     """
 
     def __init__(self, embedding: int, identities: int, scale: float = 32.0, margin: float = 0.5) -> None:
