@@ -13,6 +13,7 @@ from idnb.faces.labels import (
     check_label_map,
     colour_labels,
     label_index,
+    official_order,
 )
 
 
@@ -89,3 +90,20 @@ def test_colouring_uses_the_palette() -> None:
     back = ((painted + 1) * 127.5).round().to(torch.uint8)
     assert (back[:, 0, 1].numpy() == LABEL_PALETTE[13]).all()
     assert colour_labels(torch.zeros(2, 4, 5, dtype=torch.long)).shape == (2, 3, 4, 5)
+
+
+def test_the_two_orders_are_told_apart_and_converted() -> None:
+    official = torch.zeros(8, 8, dtype=torch.long)
+    official[0:2, 2:6], official[2:6, 2:6], official[6:8, 3:5] = 13, 1, 17  # hair above skin above neck
+    official[3, 3], official[5, 3:5], official[7, 0] = 5, 12, 18
+    other = official.clone()
+    for here, there in [(13, 17), (17, 14), (5, 5), (12, 13), (18, 16)]:  # hair, neck, right eye, lower lip, cloth
+        other[official == here] = there
+    assert torch.equal(official_order(official), official)
+    assert torch.equal(official_order(other, "face-parsing"), official)
+    with pytest.raises(InputError, match=r"mask\.png.*where the hair should be.*order='face-parsing'"):
+        official_order(other, name="mask.png")
+    with pytest.raises(InputError, match=r"where the neck should be.*order='celebamask'"):
+        official_order(official, "face-parsing")
+    with pytest.raises(InputError, match=r"hair is 13.*hair is 17"):
+        official_order(official, "pascal")

@@ -1,7 +1,7 @@
 """The nineteen face-part classes, their colours, and the check that a label map is what it claims to be.
 
 The order is that of CelebAMask-HQ (Lee et al., "MaskGAN", CVPR 2020, the data set's own ``g_mask.py``). A second order
-is widespread, in which hair is 17 and not 13. A map in that order holds valid class numbers too, so know your files.
+is widespread among face-parsing networks, in which hair is 17 and not 13; `official_order` tells the two apart.
 Left and right are the person's own, as in the data set: ``l_eye`` is on the right of the picture.
 """
 
@@ -21,6 +21,7 @@ __all__ = [
     "check_label_map",
     "colour_labels",
     "label_index",
+    "official_order",
 ]
 
 LABEL_NAMES: tuple[str, ...] = (
@@ -107,6 +108,45 @@ def check_label_map(labels: Any, name: str = "label_map") -> torch.Tensor:
         hint = "; turn a grey or 0/255 mask into class numbers first (255 for 'ignore' becomes 0)" if grey else ""
         raise InputError(f"{name} holds the values {listed} (from {int(found[0])} to {int(found[-1])}); {remedy}{hint}")
     return tensor
+
+
+_PARSING_ORDER: tuple[str, ...] = (
+    "background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "ear_r",
+    "nose", "mouth", "u_lip", "l_lip", "neck", "neck_l", "cloth", "hair", "hat",
+)  # fmt: skip
+
+
+def official_order(labels: Any, order: str = "celebamask", name: str = "label_map") -> torch.Tensor:
+    """Bring one label map into the official order, and refuse one that looks like the other order.
+
+    In the official order 17 is the neck, which begins below the middle of the skin; in the order of the face-parsing
+    networks 17 is hair, which begins above it.
+
+    Args:
+        labels: [H, W] class numbers 0 to 18 of an upright face.
+        order: "celebamask" (official: hair is 13) or "face-parsing" (hair is 17).
+        name: what to call it in an error.
+
+    Returns:
+        [H, W] int64 in the official order.
+
+    Raises:
+        InputError: not a label map, an unknown order, or a map that is in the other order.
+    """
+    indices = check_label_map(labels, name)
+    orders = {"celebamask": LABEL_NAMES, "face-parsing": _PARSING_ORDER}
+    if order not in orders:
+        raise InputError(f"order is {order!r}; choose 'celebamask' (hair is 13) or 'face-parsing' (hair is 17)")
+    rows = torch.arange(indices.shape[-2])[:, None].expand(indices.shape[-2:])
+    if (indices == 17).any() and (indices == 1).any():
+        neck_below = bool(rows[indices == 17].min() > rows[indices == 1].float().mean())
+        likely = "celebamask" if neck_below else "face-parsing"
+        if likely != order:
+            raise InputError(
+                f"{name} seems to be in the other of the two orders: class 17 lies where the "
+                f"{'neck' if neck_below else 'hair'} should be. Pass order={likely!r} if so"
+            )
+    return torch.tensor([LABEL_NAMES.index(part) for part in orders[order]])[indices]
 
 
 def colour_labels(labels: Any) -> torch.Tensor:

@@ -1,7 +1,9 @@
 """Reading a picture as a person sees it: upright, RGB, 8 bit, whatever the file holds."""
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from idnb.errors import InputError
 
-__all__ = ["open_photo", "photo_name", "photo_to_tensor"]
+__all__ = ["Photo", "open_index_picture", "open_photo", "photo_name", "photo_to_tensor"]
 
 Photo = str | PathLike | Image.Image | np.ndarray | torch.Tensor
 """What counts as a picture: a path, a PIL image, a uint8 array [H, W, 3], or a float tensor [3, H, W] in [-1, 1]."""
@@ -52,27 +54,60 @@ def open_photo(photo: Photo) -> Image.Image:
         return _load_rgb(photo, name)
     if not isinstance(photo, str | PathLike):
         raise InputError(f"a photo must be a path, a PIL image, an array or a tensor, not {type(photo).__name__}")
-    path = Path(photo)
+    return _open_file(photo, _load_rgb)
+
+
+def open_index_picture(path: str | PathLike) -> np.ndarray:
+    """Read a picture whose pixels are numbers, not colours: a label map saved as palette ("index") or grey PNG.
+
+    Args:
+        path: the file.
+
+    Returns:
+        [H, W] integers, the palette entry or the grey value of each pixel.
+
+    Raises:
+        InputError: the file is missing or broken, holds colours, or was saved with loss (JPEG).
+    """
+    return _open_file(path, _load_indices)
+
+
+def _open_file(path: str | PathLike, load: Callable[[Image.Image, str], Any]) -> Any:
+    name, path = str(path), Path(path)
     if not path.exists():
         raise InputError(f"{name} does not exist; check the path (the current folder is {Path.cwd()})")
     if path.is_dir():
         raise InputError(f"{name} is a folder; name one picture in it")
     try:
         with Image.open(path) as opened:
-            return _load_rgb(opened, name)
+            return load(opened, name)
     except UnidentifiedImageError:
         raise InputError(
             f"{name} is not an image that Pillow can read ({path.stat().st_size:,} bytes); "
             "save it as JPEG or PNG (phones write HEIC: share or export it as JPEG)"
         ) from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{name} has too many pixels to open safely; scale it down below 100 megapixels") from None
+
+
+def _load_indices(image: Image.Image, name: str) -> np.ndarray:
+    if image.mode not in ("P", "L", "I", "I;16", "1"):
+        raise InputError(
+            f"{name} is a colour picture (mode {image.mode}); a label map needs class numbers 0 to 18: "
+            "save it as index or grey PNG, or replace each colour by its class number first"
+        )
+    if image.format in ("JPEG", "MPO"):
+        raise InputError(f"{name} is a JPEG, which blurs class numbers; save the label map as PNG")
+    try:
+        return np.array(image).astype(np.int64)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{name} is damaged or cut off ({error}); copy or download it again") from None
 
 
 def _load_rgb(image: Image.Image, name: str) -> Image.Image:
     try:
         image.load()
         return _to_rgb(ImageOps.exif_transpose(image), name)
-    except Image.DecompressionBombError:
-        raise InputError(f"{name} has too many pixels to open safely; scale it down below 100 megapixels") from None
     except InputError:
         raise
     except (OSError, SyntaxError, ValueError) as error:  # Pillow reports broken files by any of these
