@@ -210,6 +210,12 @@ def test_failure_names_notebook_cell_and_error(tmp_path):
     assert "raise KeyError" in str(failure.value) and "out.ipynb" in str(failure.value)
 
 
+def test_hanging_cell_is_named(tmp_path):
+    path = tiny(tmp_path, "x = 1", "import time\ntime.sleep(60)", "y = 2")
+    with pytest.raises(RunError, match=rf"{NAME}, cell 3 of 4: .*timed out"):
+        execute(path, tmp_path / "out.ipynb", cell_timeout=2)
+
+
 def test_committed_profile_needs_no_extra_cell(tmp_path):
     path = tiny(tmp_path, "print(PROFILE)")
     assert committed_profile(nbformat.read(path, as_version=4)) == "cpu"

@@ -79,12 +79,11 @@ def _position(notebook: nbformat.NotebookNode, output: Path) -> str:
     last = 0
     if output.exists():
         for cell in nbformat.read(output, as_version=4).cells:
-            state = cell.metadata.get("papermill", {}).get("status")
-            if cell.cell_type == "code" and state in ("failed", "running", "completed"):
+            if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time"):
                 last = max(last, numbers.get(cell.get("id"), 0))
-                if state != "completed":
+                if cell.metadata.papermill.status == "failed":
                     break
-    return f"cell {last} of {len(notebook.cells)}" if last else f"one of {len(notebook.cells)} cells"
+    return f"cell {last} of {len(notebook.cells)}" if last else "before its first cell"
 
 
 def write_page(executed: Path, page: Path, source_folder: Path) -> None:
