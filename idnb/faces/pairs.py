@@ -1,0 +1,258 @@
+"""Contour-identity pairs: the paper's protocol, seeded and stored.
+
+For each contour the paper draws ten identity images at random (section 3.1). Three modes are offered here:
+
+    any     any other image of the set, as in the paper (now and then it shows the same person)
+    same    another image of the same person: what a perfect result would show is known
+    other   an image of another person
+
+An image is never paired with itself unless asked. The ten are all different. Where a person has fewer images than asked
+for, all of them are taken; contours without any partner are listed in the result and not silently dropped.
+
+The draw depends on numpy's PCG64 bit stream only, whose bits numpy promises to keep (NEP 19), and not on the methods of
+`Generator`, which may change: the same seed gives the same pairs with every version, on every machine.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from idnb.errors import InputError
+
+__all__ = ["MODES", "Pairs", "draw_pairs", "load_pairs", "save_pairs"]
+
+MODES = ("any", "same", "other")
+_FORMAT = "idnb-pairs-1"
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A list of pairs and how it was drawn.
+
+    `contour` and `identity` (N,) int64 are image numbers, sorted by contour; `without_partner` the contours that have
+    none, `short` those that have fewer than `count`; `identities_sha256` ties the list to its set of faces.
+    """
+
+    contour: np.ndarray
+    identity: np.ndarray
+    mode: str
+    count: int
+    seed: int
+    allow_self: bool
+    n_images: int
+    identities_sha256: str
+    without_partner: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    short: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.contour)
+
+    def __str__(self) -> str:
+        text = f"{len(self):,} pairs of {len(np.unique(self.contour)):,} contours, mode {self.mode}, seed {self.seed}"
+        if len(self.short):
+            text += f"; {len(self.short):,} contours have fewer than {self.count} partners"
+        if len(self.without_partner):
+            listed = ", ".join(map(str, self.without_partner[:5])) + (", ..." if len(self.without_partner) > 5 else "")
+            text += f"; {len(self.without_partner):,} contours have no partner and no pair: {listed}"
+        return text
+
+
+def _check_identities(identities: Any) -> np.ndarray:
+    numbers = np.asarray(identities)
+    if numbers.ndim != 1 or len(numbers) == 0 or numbers.dtype.kind not in "iu":
+        raise InputError(
+            f"identities is {numbers.dtype} {list(numbers.shape)}; expected one whole number for each image, [N]"
+        )
+    return numbers.astype(np.int64)
+
+
+def _fingerprint(identities: np.ndarray) -> str:
+    return hashlib.sha256(identities.astype("<i8").tobytes()).hexdigest()
+
+
+def draw_pairs(
+    identities: Any,
+    mode: str = "any",
+    count: int = 10,
+    seed: int = 0,
+    allow_self: bool = False,
+    contours: Any = None,
+) -> Pairs:
+    """Draw identity images for each contour.
+
+    Args:
+        identities: [N] whole numbers, the person shown by each image (`faces.identity`, or the list of CelebA).
+        mode: "any", "same" or "other"; see the module's text.
+        count: how many identity images for each contour, without repetition.
+        seed: 0 or more; the same seed gives the same pairs everywhere.
+        allow_self: whether a contour may meet its own image (modes "any" and "same").
+        contours: [M] image numbers to use as contours, each once; None: all images.
+
+    Returns:
+        The pairs. Print the result to see how many there are and which contours have none.
+
+    Raises:
+        InputError: wrong arguments, or not a single pair is possible.
+
+    Paper: section 3.1 (2,824 contours of CelebA-HQ's test split and ten identities each make 28,240 pairs).
+    """
+    numbers = _check_identities(identities)
+    n = len(numbers)
+    if mode not in MODES:
+        raise InputError(f"mode is {mode!r}; choose one of: {', '.join(MODES)}")
+    for name, value, least in (("count", count, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    rows = np.arange(n) if contours is None else np.asarray(contours)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0 or rows.min() < 0 or rows.max() >= n:
+        raise InputError(f"contours must be image numbers from 0 to {n - 1}, [M]")
+    rows = np.sort(rows.astype(np.int64))
+    if (np.diff(rows) == 0).any():
+        raise InputError("contours names an image more than once; name each image once")
+
+    # Candidates of a contour are numbered 0 .. n_candidates - 1; `to_image` turns such a number into an image number.
+    by_person = np.argsort(numbers, kind="stable")  # [N] images, person after person
+    _, person, group_size = np.unique(numbers, return_inverse=True, return_counts=True)
+    first = np.concatenate([[0], np.cumsum(group_size)[:-1]])[person[rows]]  # [M] where the contour's person begins
+    size = group_size[person[rows]]  # [M] images of that person
+    place = np.empty(n, np.int64)
+    place[by_person] = np.arange(n)
+    if mode == "any":
+        n_candidates, own = np.full(len(rows), n), rows
+    elif mode == "same":
+        n_candidates, own = size, place[rows] - first
+    else:
+        n_candidates, own = n - size, np.full(len(rows), -1)
+
+    def to_image(row: np.ndarray, number: np.ndarray) -> np.ndarray:
+        if mode == "any":
+            return number
+        if mode == "same":
+            return by_person[first[row] + number]
+        return by_person[np.where(number >= first[row], number + size[row], number)]
+
+    bits = np.random.PCG64(int(seed))
+    exclude_self = mode != "other" and not allow_self
+    available = n_candidates - int(exclude_self)
+    taken = np.full(
+        (len(rows), count + 1), np.iinfo(np.int64).max
+    )  # [M, count + 1] numbers no longer to be had, sorted
+    if exclude_self:
+        taken[:, 0] = own
+    picked: list[tuple[np.ndarray, np.ndarray]] = []
+    for step in range(count):
+        raw = bits.random_raw(len(rows))  # for all rows, so that a short row does not shift the draws of the others
+        row = np.flatnonzero(available > step)
+        number = np.floor((raw[row] >> np.uint64(11)) * 2.0**-53 * (available[row] - step)).astype(np.int64)
+        for column in range(step + int(exclude_self)):  # step over what is taken, smallest first
+            number += number >= taken[row, column]
+        taken[row, count] = number
+        taken = np.sort(taken, axis=1)
+        picked.append((row, to_image(row, number)))
+    all_rows, all_images = (np.concatenate(parts) for parts in zip(*picked, strict=True))
+    if len(all_rows) == 0:
+        raise InputError(f"no pair is possible in mode {mode!r} with {n} image(s) of {len(group_size)} person(s)")
+    order = np.argsort(all_rows, kind="stable")
+    return Pairs(
+        contour=rows[all_rows[order]],
+        identity=all_images[order],
+        mode=mode,
+        count=int(count),
+        seed=int(seed),
+        allow_self=bool(allow_self),
+        n_images=n,
+        identities_sha256=_fingerprint(numbers),
+        without_partner=rows[available < 1],
+        short=rows[(available >= 1) & (available < count)],
+    )
+
+
+def save_pairs(pairs: Pairs, path: str | PathLike) -> Path:
+    """Write pairs as CSV: one comment line with everything about the draw, then `contour,identity`.
+
+    The file appears complete or not at all.
+
+    Args:
+        pairs: from `draw_pairs`.
+        path: where to write; its folder is made if needed.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    about = {"format": _FORMAT, "pairs": len(pairs)}
+    about |= {name: getattr(pairs, name) for name in ("mode", "count", "seed", "allow_self", "n_images")}
+    about |= {"identities_sha256": pairs.identities_sha256}
+    about |= {name: getattr(pairs, name).tolist() for name in ("without_partner", "short")}
+    lines = [f"# {json.dumps(about)}", "contour,identity"]
+    lines += [f"{c},{i}" for c, i in zip(pairs.contour.tolist(), pairs.identity.tolist(), strict=True)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def load_pairs(path: str | PathLike, identities: Any = None) -> Pairs:
+    """Read pairs and check them.
+
+    Args:
+        path: a file written by `save_pairs`.
+        identities: [N] the persons of the set the pairs are meant for; None leaves that check out.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        InputError: the file is missing, cut off, edited into something impossible, or belongs to another set.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; make it with draw_pairs and save_pairs")
+    try:
+        head, columns, *rows = path.read_text(encoding="utf-8").splitlines()
+        about = json.loads(head.removeprefix("# "))
+        if about.pop("format") != _FORMAT or columns != "contour,identity":
+            raise ValueError("not this format")
+        n_pairs = about.pop("pairs")
+        numbers = np.array([row.split(",") for row in rows], dtype=np.int64).reshape(len(rows), 2)  # [N, 2]
+        lists = {name: np.array(about.pop(name), dtype=np.int64) for name in ("without_partner", "short")}
+        pairs = Pairs(contour=numbers[:, 0], identity=numbers[:, 1], **about, **lists)
+    except (ValueError, TypeError, KeyError, AttributeError, UnicodeDecodeError):
+        raise InputError(f"{path} is not a list of pairs written by save_pairs; draw and save it again") from None
+    fault = _fault(pairs, n_pairs, None if identities is None else _check_identities(identities))
+    if fault:
+        raise InputError(f"{path}: {fault}; draw and save it again")
+    return pairs
+
+
+def _fault(pairs: Pairs, n_pairs: int, identities: np.ndarray | None) -> str:
+    """What is wrong with loaded pairs, or nothing."""
+    if len(pairs) != n_pairs:
+        return f"holds {len(pairs)} pairs, its first line says {n_pairs} (cut off?)"
+    both = np.concatenate([pairs.contour, pairs.identity])
+    if len(both) == 0 or both.min() < 0 or both.max() >= pairs.n_images:
+        return f"image numbers must lie between 0 and {pairs.n_images - 1}"
+    if pairs.mode not in MODES:
+        return f"unknown mode {pairs.mode!r}"
+    if not pairs.allow_self and (pairs.contour == pairs.identity).any():
+        return "pairs an image with itself"
+    if len(np.unique(np.stack([pairs.contour, pairs.identity]), axis=1).T) != len(pairs):
+        return "holds a pair twice"
+    if identities is None:
+        return ""
+    if len(identities) != pairs.n_images or _fingerprint(identities) != pairs.identities_sha256:
+        return f"was drawn for another set of faces ({pairs.n_images} images; this one has {len(identities)})"
+    is_same = identities[pairs.contour] == identities[pairs.identity]
+    if (pairs.mode == "same" and not is_same.all()) or (pairs.mode == "other" and is_same.any()):
+        return f"holds pairs that do not fit the mode {pairs.mode!r}"
+    return ""
