@@ -100,7 +100,7 @@ def draw_pairs(
     Raises:
         InputError: wrong arguments, or not a single pair is possible.
 
-    Paper: section 3.1 (2,824 contours of CelebA-HQ's test split and ten identities each make 28,240 pairs).
+    Paper: section 3.1. CelebA-HQ's test split has 2,824 images, so 28,240 pairs; the paper also prints 2,842.
     """
     numbers = _check_identities(identities)
     n = len(numbers)
@@ -225,8 +225,8 @@ def load_pairs(path: str | PathLike, identities: Any = None) -> Pairs:
             raise ValueError("not this format")
         n_pairs = about.pop("pairs")
         numbers = np.array([row.split(",") for row in rows], dtype=np.int64).reshape(len(rows), 2)  # [N, 2]
-        lists = {name: np.array(about.pop(name), dtype=np.int64) for name in ("without_partner", "short")}
-        pairs = Pairs(contour=numbers[:, 0], identity=numbers[:, 1], **about, **lists)
+        about |= {name: np.array(about[name], dtype=np.int64) for name in ("without_partner", "short")}
+        pairs = Pairs(contour=numbers[:, 0], identity=numbers[:, 1], **about)
     except (ValueError, TypeError, KeyError, AttributeError, UnicodeDecodeError):
         raise InputError(f"{path} is not a list of pairs written by save_pairs; draw and save it again") from None
     fault = _fault(pairs, n_pairs, None if identities is None else _check_identities(identities))
