@@ -8,10 +8,12 @@ from typing import Any
 
 # Public name -> the module that defines it.
 _EXPORTS = {
+    "load_faces": "idnb.faces.synthetic",
+    "load_identity_network": "idnb.models.identity",
     "InputError": "idnb.errors",
 }
 
-__all__ = ["InputError", "__version__"]
+__all__ = ["load_faces", "load_identity_network", "InputError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
