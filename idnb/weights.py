@@ -41,7 +41,9 @@ class WeightFile:
     """One entry of the manifest.
 
     name: what `idnb fetch` and the loaders call it. file: file name, in assets or in the cache.
-    about: one line. size: bytes, or None where no trustworthy number is known. sha256: lower-case hex, likewise.
+    about: one line. size: bytes, or None where no trustworthy number is known. sha256: lower-case hex, likewise; a
+        prefix of at least eight digits is compared as such (PyTorch puts one into its file names).
+    also: sha256 of other accepted files, where several circulate under one name.
     licence: of this file. command, seed, data, figures: how a bundled file was made and what it measured.
     urls: for downloads, tried in order; `gdrive:ID` stands for a Google Drive file.
     """
@@ -52,6 +54,7 @@ class WeightFile:
     licence: str
     size: int | None = None
     sha256: str | None = None
+    also: list[str] = field(default_factory=list)
     command: str | None = None
     seed: int | None = None
     data: str | None = None
@@ -116,12 +119,14 @@ def check_file(entry: WeightFile, path: Path) -> str | None:
     if not path.is_file():
         return "is not there"
     size = path.stat().st_size
+    if entry.also and file_sha256(path) in entry.also:
+        return None
     if entry.size is not None and size != entry.size:
-        return (
-            f"has {size:,} bytes where {entry.size:,} are expected ({'truncated' if size < entry.size else 'foreign'})"
-        )
-    if entry.sha256 is not None and file_sha256(path) != entry.sha256:
-        return f"has sha256 {file_sha256(path)[:12]}... where {entry.sha256[:12]}... is expected (corrupted or foreign)"
+        kind = "truncated" if size < entry.size else "another file"
+        return f"has {size:,} bytes where {entry.size:,} are expected ({kind})"
+    if entry.sha256 is not None and not file_sha256(path).startswith(entry.sha256):
+        found = file_sha256(path)[: len(entry.sha256)][:16]
+        return f"has sha256 {found}... where {entry.sha256[:16]}... is expected (corrupted, or another file)"
     return None
 
 
