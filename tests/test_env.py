@@ -1,7 +1,6 @@
 """What the machine is said to be, and what the doctor says of it."""
 
 import json
-from hashlib import sha256
 
 import pytest
 import torch
@@ -71,26 +70,37 @@ def test_doctor_compares_packages_with_the_bounds(monkeypatch):
     assert findings[3].remedy == 'pip install "idnb[render]"'
 
 
-def face_set(folder, name, digest):
-    (folder / name).mkdir(parents=True)
-    (folder / name / "people.csv.gz").write_bytes(b"people")
-    card = {"sha256": {"people.csv.gz": digest}}
-    (folder / name / "card.json").write_text(json.dumps(card), encoding="utf-8")
+@pytest.fixture
+def face_sets(tmp_path):
+    from idnb.faces.render.sets import set_checksum
+
+    for name in ("starter", "test"):
+        folder = tmp_path / name
+        for inner in ("images", "labels"):
+            (folder / inner).mkdir(parents=True)
+        (folder / "people.csv.gz").write_bytes(b"people")
+        (folder / "images" / "00000.webp").write_bytes(b"a strip")
+        card = {"identities": 1, "shots": 4, "size": 128, "sha256": set_checksum(folder)}
+        (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    return tmp_path
 
 
-def test_doctor_verifies_faces(tmp_path):
-    face_set(tmp_path, "starter", sha256(b"people").hexdigest())
-    face_set(tmp_path, "test", "0" * 64)
-    starter, test, train = doctor.check_faces(tmp_path)
-    assert (starter.state, test.state, train.state) == ("ok", "broken", "missing")
-    assert "people.csv.gz" in test.what and test.remedy
-    assert [finding.state for finding in doctor.check_faces(tmp_path, checksums=False)][:2] == ["ok", "ok"]
+def test_doctor_verifies_faces(face_sets):
+    assert [finding.state for finding in doctor.check_faces(face_sets)] == ["ok", "ok"]
+    (face_sets / "test" / "images" / "00000.webp").write_bytes(b"another strip")
+    (face_sets / "starter" / "people.csv.gz").unlink()
+    findings = list(doctor.check_faces(face_sets))
+    assert [finding.state for finding in findings] == ["broken", "broken"]
+    assert all("files are missing or changed" in finding.what and finding.remedy for finding in findings)
+    assert [finding.state for finding in doctor.check_faces(face_sets, checksums=False)] == ["ok", "ok"]
 
 
-def test_doctor_names_missing_faces(tmp_path):
-    findings = list(doctor.check_faces(tmp_path))
-    assert [finding.state for finding in findings] == ["broken", "broken", "missing"]
-    assert all(finding.remedy for finding in findings)
+def test_doctor_names_missing_and_damaged_faces(face_sets):
+    (face_sets / "starter" / "card.json").unlink()
+    (face_sets / "test" / "card.json").write_text("{", encoding="utf-8")
+    starter, test = doctor.check_faces(face_sets)
+    assert starter.state == test.state == "broken"
+    assert "are not in" in starter.what and "card.json is damaged" in test.what
 
 
 @pytest.mark.parametrize(
@@ -110,3 +120,14 @@ def test_doctor_runs_here(capsys):
     assert main(["doctor", "--no-checksums"]) in (0, 1)
     text = capsys.readouterr().out
     assert all(title in text for title in ("This machine", "Packages", "Weights", "Bundled faces"))
+
+
+def test_doctor_survives_a_broken_installation(monkeypatch, capsys):
+    def fail(*args):
+        raise OSError("libcudart.so: cannot open")
+        yield
+
+    for name in ("check_machine", "check_packages", "check_weights", "check_faces"):
+        monkeypatch.setattr(doctor, name, fail)
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().out.count("this check itself failed: OSError: libcudart.so") == 4
