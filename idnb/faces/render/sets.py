@@ -1,0 +1,196 @@
+"""Making a set of people: a table of all parameters, then one strip of pictures and one of labels a person.
+
+The parameters of a person depend on the seed and the person's number alone, so any number of processes makes the same
+pixels, and a set that was interrupted goes on where it stopped: a strip that exists is finished.
+"""
+
+import csv
+import gzip
+import hashlib
+import importlib.metadata
+import io
+import json
+import multiprocessing
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm.auto import tqdm
+
+from idnb.errors import InputError
+from idnb.faces.render import people
+
+__all__ = ["SetPlan", "make_set", "render_person", "set_checksum"]
+
+LICENCE = "CC0-1.0"
+WEBP_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class SetPlan:
+    """What a set consists of.
+
+    Attributes:
+        identities: number of people.
+        shots: pictures of each.
+        seed: of the distribution; other seeds are other people.
+        size: of a picture, pixels.
+    """
+
+    identities: int
+    shots: int
+    seed: int
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.identities < 1 or self.shots < 1:
+            raise InputError(f"identities and shots must be at least 1, got {self.identities} and {self.shots}")
+        if not 16 <= self.size <= 2048:
+            raise InputError(f"size must lie between 16 and 2048 pixels, got {self.size}")
+        if self.seed < 0:
+            raise InputError(f"seed must not be negative, got {self.seed}")
+
+    @property
+    def command(self) -> str:
+        """The command that makes this set."""
+        return f"idnb render --identities {self.identities} --shots {self.shots} --seed {self.seed} --size {self.size}"
+
+
+def _person(plan: SetPlan, identity: int) -> tuple[dict[str, Any], list[dict[str, Any]], np.random.Generator]:
+    rng = people.identity_generator(plan.seed, identity)
+    parameters = people.sample_identity(rng)
+    shots = [people.sample_shot(people.shot_generator(plan.seed, identity, shot)) for shot in range(plan.shots)]
+    return parameters, shots, rng
+
+
+def render_person(plan: SetPlan, identity: int) -> tuple[np.ndarray, np.ndarray]:
+    """Render all shots of one person.
+
+    Args:
+        plan: of the set.
+        identity: number of the person.
+
+    Returns:
+        (size, shots * size, 3) sRGB 0..255 and (size, shots * size) class numbers, shots side by side.
+
+    Raises:
+        InputError: when the packages of the extra `render` are missing.
+    """
+    from idnb.faces.render.head import load_head  # needs the extra `render`
+
+    head = load_head()
+    from idnb.faces.render.portrait import Person
+
+    parameters, shots, rng = _person(plan, identity)
+    person = Person(head, parameters, shots, rng)
+    pictures = [person.picture(shot, plan.size) for shot in range(plan.shots)]
+    return np.concatenate([p[0] for p in pictures], 1), np.concatenate([p[1] for p in pictures], 1)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a whole file or none."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def _encode(array: np.ndarray, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def _files(folder: Path, identity: int) -> tuple[Path, Path]:
+    return folder / "images" / f"{identity:05d}.webp", folder / "labels" / f"{identity:05d}.png"
+
+
+def _work(job: tuple[SetPlan, Path, int]) -> float:
+    plan, folder, identity = job
+    started = time.process_time()
+    image, label = render_person(plan, identity)
+    image_file, label_file = _files(folder, identity)
+    _write(label_file, _encode(label, format="PNG", optimize=True))
+    _write(image_file, _encode(image, format="WEBP", quality=WEBP_QUALITY, method=6))
+    return time.process_time() - started
+
+
+def _table(plan: SetPlan) -> bytes:
+    """All parameters by name, one row a shot, as gzipped CSV."""
+    rows = []
+    for identity in range(plan.identities):
+        parameters, shots, _ = _person(plan, identity)
+        rows += [{"identity": identity, "shot": shot} | parameters | values for shot, values in enumerate(shots)]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
+    return gzip.compress(text.getvalue().encode(), mtime=0)
+
+
+def set_checksum(folder: Path) -> str:
+    """SHA-256 over the table, the pictures and the labels of a set, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in [folder / "people.csv.gz", *sorted((folder / "images").glob("*.webp")), *sorted((folder / "labels").glob("*.png"))]:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, Any]:
+    """Render a set, or what is missing of it.
+
+    Args:
+        plan: what to render.
+        folder: where; made when it does not exist.
+        workers: processes.
+
+    Returns:
+        The set's card, as written to `card.json` when every file is there.
+
+    Raises:
+        InputError: the folder holds a set made by another plan, or the extra `render` is missing.
+    """
+    folder = Path(folder)
+    note = folder / "card.json"
+    card: dict[str, Any] = {"name": folder.name, "command": plan.command, **asdict(plan), "licence": LICENCE}
+    if note.exists():
+        old = json.loads(note.read_text(encoding="utf-8"))
+        if {name: old.get(name) for name in asdict(plan)} != asdict(plan):
+            raise InputError(f"{folder} holds another set, made by `{old.get('command')}`: choose another --out, or delete it")
+        card = old
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    todo = [i for i in range(plan.identities) if not all(path.exists() for path in _files(folder, i))]
+    if not todo and "sha256" in card:
+        return card
+    from idnb.faces.render.head import load_head
+
+    load_head()  # builds anny's cache once, before several processes want it
+    card["made_with"] = {name: importlib.metadata.version(name) for name in ("idnb", "anny", "warp-lang")}
+    _write(folder / "people.csv.gz", _table(plan))
+    _write(note, (json.dumps(card, indent=2) + "\n").encode())
+    seconds: list[float] = []
+    if todo:
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(min(workers, len(todo)), initializer=_calm) as pool:
+            jobs = [(plan, folder, i) for i in todo]
+            bar = tqdm(pool.imap_unordered(_work, jobs), total=plan.identities, initial=plan.identities - len(todo), unit="person")
+            seconds = list(bar)
+    card["sha256"] = set_checksum(folder)
+    _write(note, (json.dumps(card, indent=2) + "\n").encode())
+    return card | ({"seconds_per_image_and_core": sum(seconds) / len(seconds) / plan.shots} if seconds else {})
+
+
+def _calm() -> None:
+    """One thread a process: people are independent, so processes share the work."""
+    import signal
+
+    import torch
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
