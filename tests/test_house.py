@@ -128,6 +128,14 @@ def test_links_in_documents_lead_somewhere(name):
         assert (path.parent / target).exists(), target
 
 
+def test_the_table_of_bad_input_names_tests_that_exist():
+    text = (REPO / "DEVELOPERS.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    assert len(named) > 15
+    for file, test in named:
+        assert f"def {test}(" in (REPO / "tests" / file).read_text(encoding="utf-8"), f"{file}::{test}"
+
+
 # --- modules --------------------------------------------------------------------------------------------------------
 
 
