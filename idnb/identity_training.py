@@ -81,6 +81,7 @@ def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = prin
 
     faces: what `idnb.load_faces` returns. size: side in pixels, averaged down from the stored one.
     """
+    faces = finished(faces, report)
     images, maps = [], []
     for start in tqdm(range(0, len(faces), 250), desc="reading faces", disable=len(faces) < 2000):
         rows = np.arange(start, min(start + 250, len(faces)))
@@ -92,6 +93,19 @@ def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = prin
     identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
     report(f"{len(identity):,} images of {len(identity.unique()):,} people")
     return IdentityData(torch.cat(images), torch.cat(maps), identity)
+
+
+def finished(faces: Any, report: Callable[[str], None]) -> Any:
+    """Only the people whose files are there: a set that is still being rendered can be used as far as it has come."""
+    numbers = np.unique(faces.identity)
+    places = [(faces.folder / "images" / f"{i:05d}.webp", faces.folder / "labels" / f"{i:05d}.png") for i in numbers]
+    there = [i for i, files in zip(numbers, places, strict=True) if all(path.is_file() for path in files)]
+    if len(there) == len(numbers):
+        return faces
+    if not there:
+        raise InputError(f"{faces.folder}: no person is rendered yet; run the command in its card.json")
+    report(f"{faces.folder}: {len(there):,} of {len(numbers):,} people are rendered so far; using those")
+    return faces.select(there)
 
 
 def rate_and_margin(step: int, config: TrainConfig) -> tuple[float, float]:

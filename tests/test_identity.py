@@ -168,3 +168,21 @@ def test_judge_is_another_architecture():
     z = judge(torch.rand(1, 3, 128, 128))
     assert z.shape == (1, 192) and torch.allclose(z.norm(), torch.ones(()), atol=1e-5)
     assert not set(judge.state_dict()) & set(arcface.state_dict())
+
+
+def test_facenet_as_a_third_opinion(tmp_path):
+    facenet_pytorch = pytest.importorskip("facenet_pytorch")
+    from idnb.models.facenet import load_facenet
+
+    torch.manual_seed(0)
+    theirs = facenet_pytorch.InceptionResnetV1(pretrained=None).eval()
+    state = {**theirs.state_dict(), "logits.weight": torch.zeros(8631, 512), "logits.bias": torch.zeros(8631)}
+    torch.save(state, tmp_path / "vggface2.pt")
+    network = load_facenet(tmp_path / "vggface2.pt")
+    images = torch.rand(1, 3, 218, 218) * 2 - 1
+    with torch.inference_mode():
+        expected = theirs(images[:, :, 30:190, 29:189] * 127.5 / 128)
+        assert torch.allclose(network(images), expected, atol=1e-5)
+    torch.save({"logits.weight": torch.zeros(1)}, tmp_path / "empty.pt")
+    with pytest.raises(InputError, match="not the weights of InceptionResnetV1"):
+        load_facenet(tmp_path / "empty.pt")
