@@ -18,7 +18,15 @@ __all__ = ["AugmentConfig", "augment", "grey_scale", "hide_surroundings"]
 
 HAIR, SURROUNDINGS = (13, 14), (0, 13, 14, 15, 16, 18)
 # Classes that change colour together: a person's skin is one colour from nose to neck.
-COLOUR_GROUPS = ((0,), (1, 2, 8, 9, 17), (11, 12, 10), (13,), (6, 7), (18, 14), (4, 5), (3, 15, 16))
+# With each group, how much of the full change it takes: small parts that carry the identity take less.
+COLOUR_GROUPS = (
+    ((0, 18, 14), 1.5),
+    ((13,), 1.5),
+    ((1, 2, 3, 8, 9, 17), 1.0),
+    ((11, 12, 10), 0.5),
+    ((6, 7), 0.7),
+    ((4, 5), 0.4),
+)
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -133,10 +141,10 @@ def recolour_parts(images: Tensor, label_maps: Tensor, config: AugmentConfig, ge
     count = len(images)
     on = chance(config.recolour, count, generator).float()[:, None, None]
     log_gain = torch.zeros(count, 3, 32)
-    for group in COLOUR_GROUPS:
+    for group, share in COLOUR_GROUPS:
         tint = 0.15 * torch.randn(count, 3, 1, generator=generator)
-        bright = 0.35 * torch.randn(count, 1, 1, generator=generator)
-        log_gain[:, :, list(group)] = (tint + bright) * on
+        bright = 0.3 * torch.randn(count, 1, 1, generator=generator)
+        log_gain[:, :, list(group)] = share * (tint + bright) * on
     gain = log_gain.clamp(-1.0, 1.0).exp()
     index = label_maps.long().flatten(1)[:, None].expand(-1, 3, -1)  # [B, 3, H * W]
     return (images + 1.0) * gain.gather(2, index).view(images.shape) - 1.0

@@ -12,7 +12,8 @@ import torch
 
 from idnb.env import fast_bf16, pick_device
 from idnb.errors import InputError
-from idnb.identity_training import IdentityData, TrainConfig, read_people, split_of, train_identity
+from idnb.identity_data import IdentityData, read_people, split_of
+from idnb.identity_training import TrainConfig, train_identity
 from idnb.models.identity import IDENTITY_SIZES, FaceEmbedder, IdentityNetwork
 from idnb.models.margin import ArcFaceHead, CosFaceHead
 from idnb.verification import BARS, Verification, evaluate_network, table
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--test", default="test", help="set of other people for the final figures")
     parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint, log, figures")
     parser.add_argument("--steps", type=int, default=3000, help="length of the run")
-    parser.add_argument("--batch", type=int, default=128, help="images a step")
+    parser.add_argument("--batch", type=int, default=64, help="images a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=SEEDS[kind])
     parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")

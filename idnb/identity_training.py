@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,11 +24,12 @@ from tqdm.auto import tqdm
 
 from idnb.errors import InputError
 from idnb.identity_augmentation import AugmentConfig, augment
+from idnb.identity_data import IdentityData
 from idnb.models.identity import FaceEmbedder
 from idnb.models.margin import ArcFaceHead
 from idnb.verification import embed_images, verification
 
-__all__ = ["IdentityData", "TrainConfig", "read_people", "split_of", "train_identity"]
+__all__ = ["TrainConfig", "train_identity"]
 
 
 @dataclass(frozen=True)
@@ -38,74 +38,21 @@ class TrainConfig:
 
     steps, batch: length of the run and images a step. learning_rate, weight_decay: of AdamW; the rate rises over the
     first twentieth and falls to zero along a cosine. scale, margin: of the margin head; the margin grows from zero over
-    the first third. seed: of weights, batches and augmentation. validate_every, save_every: in steps.
+    the first third. shape_weight: of the second lesson, reading the known shape of the face off the embedding. seed: of
+    weights, batches and augmentation. validate_every, save_every: in steps.
     """
 
     steps: int = 3000
-    batch: int = 128
+    batch: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     scale: float = 32.0
     margin: float = 0.4
+    shape_weight: float = 5.0
     seed: int = 1
     validate_every: int = 250
     save_every: int = 100
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
-
-
-@dataclass
-class IdentityData:
-    """Images [N, 3, 64, 64] uint8, label maps [N, 64, 64] uint8 and identity [N] long, all in memory."""
-
-    images: Tensor
-    label_maps: Tensor
-    identity: Tensor
-
-    def part(self, chosen: Tensor) -> IdentityData:
-        """The rows where `chosen` (boolean, [N]) holds."""
-        return IdentityData(self.images[chosen], self.label_maps[chosen], self.identity[chosen])
-
-
-def split_of(identity: Tensor) -> np.ndarray:
-    """Who trains on whom, by identity number modulo 20: 0-10 "identity", 11-18 "judge", 19 "validation".
-
-    identity: [N] integers. Returns an array of N strings. Depends on the number alone, so a set that is still being
-    rendered splits the same way.
-    """
-    remainder = np.asarray(identity) % 20
-    return np.where(remainder <= 10, "identity", np.where(remainder <= 18, "judge", "validation"))
-
-
-def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = print) -> IdentityData:
-    """Take a set of faces into memory.
-
-    faces: what `idnb.load_faces` returns. size: side in pixels, averaged down from the stored one.
-    """
-    faces = finished(faces, report)
-    images, maps = [], []
-    for start in tqdm(range(0, len(faces), 250), desc="reading faces", disable=len(faces) < 2000):
-        rows = np.arange(start, min(start + 250, len(faces)))
-        batch = F.adaptive_avg_pool2d(faces.images(rows), size)  # [b, 3, size, size]; as `frame_to_input` does
-        images.append(((batch + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
-        maps.append(faces.label_maps(rows, size=size).to(torch.uint8))
-    if not images:
-        raise InputError("faces: the set is empty; render one with `idnb render`")
-    identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
-    report(f"{len(identity):,} images of {len(identity.unique()):,} people")
-    return IdentityData(torch.cat(images), torch.cat(maps), identity)
-
-
-def finished(faces: Any, report: Callable[[str], None]) -> Any:
-    """Only the people whose files are there: a set that is still being rendered can be used as far as it has come."""
-    numbers = np.unique(faces.identity)
-    places = [(faces.folder / "images" / f"{i:05d}.webp", faces.folder / "labels" / f"{i:05d}.png") for i in numbers]
-    there = [i for i, files in zip(numbers, places, strict=True) if all(path.is_file() for path in files)]
-    if len(there) == len(numbers):
-        return faces
-    if not there:
-        raise InputError(f"{faces.folder}: no person is rendered yet; run the command in its card.json")
-    report(f"{faces.folder}: {len(there):,} of {len(numbers):,} people are rendered so far; using those")
-    return faces.select(there)
 
 
 def rate_and_margin(step: int, config: TrainConfig) -> tuple[float, float]:
@@ -207,6 +154,9 @@ def train_identity(
         raise InputError(f"data: {len(data.identity)} images are fewer than one batch of {config.batch}; render more")
     torch.manual_seed(config.seed)
     head = head_class(network.size.embedding, len(people), config.scale)
+    # Telling 3,000 people apart says little in each image; the hundred numbers that shaped the head say a lot. What
+    # predicts them is thrown away after training.
+    head.add_module("shape", nn.Linear(network.size.embedding, data.shape.shape[1]))
     network.to(device=device)
     network.to(memory_format=torch.channels_last).train()
     head.to(device)
@@ -228,7 +178,7 @@ def train_identity(
         parts = {"weights": network.state_dict(), "head": head.state_dict(), "optimiser": optimiser.state_dict()}
         save_atomically({**parts, "step": step, "description": description}, checkpoint)
 
-    log = CsvLog(out / "log.csv", ("step", "seconds", "loss", "accuracy", "rate", "auc", "tar"), start)
+    log = CsvLog(out / "log.csv", ("step", "seconds", "loss", "shape_error", "accuracy", "rate", "auc", "tar"), start)
     began = time.perf_counter()
     with StopFlag() as stop, tqdm(total=config.steps, initial=start, desc=out.name, mininterval=2.0) as bar:
         for step in range(start, config.steps):
@@ -244,7 +194,12 @@ def train_identity(
             target = person[rows].to(device)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
                 embeddings = network.embed(faces)
-            loss = head(embeddings.float(), target)
+            embeddings = embeddings.float()
+            loss = head(embeddings, target)
+            if data.shape.shape[1] and config.shape_weight:
+                guess = head.get_submodule("shape")(embeddings * network.size.embedding**0.5)  # [B, K]
+                shape_error = F.mse_loss(guess, data.shape[rows].to(device))
+                loss = loss + config.shape_weight * shape_error
             if not math.isfinite(value := loss.item()):
                 raise InputError(
                     f"the loss is {value} at step {step}: use a lower --learning-rate; {checkpoint} is whole"
@@ -254,12 +209,14 @@ def train_identity(
             nn.utils.clip_grad_norm_([*network.parameters(), *head.parameters()], 5.0)
             optimiser.step()
             with torch.no_grad():
-                hits = (head.cosines(embeddings.float()).argmax(1) == target).float().mean().item()
+                hits = (head.cosines(embeddings).argmax(1) == target).float().mean().item()
             row: dict[str, float | int | str] = {
                 "loss": round(value, 4),
                 "accuracy": round(hits, 4),
                 "rate": f"{rate:.3e}",
             }
+            if data.shape.shape[1] and config.shape_weight:
+                row["shape_error"] = round(shape_error.item(), 4)
             last = step + 1 == config.steps
             if validation is not None and ((step + 1) % config.validate_every == 0 or last):
                 found = validate(network, validation)

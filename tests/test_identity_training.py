@@ -8,7 +8,8 @@ import torch
 
 from idnb.errors import InputError
 from idnb.identity_augmentation import AugmentConfig, augment, grey_scale, hide_surroundings
-from idnb.identity_training import IdentityData, TrainConfig, batch_rows, rate_and_margin, split_of, train_identity
+from idnb.identity_data import IdentityData, split_of
+from idnb.identity_training import TrainConfig, batch_rows, rate_and_margin, train_identity
 from idnb.models.identity import IdentityNetwork, IdentitySize
 from idnb.models.margin import ArcFaceHead
 from idnb.verification import CONDITIONS, evaluate_network, table, verification
@@ -25,7 +26,9 @@ def people(count: int = 12, shots: int = 4, seed: int = 0) -> IdentityData:
     base = torch.rand(count, 3, 8, 8, generator=g).repeat_interleave(8, 2).repeat_interleave(8, 3)
     images = base.repeat_interleave(shots, 0) * 200 + 40 * torch.rand(count * shots, 3, 64, 64, generator=g)
     maps = torch.randint(0, 19, (count * shots, 64, 64), generator=g)
-    return IdentityData(images.to(torch.uint8), maps.to(torch.uint8), torch.arange(count).repeat_interleave(shots))
+    shape = torch.randn(count, 5, generator=g).repeat_interleave(shots, 0)
+    identity = torch.arange(count).repeat_interleave(shots)
+    return IdentityData(images.to(torch.uint8), maps.to(torch.uint8), identity, shape)
 
 
 def test_augmentation_off_changes_nothing():

@@ -1,0 +1,89 @@
+"""The people an identity network learns from, in memory: images, label maps, who it is, and the shape of the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from idnb.errors import InputError
+
+__all__ = ["IdentityData", "known_shape", "read_people", "split_of"]
+
+
+@dataclass
+class IdentityData:
+    """Images [N, 3, 64, 64] uint8, label maps [N, 64, 64] uint8, identity [N] long, all in memory.
+
+    shape: [N, K] float, the parameters that shaped the head, each with mean 0 and deviation 1; K may be 0.
+    """
+
+    images: Tensor
+    label_maps: Tensor
+    identity: Tensor
+    shape: Tensor
+
+    def part(self, chosen: Tensor) -> IdentityData:
+        """The rows where `chosen` (boolean, [N]) holds."""
+        return IdentityData(self.images[chosen], self.label_maps[chosen], self.identity[chosen], self.shape[chosen])
+
+
+def split_of(identity: Tensor) -> np.ndarray:
+    """Who trains on whom, by identity number modulo 20: 0-10 "identity", 11-18 "judge", 19 "validation".
+
+    identity: [N] integers. Returns an array of N strings. Depends on the number alone, so a set that is still being
+    rendered splits the same way.
+    """
+    remainder = np.asarray(identity) % 20
+    return np.where(remainder <= 10, "identity", np.where(remainder <= 18, "judge", "validation"))
+
+
+def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = print) -> IdentityData:
+    """Take a set of faces into memory.
+
+    faces: what `idnb.load_faces` returns. size: side in pixels, averaged down from the stored one.
+    """
+    faces = finished(faces, report)
+    images, maps = [], []
+    for start in tqdm(range(0, len(faces), 250), desc="reading faces", disable=len(faces) < 2000):
+        rows = np.arange(start, min(start + 250, len(faces)))
+        batch = F.adaptive_avg_pool2d(faces.images(rows), size)  # [b, 3, size, size]; as `frame_to_input` does
+        images.append(((batch + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        maps.append(faces.label_maps(rows, size=size).to(torch.uint8))
+    if not images:
+        raise InputError("faces: the set is empty; render one with `idnb render`")
+    identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
+    report(f"{len(identity):,} images of {len(identity.unique()):,} people")
+    return IdentityData(torch.cat(images), torch.cat(maps), identity, known_shape(faces.parameters))
+
+
+def known_shape(parameters: dict[str, np.ndarray]) -> Tensor:
+    """The parameters that shape a head, [N, K], standardised; asymmetries are left out, since mirroring flips them."""
+    names = [
+        name
+        for name, values in parameters.items()
+        if name.startswith(("shape.", "phenotype.")) and ".asymmetry." not in name and values.std() > 1e-6
+    ]
+    if not names:
+        return torch.zeros(len(next(iter(parameters.values()))), 0)
+    values = np.stack([parameters[name] for name in names], axis=1)  # [N, K]
+    return torch.as_tensor((values - values.mean(0)) / values.std(0), dtype=torch.float32)
+
+
+def finished(faces: Any, report: Callable[[str], None]) -> Any:
+    """Only the people whose files are there: a set that is still being rendered can be used as far as it has come."""
+    numbers = np.unique(faces.identity)
+    places = [(faces.folder / "images" / f"{i:05d}.webp", faces.folder / "labels" / f"{i:05d}.png") for i in numbers]
+    there = [i for i, files in zip(numbers, places, strict=True) if all(path.is_file() for path in files)]
+    if len(there) == len(numbers):
+        return faces
+    if not there:
+        raise InputError(f"{faces.folder}: no person is rendered yet; run the command in its card.json")
+    report(f"{faces.folder}: {len(there):,} of {len(numbers):,} people are rendered so far; using those")
+    return faces.select(there)
