@@ -24,7 +24,7 @@ def compare(
     close: float = 0.05,
     mistakes: Mapping[str, Any] | None = None,
     hint: str = "",
-) -> bool:
+) -> None:
     """Compare an answer with the expected one, and say what may have gone wrong.
 
     Args:
@@ -37,8 +37,8 @@ def compare(
         mistakes: explanation -> the wrong answer it explains. Where `yours` equals one, its explanation is printed.
         hint: printed when the answer is wrong and no mistake is recognised.
 
-    Returns:
-        Whether the answer is correct. Prints one or two lines and never raises.
+    Prints one line: "correct", "close" or "not yet", with the reason. Never raises, and returns nothing, so that the last
+    line of a cell stays clean.
     """
     prefix = f"{name}: " if name else ""
     try:
@@ -55,7 +55,6 @@ def compare(
     except Exception as error:  # the student's object may do anything when it is looked at
         verdict, why = "not yet", f"the answer cannot be compared ({type(error).__name__}: {error})"
     print(f"{prefix}{verdict}" + (f" – {why}" if why else ""))
-    return verdict == "correct"
 
 
 def _judge(yours: Any, expected: Any, tolerance: float, close: float) -> tuple[str, str]:
@@ -217,7 +216,7 @@ def reveal(name: str, outcome: str, explanation: str = "") -> None:
         print(explanation)
 
 
-def recall(question: str, options: Mapping[str, tuple[str, str]], solution: str, answer: Any = "") -> bool:
+def recall(question: str, options: Mapping[str, tuple[str, str]], solution: str, answer: Any = "") -> None:
     """Ask about an earlier notebook, with a sentence of feedback for every option.
 
     Args:
@@ -226,8 +225,7 @@ def recall(question: str, options: Mapping[str, tuple[str, str]], solution: str,
         solution: the key of the right option.
         answer: the key that the reader chose; "" while unanswered.
 
-    Returns:
-        Whether the answer is right. Prints the question, the options and the feedback; never raises.
+    Prints the question, the options and the feedback; never raises.
     """
     texts = {str(key): _part(value, 0) for key, value in options.items()}
     print(question)
@@ -236,11 +234,10 @@ def recall(question: str, options: Mapping[str, tuple[str, str]], solution: str,
     chosen = _chosen(answer, texts)
     if chosen is None:
         print(_asks(answer, texts, "answer"))
-        return False
+        return
     right = chosen == str(solution)
     feedback = {str(key): _part(value, 1) for key, value in options.items()}[chosen]
     print(f"{chosen}) {'Right.' if right else 'Not this one.'} {feedback}".rstrip())
-    return right
 
 
 def _part(value: Any, index: int) -> str:

@@ -76,8 +76,8 @@ def as_picture(picture: Any) -> np.ndarray:
 def show(fig: "Figure", alt: str = "") -> None:
     """Show a figure once, as a PNG with alternative text, and close it.
 
-    The text is stored with the picture as metadata, from where nbconvert puts it into the page's `alt`, and as the
-    plain-text form of the output, which is what readers without pictures get. Outside a notebook nothing appears.
+    The text is stored twice: as the metadata `alt` of the picture, and as the plain-text form of the output, which is
+    what readers without pictures get. Outside a notebook nothing appears.
 
     Args:
         fig: from one of the functions above, or any figure of yours.
