@@ -37,7 +37,7 @@ def compare(
         mistakes: explanation -> the wrong answer it explains. Where `yours` equals one, its explanation is printed.
         hint: printed when the answer is wrong and no mistake is recognised.
 
-    Prints one line: "correct", "close" or "not yet", with the reason. Never raises, and returns nothing, so that the last
+    Prints one line: "correct", "close" or "not yet", with the reason. Never raises. Returns nothing, so that the last
     line of a cell stays clean.
     """
     prefix = f"{name}: " if name else ""
