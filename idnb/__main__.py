@@ -16,6 +16,10 @@ __all__ = ["COMMANDS", "build_parser", "main"]
 # Command -> (module, one line of help), in the order in which a newcomer would use them.
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("idnb.doctor", "say what this machine can do, what is missing, and which command gets it"),
+    "render": (
+        "idnb.faces.render.command",
+        "draw synthetic people: pictures, label maps, and all that is known of them",
+    ),
     "fetch": ("idnb.fetch_command", "list the weights, and get those that are not part of the package"),
     "train": ("idnb.train_command", "train a network of the course on rendered people; goes on where it stopped"),
 }

@@ -137,7 +137,9 @@ def test_clean_keeps_what_a_reader_sees(tmp_path):
         new_output("stream", name="stdout", text="two\n"),
         new_output("display_data", {WIDGET_VIEW: {}, "text/plain": "HBox()"}),
     ]
+    cell.outputs[0].metadata = nbformat.from_dict({"image/png": {"alt": "a line", "width": 400}, "isolated": True})
     removed = clean(notebook)
+    assert cell.outputs[0].metadata == {"image/png": {"alt": "a line"}}
     assert removed == ["cell 10 wrote to stderr: UserWarning: look"]
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert cell.metadata == {"tags": ["keep"], "jupyter": {"source_hidden": True}}

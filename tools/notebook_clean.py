@@ -12,7 +12,8 @@ def clean(notebook: nbformat.NotebookNode) -> list[str]:
     """Clean a notebook in place.
 
     Removed are widget state and views, what papermill and the editors note down, messages on stderr (progress bars,
-    warnings), execution times and ids of outputs. Figures, printed text and execution counts stay.
+    warnings), execution times and ids of outputs. Figures with their alternative text,
+    printed text and execution counts stay.
 
     Args:
         notebook: nbformat 4.
@@ -42,7 +43,8 @@ def clean(notebook: nbformat.NotebookNode) -> list[str]:
                 continue
             else:
                 if "metadata" in output:
-                    output.metadata = nbformat.from_dict({})
+                    alt = output.metadata.get("image/png", {}).get("alt")
+                    output.metadata = nbformat.from_dict({"image/png": {"alt": alt}} if alt else {})
                 output.pop("transient", None)
                 outputs.append(output)
         cell.outputs = outputs
