@@ -93,7 +93,9 @@ class Faces:
         self.folder = Path(folder)
         card = self.folder / "card.json"
         if not card.is_file():
-            raise InputError(f"{self.folder} is not a set of people: {card.name} is missing (make one with `idnb render`)")
+            raise InputError(
+                f"{self.folder} is not a set of people: {card.name} is missing (make one with `idnb render`)"
+            )
         self.card: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
         self.image_size: int = self.card["size"]
         table = _table(self.folder / "people.csv.gz")
@@ -124,7 +126,10 @@ class Faces:
         """
         missing = np.setdiff1d(identities, self.identity)
         if len(missing):
-            raise InputError(f"{self!r} has no identity {missing[:5].tolist()}; it has {self.identity.min()} to {self.identity.max()}")
+            raise InputError(
+                f"{self!r} has no identity {missing[:5].tolist()}; "
+                f"its people are {self.identity.min()} to {self.identity.max()}"
+            )
         return Faces(self.folder, self._rows[np.isin(self.identity, identities)])
 
     def pixels(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -144,7 +149,9 @@ class Faces:
         images = torch.from_numpy(self.pixels(indices)).permute(0, 3, 1, 2).float() / 127.5 - 1  # [B, 3, H, W]
         if size is None or size == self.image_size:
             return images
-        return torch.nn.functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+        return torch.nn.functional.interpolate(
+            images, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+        )
 
     def label_maps(self, indices: Sequence[int] | NDArray[np.int64], size: int | None = None) -> torch.Tensor:
         """Label maps, brought to another size by the nearest pixel only.
@@ -158,7 +165,9 @@ class Faces:
         """
         labels = torch.from_numpy(np.stack([self._tile("labels", "png", i) for i in indices]))
         if size is not None and size != self.image_size:
-            labels = torch.nn.functional.interpolate(labels[:, None], size=(size, size), mode="nearest-exact")[:, 0]  # [B, size, size]
+            labels = torch.nn.functional.interpolate(labels[:, None], size=(size, size), mode="nearest-exact")[
+                :, 0
+            ]  # [B, size, size]
         return labels.long()
 
     def _tile(self, kind: str, suffix: str, index: int) -> NDArray[np.uint8]:
@@ -182,7 +191,9 @@ def _strip(path: Path, _changed: int) -> NDArray[np.uint8]:
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing: finish the set with the `idnb render` command in card.json") from error
     except (OSError, SyntaxError) as error:
-        raise InputError(f"{path} is damaged ({error}); delete it and run the `idnb render` command in card.json again") from error
+        raise InputError(
+            f"{path} is damaged ({error}); delete it and run the `idnb render` command in card.json again"
+        ) from error
 
 
 def load_faces(name: str | Path) -> Faces:
@@ -203,4 +214,7 @@ def load_faces(name: str | Path) -> Faces:
     if Path(name).is_dir():
         return Faces(name)
     have = sorted(p.parent.name for p in BUNDLED_SETS.glob("*/card.json"))
-    raise InputError(f"There is no set of people {str(name)!r}: bundled are {have}; or give the folder of a set made by `idnb render`")
+    raise InputError(
+        f"There is no set of people {str(name)!r}: bundled are {have}; "
+        "or give the folder of a set made by `idnb render`"
+    )

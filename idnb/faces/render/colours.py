@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["background_image", "cloth_colour", "hair_colour", "iris_colour", "lip_colour", "skin_colour", "to_srgb", "warm"]
+__all__ = [
+    "background_image",
+    "cloth_colour",
+    "hair_colour",
+    "iris_colour",
+    "lip_colour",
+    "skin_colour",
+    "to_srgb",
+    "warm",
+]
 
 Array = NDArray[np.float32]
 
@@ -36,7 +45,9 @@ def skin_colour(identity: dict[str, Any]) -> Array:
 def lip_colour(identity: dict[str, Any]) -> Array:
     """Lips: the skin with more blood; `lips.colour` 1 is strongly red."""
     blood = identity["lips.colour"]
-    return (skin_colour(identity) * np.array([0.92 - 0.1 * blood, 0.72 - 0.3 * blood, 0.76 - 0.28 * blood])).astype(np.float32)
+    return (skin_colour(identity) * np.array([0.92 - 0.1 * blood, 0.72 - 0.3 * blood, 0.76 - 0.28 * blood])).astype(
+        np.float32
+    )
 
 
 def hair_colour(identity: dict[str, Any]) -> Array:
@@ -49,7 +60,10 @@ def hair_colour(identity: dict[str, Any]) -> Array:
 
 def iris_colour(identity: dict[str, Any]) -> Array:
     """Iris between brown and a light hue (blue, grey, green)."""
-    light = [np.interp(identity["iris.hue"], [0, 0.5, 1], row) for row in ([0.07, 0.12, 0.09], [0.13, 0.14, 0.12], [0.22, 0.15, 0.06])]
+    light = [
+        np.interp(identity["iris.hue"], [0, 0.5, 1], row)
+        for row in ([0.07, 0.12, 0.09], [0.13, 0.14, 0.12], [0.22, 0.15, 0.06])
+    ]
     brown = np.array([0.085, 0.038, 0.016])
     share = identity["iris.brown"]
     return (identity["iris.lightness"] * np.exp(np.log(brown) * share + np.log(light) * (1 - share))).astype(np.float32)
@@ -72,7 +86,9 @@ def background_image(shot: dict[str, Any], size: int) -> Array:
     if shot["background.blobs"] > 0.15:
         for _ in range(int(rng.integers(2, 8))):
             other = (hue + rng.normal(0, 0.12)) % 1
-            colour = np.array(colorsys.hsv_to_rgb(other, saturation * rng.uniform(0.3, 1), min(1, value * rng.uniform(0.4, 1.9))))
+            colour = np.array(
+                colorsys.hsv_to_rgb(other, saturation * rng.uniform(0.3, 1), min(1, value * rng.uniform(0.4, 1.9)))
+            )
             centre, radius = rng.uniform(-1.1, 1.1, 2), rng.uniform(0.15, 0.8, 2)
             if rng.random() < 0.4:  # a vertical edge far away: a door, a tree, a window
                 radius[1] = 4

@@ -63,7 +63,9 @@ def beard_regions(head: Head, identity: dict[str, Any]) -> Array:
     x, y, z = head.canonical.T
     side = np.abs(x)
     off_lips = 1 - _ramp(0.25, 0.6, head.lips)
-    moustache = _ramp(0.640, 0.6415, z) * _ramp(0.6535, 0.6495, z) * _ramp(0.031, 0.024, side) * _ramp(-0.115, -0.122, y)
+    moustache = (
+        _ramp(0.640, 0.6415, z) * _ramp(0.6535, 0.6495, z) * _ramp(0.031, 0.024, side) * _ramp(-0.115, -0.122, y)
+    )
     cheek_line = np.interp(side, [0.02, 0.035, 0.05, 0.065, 0.08], [0.634, 0.638, 0.650, 0.672, 0.70])
     cheek_line = cheek_line - 0.012 * (1 - identity["beard.cheeks"])
     jaw_line = np.interp(y, [-0.14, -0.10, -0.05, 0.0], [0.572, 0.583, 0.610, 0.640])
@@ -133,13 +135,15 @@ def _grow(
     fringe = comb.fringe > 0.5 and front > 0.35 and top > 0.25 and wp.abs(c[0]) < 0.055
     # Combing: sideways from the part, to the face or to the back, and down the scalp.
     swept = wp.min(1.0, wp.abs(comb.sweep))
-    comb_to = wp.vec3(side * (1.0 - 0.8 * swept), comb.sweep * (0.4 + 0.6 * top), -0.15 - 0.85 * (1.0 - top) * (1.0 - 0.5 * swept))
+    comb_to = wp.vec3(
+        side * (1.0 - 0.8 * swept), comb.sweep * (0.4 + 0.6 * top), -0.15 - 0.85 * (1.0 - top) * (1.0 - 0.5 * swept)
+    )
     if fringe:
         comb_to = wp.vec3(0.25 * c[0] / 0.05, -1.0, -0.35)
     stiff = wp.clamp((comb.curl - 0.8) / 0.8, 0.0, 1.0)
     end = comb.eye_height - comb.cut + 0.016 * (phase[i][2] - 0.5)
     full = length[i]
-    for run in range(2):  # first to learn where the strand ends, then to place its points
+    for _run in range(2):  # first to learn where the strand ends, then to place its points
         count = points.shape[1] - 1
         substeps = int(wp.max(2.0, wp.ceil(full / float(count) / 0.008)))
         ds = full / float(count * substeps)
@@ -167,7 +171,9 @@ def _grow(
                         wish = wp.normalize(comb.knot - p)
                     wish = wish - out * wp.dot(wish, out)
                     hang = wp.clamp(along / 0.08, 0.0, 1.0) * (1.0 - stiff) * (1.0 - comb.gather)
-                    target = wp.normalize(wish + out * 0.001) * (1.0 - hang) * (1.0 - 0.8 * stiff) + wp.vec3(0.0, 0.0, -1.0) * (hang + 0.15 * stiff)
+                    target = wp.normalize(wish + out * 0.001) * (1.0 - hang) * (1.0 - 0.8 * stiff) + wp.vec3(
+                        0.0, 0.0, -1.0
+                    ) * (hang + 0.15 * stiff)
                     target = target + out * (comb.lift * wp.exp(-along / (0.012 + 0.05 * stiff)) * 1.3 + 0.5 * stiff)
                     d = wp.normalize(d * (1.0 - rate * 0.55) + wp.normalize(target) * rate * 0.55)
                     across = wp.normalize(wp.cross(d, out) + wp.vec3(0.001, 0.0, 0.0))
@@ -182,7 +188,9 @@ def _grow(
                     if not fringe and q[2] < comb.eye_height + 0.055 and q[1] < comb.face_front + 0.07:
                         open = 0.072 - 0.2 * wp.max(0.0, q[1] - comb.face_front - 0.03)
                         if wp.abs(q[0]) < open and length[i] > 0.09:
-                            q = wp.vec3(q[0] + wp.sign(q[0]) * wp.min(1.3 * ds, open - wp.abs(q[0])), q[1] + 0.6 * ds, q[2])
+                            q = wp.vec3(
+                                q[0] + wp.sign(q[0]) * wp.min(1.3 * ds, open - wp.abs(q[0])), q[1] + 0.6 * ds, q[2]
+                            )
                     along += ds
                     if q[2] < end or (fringe and q[2] < comb.eye_height + 0.020 + 0.006 * phase[i][1]):
                         stopped = 1
@@ -212,7 +220,13 @@ def strand_points(identity: dict[str, Any]) -> int:
 
 
 def grow_hair(
-    rng: np.random.Generator, head: Head, identity: dict[str, Any], vertices: Array, normals: Array, scalp: Array, mesh: wp.Mesh
+    rng: np.random.Generator,
+    head: Head,
+    identity: dict[str, Any],
+    vertices: Array,
+    normals: Array,
+    scalp: Array,
+    mesh: wp.Mesh,
 ) -> Strands | None:
     """Grow the hair of one person.
 
@@ -243,12 +257,17 @@ def grow_hair(
     for name in ("part", "sweep", "lift", "curl", "fringe", "volume", "cut"):
         setattr(comb, name, float(identity[f"hair.{name}"]))
     comb.gather = float(style == "tied")
-    comb.knot = wp.vec3(0.0, float(eyes[1] + (0.15 if identity["hair.bun"] else 0.2)), float(eyes[2] + (0.115 if identity["hair.bun"] else 0.01)))
+    comb.knot = wp.vec3(
+        0.0,
+        float(eyes[1] + (0.15 if identity["hair.bun"] else 0.2)),
+        float(eyes[2] + (0.115 if identity["hair.bun"] else 0.01)),
+    )
     comb.eye_height, comb.face_front = float(eyes[2]), float(eyes[1])
     strands = wp.zeros((count, strand_points(identity)), dtype=wp.vec3)
-    give = [wp.array(np.ascontiguousarray(a, np.float32), dtype=t) for a, t in
-            [(root, wp.vec3), (normal, wp.vec3), (canonical, wp.vec3), (length, float), (layer, float), (rng.random((count, 3)), wp.vec3)]]  # fmt: skip
-    wp.launch(_grow, dim=count, inputs=[mesh.id, *give, comb, strands])
+    vectors = [wp.array(np.ascontiguousarray(a, np.float32), dtype=wp.vec3) for a in (root, normal, canonical)]
+    lengths = [wp.array(np.ascontiguousarray(a, np.float32), dtype=float) for a in (length, layer)]
+    phase = wp.array(rng.random((count, 3)).astype(np.float32), dtype=wp.vec3)
+    wp.launch(_grow, dim=count, inputs=[mesh.id, *vectors, *lengths, phase, comb, strands])
     points = strands.numpy()
     if not short:
         points = _clump(rng, points, identity["hair.clump"] * (0.5 if style == "afro" else 1), 260)
@@ -278,7 +297,7 @@ def _bun(rng: np.random.Generator, centre: Array, along: int) -> tuple[Array, Ar
     turn = np.linspace(0, 2.2, along)[None, :, None]
     radius = 0.03 * rng.uniform(0.75, 1, (count, 1, 1))
     ring = start[:, None] * np.cos(turn) + np.cross(axis, start)[:, None] * np.sin(turn)
-    return (centre + ring * radius * [1.1, 1.0, 0.9]).astype(np.float32), rng.normal(1, 0.15, count)
+    return (centre + ring * radius * [1.1, 1.0, 0.9]).astype(np.float32), rng.normal(1, 0.15, count).astype(np.float32)
 
 
 def grow_beard(
@@ -297,7 +316,13 @@ def grow_beard(
     direction = away[:, None] * (0.55 - 0.35 * t) + aside[:, None] * (0.35 + 0.7 * t)
     points = root[:, None] + direction * t * length[:, None, None]
     width = 0.0011 * np.linspace(1, 0.3, strand_points(identity))[None] * rng.uniform(0.7, 1.3, (count, 1))
-    return Strands(points.astype(np.float32), width.astype(np.float32), rng.normal(0.9, 0.12, count).astype(np.float32), vertex, np.ones(count, bool))
+    return Strands(
+        points.astype(np.float32),
+        width.astype(np.float32),
+        rng.normal(0.9, 0.12, count).astype(np.float32),
+        vertex,
+        np.ones(count, bool),
+    )
 
 
 def ribbons(strands: Strands) -> tuple[Array, Array, NDArray[np.int32]]:
@@ -316,7 +341,7 @@ def ribbons(strands: Strands) -> tuple[Array, Array, NDArray[np.int32]]:
     tangent /= np.maximum(np.linalg.norm(tangent, axis=-1, keepdims=True), 1e-9)
     across = np.cross(tangent, points - points[:, 0].mean(0))  # flat towards the outside of the head
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
-    half = across * strands.width[..., None] / 2
+    half = (across * strands.width[..., None] / 2).astype(np.float32)
     vertices = np.stack([points - half, points + half], axis=2)  # [S, P, 2, 3]
     count, along = points.shape[:2]
     base = (np.arange(count)[:, None] * along + np.arange(along - 1)[None]) * 2  # [S, P - 1]

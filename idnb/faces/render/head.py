@@ -85,7 +85,9 @@ class Head:
                     local[control] = value
                 else:
                     local[f"l-{control}"], local[f"r-{control}"] = value + offset, value - offset
-        actions = [{k.removeprefix("expression."): v for k, v in s.items() if k.startswith("expression.")} for s in shots]
+        actions = [
+            {k.removeprefix("expression."): v for k, v in s.items() if k.startswith("expression.")} for s in shots
+        ]
         names = sorted({name for action in actions for name in action})
         count = 1 + len(shots)
 
@@ -115,7 +117,7 @@ def _read_obj(path: Path) -> tuple[dict[str, list[list[tuple[int, int]]]], Array
         elif words[0] == "vt":
             texture.append([float(words[1]), float(words[2])])
         elif words[0] == "f":
-            corners = [(w.split("/") + ["1"])[:2] for w in words[1:]]
+            corners = [[*w.split("/"), "1"][:2] for w in words[1:]]
             groups.setdefault(group, []).append([(int(v) - 1, int(t or 1) - 1) for v, t in corners])
     return groups, np.array(texture, dtype=np.float32)
 
@@ -137,7 +139,9 @@ def load_head() -> Head:
         raise InputError("Rendering people needs anny and warp-lang: pip install 'idnb[render]'") from error
     warp.config.quiet = True
     warp.set_device("cpu")
-    model = anny.Anny(topology="makehuman-full", local_changes="all", facial_actions="all", phenotypes="all").eval().float()
+    model = (
+        anny.Anny(topology="makehuman-full", local_changes="all", facial_actions="all", phenotypes="all").eval().float()
+    )
     data = Path(anny.__file__).parent / "data" / "mpfb2"
     groups, texture = _read_obj(data / "3dobjs" / "base.obj")
     with torch.no_grad():
@@ -180,11 +184,23 @@ def load_head() -> Head:
     edges = np.concatenate([local[:, [0, 1]], local[:, [1, 2]], local[:, [2, 0]]])
     edges = edges[vertex_parts[edges[:, 0]] == SKIN]
     edges = np.concatenate([edges, edges[:, ::-1], np.repeat(np.arange(len(kept))[:, None], 2, 1)])
-    links = scipy.sparse.csr_matrix((np.ones(len(edges), np.float32), (edges[:, 0], edges[:, 1])), shape=[len(kept)] * 2)
+    links = scipy.sparse.csr_matrix(
+        (np.ones(len(edges), np.float32), (edges[:, 0], edges[:, 1])), shape=[len(kept)] * 2
+    )
     links.data[:] = 1
     blur = scipy.sparse.diags(1 / np.asarray(links.sum(1)).ravel()) @ links
     jaw_open = model.blendshapes[model.blendshape_labels.index("facial_action:jawOpen")].numpy()[kept]
     lower = (-jaw_open[:, 2] > 0.35 * -jaw_open[:, 2].min()).astype(np.float32)
     return Head(
-        canonical, local, part_of, vertex_parts, mask("lips"), mask("ears"), mask("inside-mouth"), 1 - lower, blur.tocsr(), kept, model
+        canonical,
+        local,
+        part_of,
+        vertex_parts,
+        mask("lips"),
+        mask("ears"),
+        mask("inside-mouth"),
+        1 - lower,
+        blur.tocsr(),
+        kept,
+        model,
     )

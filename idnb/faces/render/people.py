@@ -110,19 +110,21 @@ SEX_MEANS = [
 
 # Hair styles: how often (woman, man), then ranges. Lengths in metres; `cut` is the height below the eyes at which the
 # hair ends; `sweep` combs towards the face (-1) or the back (+1); `lift` is how steeply the hair leaves the scalp.
-HAIR_STYLES: dict[str, dict[str, Any]] = {
-    "bald": dict(often=(0.0, 0.06), top=(0, 0), side=(0, 0), curl=(0, 0), sweep=(0, 0), lift=(0, 0)),
-    "buzz": dict(often=(0.02, 0.16), top=(0.004, 0.008), side=(0.003, 0.005), curl=(0, 0), sweep=(0, 0.3), lift=(0.9, 1)),
-    "crop": dict(often=(0.05, 0.2), top=(0.015, 0.03), side=(0.006, 0.012), curl=(0, 0.3), sweep=(-0.6, 0.2), lift=(0.5, 0.8)),
-    "side part": dict(often=(0.03, 0.2), top=(0.045, 0.08), side=(0.012, 0.022), curl=(0, 0.25), sweep=(-0.1, 0.4), lift=(0.3, 0.6)),
-    "swept back": dict(often=(0.03, 0.16), top=(0.05, 0.09), side=(0.012, 0.03), curl=(0, 0.3), sweep=(0.9, 1.2), lift=(0.4, 0.9)),
-    "short fringe": dict(often=(0.05, 0.1), top=(0.04, 0.06), side=(0.012, 0.03), curl=(0, 0.5), sweep=(-1.2, -0.8), lift=(0.25, 0.5)),
-    "curls": dict(often=(0.1, 0.08), top=(0.05, 0.09), side=(0.03, 0.06), curl=(1.2, 2.0), sweep=(-0.3, 0.3), lift=(0.7, 1)),
-    "afro": dict(often=(0.05, 0.03), top=(0.04, 0.09), side=(0.03, 0.07), curl=(1.6, 2.4), sweep=(0, 0), lift=(1, 1)),
-    "bob": dict(often=(0.2, 0.0), top=(0.3, 0.3), side=(0.25, 0.25), curl=(0, 0.5), sweep=(0, 0.35), lift=(0.15, 0.35), cut=(0.06, 0.12)),
-    "long": dict(often=(0.3, 0.015), top=(0.45, 0.45), side=(0.4, 0.4), curl=(0, 0.9), sweep=(0, 0.4), lift=(0.15, 0.4), cut=(0.16, 0.3)),
-    "tied": dict(often=(0.17, 0.015), top=(0.16, 0.16), side=(0.14, 0.14), curl=(0, 0.1), sweep=(1, 1), lift=(0.0, 0.03)),
-}  # fmt: skip
+_STYLE_COLUMNS = ("often", "top", "side", "curl", "sweep", "lift", "cut")
+_STYLE_ROWS = {
+    "bald": [(0.0, 0.06), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0)],
+    "buzz": [(0.02, 0.16), (0.004, 0.008), (0.003, 0.005), (0, 0), (0, 0.3), (0.9, 1)],
+    "crop": [(0.05, 0.2), (0.015, 0.03), (0.006, 0.012), (0, 0.3), (-0.6, 0.2), (0.5, 0.8)],
+    "side part": [(0.03, 0.2), (0.045, 0.08), (0.012, 0.022), (0, 0.25), (-0.1, 0.4), (0.3, 0.6)],
+    "swept back": [(0.03, 0.16), (0.05, 0.09), (0.012, 0.03), (0, 0.3), (0.9, 1.2), (0.4, 0.9)],
+    "short fringe": [(0.05, 0.1), (0.04, 0.06), (0.012, 0.03), (0, 0.5), (-1.2, -0.8), (0.25, 0.5)],
+    "curls": [(0.1, 0.08), (0.05, 0.09), (0.03, 0.06), (1.2, 2.0), (-0.3, 0.3), (0.7, 1)],
+    "afro": [(0.05, 0.03), (0.04, 0.09), (0.03, 0.07), (1.6, 2.4), (0, 0), (1, 1)],
+    "bob": [(0.2, 0.0), (0.3, 0.3), (0.25, 0.25), (0, 0.5), (0, 0.35), (0.15, 0.35), (0.06, 0.12)],
+    "long": [(0.3, 0.015), (0.45, 0.45), (0.4, 0.4), (0, 0.9), (0, 0.4), (0.15, 0.4), (0.16, 0.3)],
+    "tied": [(0.17, 0.015), (0.16, 0.16), (0.14, 0.14), (0, 0.1), (1, 1), (0.0, 0.03)],
+}
+HAIR_STYLES = {name: dict(zip(_STYLE_COLUMNS, row, strict=False)) for name, row in _STYLE_ROWS.items()}
 
 MALE_BROW, FEMALE_BROW = (0.0040, 0.0008), (0.0029, 0.0006)
 
@@ -203,7 +205,9 @@ def sample_identity(rng: np.random.Generator) -> Parameters:
     for control, woman_mean, man_mean in SEX_MEANS:
         person[f"shape.{control}"] += woman_mean if woman else man_mean
     person["shape.eye-height2-incr"] += 0.12  # anny's neutral lids are a little heavy
-    person["skin.melanin"] = float(np.clip(0.12 * caucasian + 0.86 * african + 0.34 * asian + rng.normal(0, 0.07), 0.03, 1))
+    person["skin.melanin"] = float(
+        np.clip(0.12 * caucasian + 0.86 * african + 0.34 * asian + rng.normal(0, 0.07), 0.03, 1)
+    )
     person["skin.warmth"] = _normal(rng, 0.3 * asian, 0.5, -1, 1)
     person["skin.redness"] = _normal(rng, 0.45, 0.25, 0, 1)
     person["skin.shine"] = float(rng.uniform(0.3, 1.0))
@@ -221,7 +225,9 @@ def sample_identity(rng: np.random.Generator) -> Parameters:
     person["iris.lightness"] = float(rng.uniform(0.6, 1.3))
     person.update(_hair(rng, woman, age, african, asian))
     bearded = not woman and rng.random() < 0.5
-    person["beard.stubble"] = float(rng.uniform(0.15, 0.9)) if bearded else (0.0 if woman else float(rng.uniform(0, 0.2)))
+    person["beard.stubble"] = (
+        float(rng.uniform(0.15, 0.9)) if bearded else (0.0 if woman else float(rng.uniform(0, 0.2)))
+    )
     person["beard.length"] = float(rng.uniform(0.004, 0.016)) if bearded and rng.random() < 0.55 else 0.0
     person["beard.cheeks"] = float(rng.uniform(0, 1))
     person["beard.moustache"] = float(bearded and rng.random() < 0.8)
@@ -255,7 +261,11 @@ def _expression(rng: np.random.Generator) -> Parameters:
         "browDown": brow_down,
         "browOuterUp": brow_up * 0.6,
     }
-    actions = {f"{name}{side}": float(np.clip(value * rng.normal(1, 0.06), 0, 1)) for name, value in sides.items() for side in ("Left", "Right")}
+    actions = {
+        f"{name}{side}": float(np.clip(value * rng.normal(1, 0.06), 0, 1))
+        for name, value in sides.items()
+        for side in ("Left", "Right")
+    }
     actions |= {"browInnerUp": brow_up, "jawOpen": jaw, "mouthPucker": _normal(rng, -0.15, 0.2, 0, 0.5) * (smile < 0.2)}
     actions |= {"mouthFunnel": _normal(rng, -0.2, 0.15, 0, 0.3), "mouthShrugLower": _normal(rng, -0.1, 0.2, 0, 0.4)}
     return {f"expression.{name}": float(value) for name, value in actions.items()}

@@ -14,33 +14,20 @@ from idnb.faces.framing import ffhq_crop
 from idnb.faces.render import colours
 from idnb.faces.render.glasses import make_glasses
 from idnb.faces.render.hair import Strands, beard_regions, grow_beard, grow_hair, ribbons, scalp_region
-from idnb.faces.render.head import EYE_LEFT, EYE_RIGHT, SKIN, Head
-from idnb.faces.render.shade import BEARD, HAIR, LENS, Paint, draw, rasterise, sphere_directions, through_hair, visible
+from idnb.faces.render.head import EYE_LEFT, EYE_RIGHT, SKIN, TEETH, TONGUE, Head
+from idnb.faces.render.scene import Surface, draw_scene, unit, vertex_normals, warp_array, warp_vector
+from idnb.faces.render.shade import BEARD, HAIR, Paint, sphere_directions, through_hair, visible
 
 __all__ = ["Person"]
 
 Array = NDArray[np.float32]
 SKY = sphere_directions(32)
 HAIR_SKY = sphere_directions(14)
-SAMPLES = 2  # along each side of a pixel
 CELL = 0.006  # of the grid that holds how dense the hair is, metres
-EMPTY = np.uint64(2**64 - 1)
-
-
-def _unit(v: Array) -> Array:
-    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-12)
-
-
-def vertex_normals(vertices: Array, triangles: NDArray[np.int32]) -> Array:
-    """Area-weighted normals: (V, 3) from (V, 3) vertices and (T, 3) triangles."""
-    a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    face = np.cross(b - a, c - a)
-    total = np.stack([sum(np.bincount(triangles[:, k], face[:, axis], len(vertices)) for k in range(3)) for axis in range(3)], 1)
-    return _unit(total).astype(np.float32)
 
 
 def _sky(directions: Array, shot: dict[str, Any]) -> Array:
-    """Ambient light from each direction: (D, 3); a bright sky or ceiling, a duller floor, optional light from behind."""
+    """Ambient light from each direction: (D, 3); a bright sky, a duller floor, perhaps light from behind."""
     up = directions[:, 2:3]
     tint = colours.warm(shot["light.ambient_warmth"])
     light = shot["light.ambient"] * tint * (0.75 + 0.45 * up)
@@ -50,18 +37,12 @@ def _sky(directions: Array, shot: dict[str, Any]) -> Array:
 
 def _disc(axis: Array, radius: float, count: int) -> Array:
     """Directions that fill a round light around `axis`: (count, 3)."""
-    side = _unit(np.cross(axis, [0.1, 0.2, 1.0]))
+    side = unit(np.cross(axis, [0.1, 0.2, 1.0]))
     k = np.arange(count) + 0.5
     r, turn = np.sqrt(k / count) * np.tan(radius), k * 2.399963
-    return _unit(axis + side * (r * np.cos(turn))[:, None] + np.cross(axis, side) * (r * np.sin(turn))[:, None]).astype(np.float32)
-
-
-def _vec(values: Any) -> wp.vec3:
-    return wp.vec3(*(float(x) for x in values))
-
-
-def _array(values: Any, kind: Any) -> wp.array:
-    return wp.array(np.ascontiguousarray(values, dtype=np.int32 if kind == wp.int32 else np.float32), dtype=kind)
+    return unit(axis + side * (r * np.cos(turn))[:, None] + np.cross(axis, side) * (r * np.sin(turn))[:, None]).astype(
+        np.float32
+    )
 
 
 class Person:
@@ -74,7 +55,9 @@ class Person:
         rng: random numbers of the identity, for the strands of hair.
     """
 
-    def __init__(self, head: Head, identity: dict[str, Any], shots: list[dict[str, Any]], rng: np.random.Generator) -> None:
+    def __init__(
+        self, head: Head, identity: dict[str, Any], shots: list[dict[str, Any]], rng: np.random.Generator
+    ) -> None:
         self.head, self.identity, self.shots = head, identity, shots
         shapes = head.vertices(identity, shots)
         self.neutral, self.faces = shapes[0], shapes[1:]
@@ -82,13 +65,17 @@ class Person:
         self.scalp = scalp_region(head, identity)
         self.beard = beard_regions(head, identity)
         skin = head.triangles[head.parts == SKIN]
-        collide = wp.Mesh(points=_array(self.neutral, wp.vec3), indices=_array(skin.ravel(), wp.int32))
+        collide = wp.Mesh(points=warp_array(self.neutral, wp.vec3), indices=warp_array(skin.ravel(), wp.int32))
         grown = [
             grow_hair(rng, head, identity, self.neutral, normals, self.scalp, collide),
             grow_beard(rng, head, identity, self.neutral, normals, self.beard),
         ]
         parts = [strands for strands in grown if strands is not None]
-        self.strands = Strands(*(np.concatenate([getattr(p, f) for p in parts]) for f in Strands.__dataclass_fields__)) if parts else None
+        self.strands = (
+            Strands(*(np.concatenate([getattr(p, f) for p in parts]) for f in Strands.__dataclass_fields__))
+            if parts
+            else None
+        )
         self._place_eyes()
         ears = [self.neutral[(head.ears > 0.5) & (head.canonical[:, 0] * s > 0)] for s in (1, -1)]
         rest = [e[e[:, 2].argmax()] + np.array([0, -0.006, -0.004], np.float32) for e in ears]
@@ -126,22 +113,42 @@ class Person:
         if self.strands is None:
             return np.ones((len(at), len(to)), np.float32)
         out = wp.zeros((len(at), len(to)), dtype=float)
-        inputs = [wp.array(self.grid, dtype=float), _vec(self.grid_corner), CELL, _array(at, wp.vec3), _array(to, wp.vec3), start, 0.5, out]
+        inputs = [
+            wp.array(self.grid, dtype=float),
+            warp_vector(self.grid_corner),
+            CELL,
+            warp_array(at, wp.vec3),
+            warp_array(to, wp.vec3),
+            start,
+            0.5,
+            out,
+        ]
         wp.launch(through_hair, dim=out.shape, inputs=inputs)
         return out.numpy()
 
     def _visible(self, vertices: Array, normals: Array, to: Array, reach: float) -> Array:
         """Share of light from each direction that reaches each vertex of the head, past head and hair: (N, D)."""
-        mesh = wp.Mesh(points=_array(vertices, wp.vec3), indices=_array(self.head.triangles.ravel(), wp.int32))
+        mesh = wp.Mesh(points=warp_array(vertices, wp.vec3), indices=warp_array(self.head.triangles.ravel(), wp.int32))
         out = wp.zeros((len(vertices), len(to)), dtype=float)
-        wp.launch(visible, dim=out.shape, inputs=[mesh.id, _array(vertices, wp.vec3), _array(normals, wp.vec3), _array(to, wp.vec3), reach, out])
+        wp.launch(
+            visible,
+            dim=out.shape,
+            inputs=[
+                mesh.id,
+                warp_array(vertices, wp.vec3),
+                warp_array(normals, wp.vec3),
+                warp_array(to, wp.vec3),
+                reach,
+                out,
+            ],
+        )
         return out.numpy() * self._past_hair(vertices + normals * 0.004, to, 0.004)
 
     def _camera(self, shot: dict[str, Any], face: Array, paint: Paint) -> Array:
         """Look at the face so that eyes and mouth lie where FFHQ's alignment puts them; returns the camera's place."""
         yaw, pitch = shot["pose.yaw"], shot["pose.pitch"]
         ahead = np.array([np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
-        right = _unit(np.cross(ahead, [0.0, 0.0, 1.0]))
+        right = unit(np.cross(ahead, [0.0, 0.0, 1.0]))
         up = np.cross(right, ahead)
         target = self.eyes.mean(0) + np.array([0, 0.05, -0.03])
         camera = target - ahead * shot["camera.distance"]
@@ -150,10 +157,10 @@ class Person:
         image = np.stack([rel @ right, -(rel @ up)], 1) / (rel @ ahead)[:, None]  # x right, y down, at distance 1
         # The person's right eye and mouth corner are on the left of the image.
         centre, half = ffhq_crop(image[1], image[0], image[3], image[2])
-        paint.camera = _vec(camera)
-        paint.ahead = _vec(ahead + right * centre[0] - up * centre[1])
-        paint.right = _vec(right * half[0] - up * half[1])
-        paint.down = _vec(right * -half[1] - up * half[0])
+        paint.camera = warp_vector(camera)
+        paint.ahead = warp_vector(ahead + right * centre[0] - up * centre[1])
+        paint.right = warp_vector(right * half[0] - up * half[1])
+        paint.down = warp_vector(right * -half[1] - up * half[0])
         return camera
 
     def _paint(self, shot: dict[str, Any], face: Array) -> tuple[Paint, Array]:
@@ -161,24 +168,36 @@ class Person:
         camera = self._camera(shot, face, s)
         azimuth, elevation = shot["light.azimuth"], shot["light.elevation"]
         key = np.array([np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])
-        s.key = _vec(key)
-        s.key_colour = _vec(shot["light.strength"] * colours.warm(shot["light.warmth"]))
-        s.eye_left, s.eye_right = _vec(self.eyes[0]), _vec(self.eyes[1])
+        s.key = warp_vector(key)
+        s.key_colour = warp_vector(shot["light.strength"] * colours.warm(shot["light.warmth"]))
+        s.eye_left, s.eye_right = warp_vector(self.eyes[0]), warp_vector(self.eyes[1])
         # Eyes look near the camera, as far as they can turn.
         for name, eye in (("gaze_left", self.eyes[0]), ("gaze_right", self.eyes[1])):
-            to = _unit(camera - eye)
+            to = unit(camera - eye)
             yaw = np.clip(np.arctan2(to[0], -to[1]) + shot["gaze.yaw"], -0.45, 0.45)
             pitch = np.clip(np.arcsin(to[2]) + shot["gaze.pitch"], -0.25, 0.25)
-            setattr(s, name, _vec([np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch), np.sin(pitch)]))
+            setattr(s, name, warp_vector([np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch), np.sin(pitch)]))
         hair = colours.hair_colour(person)
-        s.skin, s.lip, s.iris = _vec(colours.skin_colour(person)), _vec(colours.lip_colour(person)), _vec(colours.iris_colour(person))
-        s.scalp, s.brow, s.cloth = _vec(hair * 0.6), _vec(hair * 0.6), _vec(colours.cloth_colour(shot))
-        s.frame = _vec([person[f"glasses.{channel}"] for channel in "rgb"])
+        s.skin, s.lip, s.iris = (
+            warp_vector(colours.skin_colour(person)),
+            warp_vector(colours.lip_colour(person)),
+            warp_vector(colours.iris_colour(person)),
+        )
+        s.scalp, s.brow, s.cloth = (
+            warp_vector(hair * 0.6),
+            warp_vector(hair * 0.6),
+            warp_vector(colours.cloth_colour(shot)),
+        )
+        s.frame = warp_vector([person[f"glasses.{channel}"] for channel in "rgb"])
         for field in ("redness", "shine", "freckles", "pattern"):
             setattr(s, field, float(person[f"skin.{field}"]))
         for field in ("height", "arch", "thickness", "length", "density"):
             setattr(s, f"brow_{field}", float(person[f"brow.{field}"]))
-        s.stubble, s.stripes, s.vee = float(person["beard.stubble"]), float(shot["cloth.stripes"]), float(shot["cloth.vee"])
+        s.stubble, s.stripes, s.vee = (
+            float(person["beard.stubble"]),
+            float(shot["cloth.stripes"]),
+            float(shot["cloth.vee"]),
+        )
         s.neckline = 0.551 + float(shot["cloth.neckline"])
         return s, key.astype(np.float32)
 
@@ -188,7 +207,7 @@ class Person:
         tangents = self.ribbons[1]
         along = np.linspace(0.75, 1.12, self.strands.points.shape[1], dtype=np.float32)
         albedo = colours.hair_colour(self.identity) * (self.strands.shade[:, None] * along).reshape(-1, 1)  # [S * P, 3]
-        to_camera = _unit(np.array(s.camera, np.float32) - points)
+        to_camera = unit(np.array(s.camera, np.float32) - points)
         cos_light, cos_view = tangents @ key, (tangents * to_camera).sum(1)
         sin_light = np.sqrt(np.maximum(1 - cos_light**2, 0))
         glint = np.maximum(sin_light * np.sqrt(np.maximum(1 - cos_view**2, 0)) - cos_light * cos_view, 0)[:, None]
@@ -208,92 +227,58 @@ class Person:
         Returns:
             (size, size, 3) sRGB 0..255, and (size, size) class numbers of `idnb.faces.labels`.
         """
-        head, shot, face = self.head, self.shots[index], self.faces[index]
-        triangles, parts = head.triangles, head.parts
-        s, key = self._paint(shot, face)
-        normals = vertex_normals(face, triangles)
-        # Clothes: the skin below the neckline, moved out by a few millimetres.
-        below = (head.canonical[:, 2] < s.neckline + 0.2 * np.maximum(head.canonical[:, 1] + 0.06, 0)) & (head.vertex_parts == SKIN)
-        vertices = np.where(below[:, None], face + normals * 0.003, face)
+        shot, face = self.shots[index], self.faces[index]
+        paint, key = self._paint(shot, face)
         lamps = _disc(key, shot["light.softness"], 5)
+        surfaces = [self._skin(shot, face, paint, key, lamps)]
+        if self.glasses is not None:
+            vertices, triangles, kinds = self.glasses
+            normals = vertex_normals(vertices, triangles)
+            light = _sky(normals, shot) + np.array(paint.key_colour) * np.maximum(normals @ key, 0)[:, None]
+            surfaces.append(Surface(vertices, triangles, kinds, normals, light))
+        if self.strands is not None:
+            surfaces.append(self._hair(shot, face, paint, key, lamps))
+        return draw_scene(surfaces, paint, colours.background_image(shot, size), size)
+
+    def _skin(self, shot: dict[str, Any], face: Array, paint: Paint, key: Array, lamps: Array) -> Surface:
+        """Head, eyes and clothes under the light of this shot."""
+        head = self.head
+        normals = vertex_normals(face, head.triangles)
+        # Clothes: the skin below the neckline, moved out by a few millimetres.
+        line = paint.neckline + 0.2 * np.maximum(head.canonical[:, 1] + 0.06, 0)
+        below = (head.canonical[:, 2] < line) & (head.vertex_parts == SKIN)
+        vertices = np.where(below[:, None], face + normals * 0.003, face)
         to_key = self._visible(vertices, normals, lamps, 0.3).mean(1)
         lit = head.blur @ to_key
         # Diffuse light: the key wraps a little around the skin, red the farthest; then the sky.
         facing = normals @ key
-        key_colour = np.array(s.key_colour)
+        key_colour = np.array(paint.key_colour)
         wrap = np.array([0.26, 0.13, 0.09])
         spread = np.maximum((facing[:, None] + wrap) / (1 + wrap), 0) * lit[:, None]
         cosine = np.maximum(normals @ SKY.T, 0) * self.sky
         light = key_colour * spread + cosine @ _sky(SKY, shot) * (4 / len(SKY))
         red = light[:, :1]
-        for _ in range(2):
+        for _ in range(2):  # light travels under the skin, red the farthest
             red = head.blur @ red
         light = np.concatenate([red, head.blur @ light[:, 1:2], light[:, 2:]], 1)
-        inner = (head.vertex_parts >= 3) & (head.vertex_parts <= 4)
-        gape = min(1.0, 4 * shot["expression.jawOpen"] + shot["expression.mouthUpperUpLeft"] + 0.4 * shot["expression.mouthSmileLeft"])
-        light = np.where(inner[:, None], (0.05 + 0.6 * gape) * (0.5 * shot["light.ambient"] + 0.2 * key_colour), light)
-
+        smile = shot["expression.mouthSmileLeft"]
+        gape = min(1.0, 4 * shot["expression.jawOpen"] + shot["expression.mouthUpperUpLeft"] + 0.4 * smile)
+        in_mouth = (head.vertex_parts == TEETH) | (head.vertex_parts == TONGUE)
+        glow = (0.05 + 0.6 * gape) * (0.5 * shot["light.ambient"] + 0.2 * key_colour)
+        light = np.where(in_mouth[:, None], glow, light)
         roots = self.scalp * (0.4 if self.identity["hair.style"] == "bald" else 1)
         regions = np.stack([head.lips, roots, self.beard, head.ears], 1)
         inside = np.stack([head.mouth, head.upper_lip], 1)
-        canonical = head.canonical
-        parcels = [_Parcel(vertices, triangles, parts, normals, light, lit, regions, inside, head.canonical)]
-        if self.glasses is not None:
-            extra, faces, kinds = self.glasses
-            normal = vertex_normals(extra, faces)
-            ambient = _sky(normal, shot) + key_colour * np.maximum(normal @ key, 0)[:, None]
-            parcels.append(_Parcel(extra, faces, kinds, normal, ambient))
-        if self.strands is not None:
-            strands = self.strands
-            moved = ((face - self.neutral)[strands.root] * strands.is_beard[:, None]).repeat(strands.points.shape[1], 0)  # [S * P, 3]
-            points, faces = self.ribbons[0] + moved.repeat(2, 0), self.ribbons[2]
-            colour = self._hair_light(shot, s, key, lamps, points[::2]).repeat(2, 0)
-            beard = strands.is_beard.repeat(2 * strands.points.shape[1])[faces[:, 0]]
-            parcels.append(_Parcel(points, faces, np.where(beard, BEARD, HAIR), np.zeros_like(points), colour))
-        return self._draw(parcels, s, colours.background_image(shot, size), size)
+        return Surface(vertices, head.triangles, head.parts, normals, light, lit, regions, inside, head.canonical)
 
-    @staticmethod
-    def _draw(parcels: list["_Parcel"], s: Paint, background: Array, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        starts = np.cumsum([0] + [len(p.vertices) for p in parcels])
-        corners = np.concatenate([p.triangles + start for p, start in zip(parcels, starts, strict=False)])
-        part = np.concatenate([p.parts for p in parcels])
-        vertices = np.concatenate([p.vertices for p in parcels])
-        # Project to samples: x to the right, y down, and one over depth.
-        frame = np.stack([np.array(s.right), np.array(s.down), np.array(s.ahead)], 1)
-        share = (vertices - np.array(s.camera)) @ np.linalg.inv(frame).T
-        many = size * SAMPLES
-        pixel = np.stack([(share[:, 0] / share[:, 2] + 1) * many / 2, (share[:, 1] / share[:, 2] + 1) * many / 2, 1 / share[:, 2]], 1)
-        front, lens = (wp.full((many, many), EMPTY, dtype=wp.uint64) for _ in range(2))
-        at, order = _array(pixel, wp.vec3), np.argsort(part == LENS, kind="stable")
-        corners, part = corners[order], part[order]
-        solid = int((part != LENS).sum())
-        wp.launch(rasterise, dim=solid, inputs=[_array(corners[:solid].ravel(), wp.int32), 0, at, front])
-        if solid < len(part):
-            wp.launch(rasterise, dim=len(part) - solid, inputs=[_array(corners[solid:].ravel(), wp.int32), solid, at, lens])
-
-        def all_of(name: str) -> Array:
-            return np.concatenate([getattr(p, name) for p in parcels])
-
-        image, label = wp.zeros((size, size), dtype=wp.vec3), wp.zeros((size, size), dtype=wp.int32)
-        inputs = [
-            front, lens, _array(corners.ravel(), wp.int32), _array(part, wp.int32), _array(vertices, wp.vec3), _array(all_of("normals"), wp.vec3),
-            _array(all_of("canonical"), wp.vec3), _array(all_of("light"), wp.vec3), _array(all_of("lit"), float), _array(all_of("regions"), wp.vec4),
-            _array(all_of("inside"), wp.vec2), _array(background, wp.vec3), s, SAMPLES, image, label,
-        ]  # fmt: skip
-        wp.launch(draw, dim=(size, size), inputs=inputs)
-        return colours.to_srgb(image.numpy()), label.numpy().astype(np.uint8)
-
-
-class _Parcel:
-    """A mesh to draw with the values at its vertices; what is not given is zero (fully lit)."""
-
-    def __init__(
-        self, vertices: Array, triangles: NDArray[np.int32], parts: NDArray[np.int32], normals: Array, light: Array,
-        lit: Array | None = None, regions: Array | None = None, inside: Array | None = None, canonical: Array | None = None,
-    ) -> None:  # fmt: skip
-        count = len(vertices)
-        self.vertices, self.triangles, self.parts, self.normals, self.light = vertices, triangles, parts, normals, light
-        self.lit = np.ones(count, np.float32) if lit is None else lit
-        self.regions = np.zeros((count, 4), np.float32) if regions is None else regions
-        self.inside = np.zeros((count, 2), np.float32) if inside is None else inside
-        self.canonical = np.zeros((count, 3), np.float32) if canonical is None else canonical
+    def _hair(self, shot: dict[str, Any], face: Array, paint: Paint, key: Array, lamps: Array) -> Surface:
+        """Strands with their colours; those of the beard move with the face."""
+        strands = self.strands
+        assert strands is not None
+        along = strands.points.shape[1]
+        moved = ((face - self.neutral)[strands.root] * strands.is_beard[:, None]).repeat(along, 0)  # [S * P, 3]
+        vertices, _, triangles = self.ribbons
+        vertices = vertices + moved.repeat(2, 0)
+        colour = self._hair_light(shot, paint, key, lamps, vertices[::2]).repeat(2, 0)
+        beard = strands.is_beard.repeat(2 * along)[triangles[:, 0]]
+        return Surface(vertices, triangles, np.where(beard, BEARD, HAIR), np.zeros_like(vertices), colour)

@@ -12,6 +12,7 @@ import io
 import json
 import multiprocessing
 import os
+import signal
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,11 +84,20 @@ def render_person(plan: SetPlan, identity: int) -> tuple[np.ndarray, np.ndarray]
     from idnb.faces.render.head import load_head  # needs the extra `render`
 
     head = load_head()
+    import torch
+    from threadpoolctl import threadpool_limits
+
     from idnb.faces.render.portrait import Person
 
     parameters, shots, rng = _person(plan, identity)
-    person = Person(head, parameters, shots, rng)
-    pictures = [person.picture(shot, plan.size) for shot in range(plan.shots)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):  # sums are taken in another order on more threads, and single pixels differ
+            person = Person(head, parameters, shots, rng)
+            pictures = [person.picture(shot, plan.size) for shot in range(plan.shots)]
+    finally:
+        torch.set_num_threads(threads)
     return np.concatenate([p[0] for p in pictures], 1), np.concatenate([p[1] for p in pictures], 1)
 
 
@@ -135,7 +145,11 @@ def _table(plan: SetPlan) -> bytes:
 def set_checksum(folder: Path) -> str:
     """SHA-256 over the table, the pictures and the labels of a set, in the order of their names."""
     digest = hashlib.sha256()
-    for path in [folder / "people.csv.gz", *sorted((folder / "images").glob("*.webp")), *sorted((folder / "labels").glob("*.png"))]:
+    for path in [
+        folder / "people.csv.gz",
+        *sorted((folder / "images").glob("*.webp")),
+        *sorted((folder / "labels").glob("*.png")),
+    ]:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -161,7 +175,9 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
     if note.exists():
         old = json.loads(note.read_text(encoding="utf-8"))
         if {name: old.get(name) for name in asdict(plan)} != asdict(plan):
-            raise InputError(f"{folder} holds another set, made by `{old.get('command')}`: choose another --out, or delete it")
+            raise InputError(
+                f"{folder} holds another set, made by `{old.get('command')}`: choose another --out, or delete it"
+            )
         card = old
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -179,7 +195,12 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
         context = multiprocessing.get_context("spawn")
         with context.Pool(min(workers, len(todo)), initializer=_calm) as pool:
             jobs = [(plan, folder, i) for i in todo]
-            bar = tqdm(pool.imap_unordered(_work, jobs), total=plan.identities, initial=plan.identities - len(todo), unit="person")
+            bar = tqdm(
+                pool.imap_unordered(_work, jobs),
+                total=plan.identities,
+                initial=plan.identities - len(todo),
+                unit="person",
+            )
             seconds = list(bar)
     card["sha256"] = set_checksum(folder)
     _write(note, (json.dumps(card, indent=2) + "\n").encode())
@@ -187,10 +208,5 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
 
 
 def _calm() -> None:
-    """One thread a process: people are independent, so processes share the work."""
-    import signal
-
-    import torch
-
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends its workers
+    """Ctrl-C ends the parent, which ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

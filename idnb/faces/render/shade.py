@@ -9,7 +9,18 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-__all__ = ["BEARD", "GLASSES", "HAIR", "LENS", "Paint", "draw", "rasterise", "sphere_directions", "through_hair", "visible"]
+__all__ = [
+    "BEARD",
+    "GLASSES",
+    "HAIR",
+    "LENS",
+    "Paint",
+    "draw",
+    "rasterise",
+    "sphere_directions",
+    "through_hair",
+    "visible",
+]
 
 GLASSES, LENS, HAIR, BEARD = 7, 8, 9, 10
 wp.set_module_options({"enable_backward": False, "fast_math": True})
@@ -44,9 +55,8 @@ def visible(
     d = directions[j]
     n = normal[i]
     light = float(0.0)
-    if wp.dot(n, d) > 0.0:
-        if not wp.mesh_query_ray_anyhit(head, position[i] + n * 0.0012, d, reach):
-            light = 1.0
+    if wp.dot(n, d) > 0.0 and not wp.mesh_query_ray_anyhit(head, position[i] + n * 0.0012, d, reach):
+        light = 1.0
     out[i, j] = light
 
 
@@ -210,7 +220,9 @@ def draw(
     for k in range(samples * samples):
         y, x = i * samples + k / samples, j * samples + k % samples
         size = float(front.shape[0])
-        d = wp.normalize(s.ahead + s.right * ((float(x) + 0.5) / size * 2.0 - 1.0) + s.down * ((float(y) + 0.5) / size * 2.0 - 1.0))
+        d = wp.normalize(
+            s.ahead + s.right * ((float(x) + 0.5) / size * 2.0 - 1.0) + s.down * ((float(y) + 0.5) / size * 2.0 - 1.0)
+        )
         colour = background[i, j]
         kind = int(0)
         found = front[y, x]
@@ -245,7 +257,9 @@ def draw(
                 kind = _SKIN
                 # Blood near the surface: cheeks, nose, ears, chin; darker and cooler under the eyes.
                 red = 0.75 * _bump(c, 0.042, -0.115, 0.665, 0.022) + 0.8 * _bump(c, 0.0, -0.155, 0.662, 0.016)
-                red = red + 0.5 * region[3] + 0.35 * _bump(c, 0.0, -0.135, 0.595, 0.018) + 0.2 * wp.noise(seed, c * 60.0)
+                red = (
+                    red + 0.5 * region[3] + 0.35 * _bump(c, 0.0, -0.135, 0.595, 0.018) + 0.2 * wp.noise(seed, c * 60.0)
+                )
                 red = red * s.redness
                 albedo = wp.cw_mul(albedo, wp.vec3(1.0 + 0.10 * red, 1.0 - 0.17 * red, 1.0 - 0.17 * red))
                 shadow = 0.16 * _bump(c, 0.030, -0.125, 0.689, 0.011) + 0.10 * _bump(c, 0.024, -0.12, 0.708, 0.010)
@@ -300,7 +314,9 @@ def draw(
                 iris = s.iris * (0.75 + 0.75 * _ramp(0.14, 0.36, angle)) * streak
                 iris = iris * (1.0 - 0.65 * _ramp(0.36, 0.43, angle))
                 albedo = iris * (1.0 - _ramp(0.41, 0.46, angle)) + albedo * _ramp(0.41, 0.46, angle)
-                albedo = albedo * _ramp(0.13, 0.17, angle) + wp.vec3(0.008, 0.008, 0.008) * (1.0 - _ramp(0.13, 0.17, angle))
+                albedo = albedo * _ramp(0.13, 0.17, angle) + wp.vec3(0.008, 0.008, 0.008) * (
+                    1.0 - _ramp(0.13, 0.17, angle)
+                )
                 bulge = wp.normalize(n + gaze * 0.35 * (1.0 - _ramp(0.35, 0.5, angle)))
                 n = bulge
                 gloss = 0.6
