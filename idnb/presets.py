@@ -54,9 +54,10 @@ TINY = Preset(
     image_size=128,
     style_dim=256,
     mapping_depth=6,
-    # From 8 px on the work per image is the same at every resolution: twice the side, half the channels.
-    generator_channels=(256, 256, 128, 64, 32, 16),
-    discriminator_channels=(192, 192, 128, 64, 32, 16),
+    # From 32 px on the work per image is the same at every resolution: twice the side, half the channels. The
+    # discriminator runs more often in training than the generator, so it is the narrower one.
+    generator_channels=(192, 192, 96, 64, 32, 16),
+    discriminator_channels=(128, 128, 96, 48, 24, 16),
     encoder_size=64,
     low_res_size=8,
 )

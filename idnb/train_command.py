@@ -9,6 +9,7 @@ __all__ = ["NETWORKS", "add_arguments", "run"]
 NETWORKS: dict[str, tuple[str, str]] = {
     "identity": ("idnb.identity_command", "ArcFace on rendered people: the network that losses use"),
     "judge": ("idnb.identity_command", "the held-out judge of identity: another network, used in no loss"),
+    "generator": ("idnb.generator_command", "StyleGAN2 on rendered people: the generator that is inverted"),
 }
 
 

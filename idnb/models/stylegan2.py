@@ -162,10 +162,9 @@ class Generator(nn.Module):
 
     def random_noise(self, batch: int, generator: torch.Generator | None = None) -> list[Tensor]:
         """Fresh noise pictures for a batch, each [batch, 1, r, r]; `generator` makes them repeatable."""
-        return [
-            torch.randn(batch, *n.shape[1:], generator=generator, device=n.device, dtype=n.dtype)
-            for n in self.fixed_noise()
-        ]
+        fixed = self.fixed_noise()
+        device = fixed[0].device if generator is None else generator.device
+        return [torch.randn(batch, *n.shape[1:], generator=generator, device=device).to(n) for n in fixed]
 
     @torch.no_grad()
     def estimate_w_avg(self, samples: int = 100_000, seed: int = 0, progress: bool = False) -> Tensor:

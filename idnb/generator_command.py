@@ -1,0 +1,74 @@
+"""`idnb train generator`: from rendered people to the bundled generator, in one command."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from idnb.env import fast_bf16, pick_device
+from idnb.errors import InputError
+from idnb.gan_data import read_strips
+from idnb.gan_loop import train_gan
+from idnb.gan_training import GanConfig, GanTraining
+from idnb.presets import get_preset
+
+__all__ = ["add_arguments", "parse_phases", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
+    """Add the arguments of `idnb train generator`."""
+    parser.add_argument("--data", nargs="+", required=True, help="folders of rendered people (see `idnb render`)")
+    parser.add_argument("--out", default="runs/generator", help="folder for checkpoint, log, sample sheets")
+    parser.add_argument("--preset", default="tiny", help="sizes: tiny or paper")
+    parser.add_argument("--phases", default="64:150000,128:100000", help="SIZE:IMAGES,... one after the other")
+    parser.add_argument("--batch", type=int, default=16, help="images a step")
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--r1-gamma", type=float, default=0.2, help="weight of the gradient penalty at 64 px")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=None, help="stop after so much time; go on later")
+    parser.add_argument("--save-minutes", type=float, default=5.0, help="time between checkpoints")
+    parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
+    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+
+
+def parse_phases(text: str) -> tuple[tuple[int, int], ...]:
+    """`"64:150000,128:100000"` -> ((64, 150000), (128, 100000)). Raises InputError for anything else."""
+    try:
+        phases = tuple((int(size), int(images)) for size, images in (part.split(":") for part in text.split(",")))
+    except ValueError as error:
+        raise InputError(f"--phases {text!r}: expected SIZE:IMAGES,SIZE:IMAGES such as 64:150000,128:100000") from error
+    sizes = [size for size, _ in phases]
+    if any(after != 2 * before for before, after in pairwise(sizes)):
+        raise InputError(f"--phases {text!r}: each size must be twice the one before")
+    return phases
+
+
+def read_sets(folders: list[str], size: int) -> Tensor:
+    """The pictures of several sets at one size, [N, size, size, 3] uint8."""
+    return torch.cat([read_strips(folder, size) for folder in folders])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or go on training."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    config = GanConfig(
+        phases=parse_phases(args.phases),
+        batch=args.batch,
+        learning_rate=args.learning_rate,
+        r1_gamma=args.r1_gamma,
+        seed=args.seed,
+    )
+    training = GanTraining(get_preset(args.preset), config, device, bf16=fast_bf16(device))
+    counts = [sum(p.numel() for p in n.parameters()) for n in (training.generator, training.discriminator)]
+    print(f"generator {counts[0]:,} parameters, discriminator {counts[1]:,}, at {training.size} px on {device}")
+    average = train_gan(
+        training, lambda size: read_sets(args.data, size), Path(args.out), args.minutes, args.save_minutes
+    )
+    print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")
+    return 0
