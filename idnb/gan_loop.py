@@ -119,7 +119,7 @@ def train_gan(
                 sums.clear()
                 seconds = round(time.perf_counter() - began, 1)
                 log.add(step=training.step, images=training.images, size=training.size, seconds=seconds, **means)
-                bar.set_postfix(size=training.size, **{name: f"{value:.2f}" for name, value in means.items()})
+                bar.set_postfix({"size": training.size, **means})
             now = time.perf_counter()
             over = minutes is not None and now - began > 60 * minutes
             if stop.raised or over or now - saved > 60 * save_minutes:

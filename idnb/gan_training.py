@@ -70,7 +70,7 @@ def grow_generator(generator: Generator, preset: Preset) -> Generator:
     grown = Generator.from_preset(preset, 2 * generator.size)
     grown.load_state_dict(generator.state_dict(), strict=False)  # what the old one lacks is the new top block
     with torch.no_grad():
-        grown.to_rgbs[-1].conv.weight.zero_()
+        grown.get_parameter(f"to_rgbs.{len(grown.to_rgbs) - 1}.conv.weight").zero_()
     return grown
 
 
