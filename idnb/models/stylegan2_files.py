@@ -131,8 +131,8 @@ def diagnose(path: Path, error: Exception) -> str:
         return f"NVIDIA's own pickle, which runs code of its project when it is opened; {WANTED}"
     if named := re.search(r"GLOBAL ([\w.]+)", str(error)):
         return (
-            f"holds Python objects beside tensors ({named[1]}), and loading those would run code from the file; ask
-            its " "author for tensors only, saved as torch.save({'g_ema': generator.state_dict()}, path)"
+            f"holds Python objects beside tensors ({named[1]}), and loading those would run code from the file; ask "
+            "its author for tensors only, saved as torch.save({'g_ema': generator.state_dict()}, path)"
         )
     if path.suffix == ".safetensors" or head[:1] == b"\x80":
         return f"truncated or damaged ({size:,} bytes); delete it and fetch it again"
