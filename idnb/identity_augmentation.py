@@ -8,7 +8,7 @@ then still tells people apart is the face. All of it works on the whole batch at
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +51,10 @@ class AugmentConfig:
     low_res: float = 0.2
     noise: float = 0.3
     occlude: float = 0.2
+
+    def scaled(self, strength: float) -> AugmentConfig:
+        """The same with every chance and strength save mirroring times `strength` (0 to 1): an easy beginning."""
+        return AugmentConfig(**{k: v if k == "mirror" else v * strength for k, v in asdict(self).items()})
 
 
 def grey_scale(images: Tensor) -> Tensor:

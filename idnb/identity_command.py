@@ -12,7 +12,7 @@ import torch
 
 from idnb.env import fast_bf16, pick_device
 from idnb.errors import InputError
-from idnb.identity_data import IdentityData, read_people, split_of
+from idnb.identity_data import IdentityData, join, read_people, split_of
 from idnb.identity_training import TrainConfig, train_identity
 from idnb.models.identity import IDENTITY_SIZES, FaceEmbedder, IdentityNetwork
 from idnb.models.margin import ArcFaceHead, CosFaceHead
@@ -33,7 +33,7 @@ ABOUT = {
 def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     """Add the arguments of `idnb train identity` (kind "identity") or `idnb train judge` (kind "judge")."""
     parser.set_defaults(kind=kind)
-    parser.add_argument("--data", default="train", help="set of rendered people: a name or a folder")
+    parser.add_argument("--data", default="train", help="sets of rendered people: names or folders, commas between")
     parser.add_argument("--test", default="test", help="set of other people for the final figures")
     parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint, log, figures")
     parser.add_argument("--steps", type=int, default=3000, help="length of the run")
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     network, head_class, margin = build(args.kind, args.seed)
     print(f"{args.kind}: {sum(p.numel() for p in network.parameters()):,} parameters on {device}")
-    data = read_people(load_faces(args.data))
+    data = join([read_people(load_faces(name)) for name in args.data.split(",")])
     names = torch.as_tensor(split_of(data.identity) == args.kind)
     validation = data.part(torch.as_tensor(split_of(data.identity) == "validation"))
     config = TrainConfig(
@@ -122,7 +122,7 @@ def export(
     args: argparse.Namespace, network: FaceEmbedder, results: dict[str, Verification], people: int, images: int
 ) -> None:
     """Put the weights into the package, with the command that made them."""
-    words = ["idnb", "train", args.kind, "--data", "train", "--steps", str(args.steps), "--batch", str(args.batch)]
+    words = ["idnb", "train", args.kind, "--data", args.data, "--steps", str(args.steps), "--batch", str(args.batch)]
     words += ["--learning-rate", f"{args.learning_rate:g}", "--seed", str(args.seed), "--export"]
     missed = [
         name for name, (auc, tar) in BARS.items() if results[name].auc < auc or results[name].tar[1e-3] < (tar or 0)
@@ -136,8 +136,8 @@ def export(
         licence="CC0-1.0",
         command=shlex.join(words),
         seed=args.seed,
-        data=f"rendered people, set 'train': {images:,} images of {people:,} identities (numbers modulo 20 "
-        f"{'0 to 10' if args.kind == 'identity' else '11 to 18'}); figures on set 'test', people never trained on",
+        data=f"rendered people, set {args.data}: {images:,} images of {people:,} identities (numbers modulo 20 "
+        f"{'0 to 10' if args.kind == 'identity' else '11 to 18'}); figures on set {args.test}, people never trained on",
         figures=figures(results),
     )
     path = export_bundled(entry, {k: v for k, v in network.state_dict().items() if "num_batches" not in k})

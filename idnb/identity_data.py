@@ -1,4 +1,4 @@
-"""The people an identity network learns from, in memory: images, label maps, who it is, and the shape of the head."""
+"""The people an identity network learns from, in memory: images, label maps, who it is."""
 
 from __future__ import annotations
 
@@ -14,24 +14,20 @@ from tqdm.auto import tqdm
 
 from idnb.errors import InputError
 
-__all__ = ["IdentityData", "known_shape", "read_people", "split_of"]
+__all__ = ["IdentityData", "join", "read_people", "split_of"]
 
 
 @dataclass
 class IdentityData:
-    """Images [N, 3, 64, 64] uint8, label maps [N, 64, 64] uint8, identity [N] long, all in memory.
-
-    shape: [N, K] float, the parameters that shaped the head, each with mean 0 and deviation 1; K may be 0.
-    """
+    """Images [N, 3, 64, 64] uint8, label maps [N, 64, 64] uint8, identity [N] long, all in memory."""
 
     images: Tensor
     label_maps: Tensor
     identity: Tensor
-    shape: Tensor
 
     def part(self, chosen: Tensor) -> IdentityData:
         """The rows where `chosen` (boolean, [N]) holds."""
-        return IdentityData(self.images[chosen], self.label_maps[chosen], self.identity[chosen], self.shape[chosen])
+        return IdentityData(self.images[chosen], self.label_maps[chosen], self.identity[chosen])
 
 
 def split_of(identity: Tensor) -> np.ndarray:
@@ -42,6 +38,14 @@ def split_of(identity: Tensor) -> np.ndarray:
     """
     remainder = np.asarray(identity) % 20
     return np.where(remainder <= 10, "identity", np.where(remainder <= 18, "judge", "validation"))
+
+
+def join(sets: list[IdentityData]) -> IdentityData:
+    """Several sets as one; people of different sets are different people, whatever their numbers."""
+    numbers = [part.identity + 1_000_000 * place for place, part in enumerate(sets)]  # keeps them modulo 20
+    return IdentityData(
+        torch.cat([part.images for part in sets]), torch.cat([part.label_maps for part in sets]), torch.cat(numbers)
+    )
 
 
 def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = print) -> IdentityData:
@@ -60,20 +64,7 @@ def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = prin
         raise InputError("faces: the set is empty; render one with `idnb render`")
     identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
     report(f"{len(identity):,} images of {len(identity.unique()):,} people")
-    return IdentityData(torch.cat(images), torch.cat(maps), identity, known_shape(faces.parameters))
-
-
-def known_shape(parameters: dict[str, np.ndarray]) -> Tensor:
-    """The parameters that shape a head, [N, K], standardised; asymmetries are left out, since mirroring flips them."""
-    names = [
-        name
-        for name, values in parameters.items()
-        if name.startswith(("shape.", "phenotype.")) and ".asymmetry." not in name and values.std() > 1e-6
-    ]
-    if not names:
-        return torch.zeros(len(next(iter(parameters.values()))), 0)
-    values = np.stack([parameters[name] for name in names], axis=1)  # [N, K]
-    return torch.as_tensor((values - values.mean(0)) / values.std(0), dtype=torch.float32)
+    return IdentityData(torch.cat(images), torch.cat(maps), identity)
 
 
 def finished(faces: Any, report: Callable[[str], None]) -> Any:

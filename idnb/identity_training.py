@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -36,31 +35,34 @@ __all__ = ["TrainConfig", "train_identity"]
 class TrainConfig:
     """What a training run is made of.
 
-    steps, batch: length of the run and images a step. learning_rate, weight_decay: of AdamW; the rate rises over the
-    first twentieth and falls to zero along a cosine. scale, margin: of the margin head; the margin grows from zero over
-    the first third. shape_weight: of the second lesson, reading the known shape of the face off the embedding. seed: of
-    weights, batches and augmentation. validate_every, save_every: in steps.
+    steps, batch: length of the run and images a step. learning_rate, weight_decay: of AdamW. scale, margin: of the
+    margin head. seed: of weights, batches and augmentation. validate_every, save_every: in steps.
     """
 
     steps: int = 3000
     batch: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    scale: float = 32.0
+    scale: float = 24.0
     margin: float = 0.4
-    shape_weight: float = 5.0
     seed: int = 1
     validate_every: int = 250
     save_every: int = 100
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 
 
-def rate_and_margin(step: int, config: TrainConfig) -> tuple[float, float]:
-    """Learning rate and margin at a step."""
+def schedule(step: int, config: TrainConfig) -> tuple[float, float, float]:
+    """Learning rate, margin and strength of augmentation at a step.
+
+    The rate rises over the first twentieth and falls to zero along a cosine. A margin asked of vectors that know
+    nothing yet only holds learning up, so it grows from zero between a tenth and six tenths of the run. Augmentation
+    starts at a quarter of its strength and is whole after three tenths.
+    """
     warm = max(1, config.steps // 20)
     progress = min(1.0, max(0, step - warm) / max(1, config.steps - warm))
     rate = config.learning_rate * min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * progress))
-    return rate, config.margin * min(1.0, step / max(1, config.steps // 3))
+    done = step / config.steps
+    return rate, config.margin * min(1.0, max(0.0, done - 0.1) / 0.5), min(1.0, 0.25 + 2.5 * done)
 
 
 def batch_rows(step: int, count: int, config: TrainConfig) -> Tensor:
@@ -154,9 +156,6 @@ def train_identity(
         raise InputError(f"data: {len(data.identity)} images are fewer than one batch of {config.batch}; render more")
     torch.manual_seed(config.seed)
     head = head_class(network.size.embedding, len(people), config.scale)
-    # Telling 3,000 people apart says little in each image; the hundred numbers that shaped the head say a lot. What
-    # predicts them is thrown away after training.
-    head.add_module("shape", nn.Linear(network.size.embedding, data.shape.shape[1]))
     network.to(device=device)
     network.to(memory_format=torch.channels_last).train()
     head.to(device)
@@ -178,28 +177,25 @@ def train_identity(
         parts = {"weights": network.state_dict(), "head": head.state_dict(), "optimiser": optimiser.state_dict()}
         save_atomically({**parts, "step": step, "description": description}, checkpoint)
 
-    log = CsvLog(out / "log.csv", ("step", "seconds", "loss", "shape_error", "accuracy", "rate", "auc", "tar"), start)
+    log = CsvLog(out / "log.csv", ("step", "seconds", "loss", "accuracy", "rate", "auc", "tar"), start)
     began = time.perf_counter()
     with StopFlag() as stop, tqdm(total=config.steps, initial=start, desc=out.name, mininterval=2.0) as bar:
         for step in range(start, config.steps):
-            rate, head.margin = rate_and_margin(step, config)
+            rate, head.margin, strength = schedule(step, config)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             torch.manual_seed(config.seed * 7_919 + step)  # dropout
             generator = torch.Generator().manual_seed(config.seed * 15_485_863 + step)
             rows = batch_rows(step, len(person), config)
             images = data.images[rows].float() / 127.5 - 1.0  # [B, 3, 64, 64]
-            faces = augment(images, data.label_maps[rows], config.augmentation, generator, network.size.crop)
+            changes = config.augmentation.scaled(strength)
+            faces = augment(images, data.label_maps[rows], changes, generator, network.size.crop)
             faces = faces.to(device, memory_format=torch.channels_last)
             target = person[rows].to(device)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
                 embeddings = network.embed(faces)
             embeddings = embeddings.float()
             loss = head(embeddings, target)
-            if data.shape.shape[1] and config.shape_weight:
-                guess = head.get_submodule("shape")(embeddings * network.size.embedding**0.5)  # [B, K]
-                shape_error = F.mse_loss(guess, data.shape[rows].to(device))
-                loss = loss + config.shape_weight * shape_error
             if not math.isfinite(value := loss.item()):
                 raise InputError(
                     f"the loss is {value} at step {step}: use a lower --learning-rate; {checkpoint} is whole"
@@ -215,8 +211,6 @@ def train_identity(
                 "accuracy": round(hits, 4),
                 "rate": f"{rate:.3e}",
             }
-            if data.shape.shape[1] and config.shape_weight:
-                row["shape_error"] = round(shape_error.item(), 4)
             last = step + 1 == config.steps
             if validation is not None and ((step + 1) % config.validate_every == 0 or last):
                 found = validate(network, validation)

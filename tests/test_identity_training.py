@@ -9,7 +9,7 @@ import torch
 from idnb.errors import InputError
 from idnb.identity_augmentation import AugmentConfig, augment, grey_scale, hide_surroundings
 from idnb.identity_data import IdentityData, split_of
-from idnb.identity_training import TrainConfig, batch_rows, rate_and_margin, train_identity
+from idnb.identity_training import TrainConfig, batch_rows, schedule, train_identity
 from idnb.models.identity import IdentityNetwork, IdentitySize
 from idnb.models.margin import ArcFaceHead
 from idnb.verification import CONDITIONS, evaluate_network, table, verification
@@ -26,9 +26,8 @@ def people(count: int = 12, shots: int = 4, seed: int = 0) -> IdentityData:
     base = torch.rand(count, 3, 8, 8, generator=g).repeat_interleave(8, 2).repeat_interleave(8, 3)
     images = base.repeat_interleave(shots, 0) * 200 + 40 * torch.rand(count * shots, 3, 64, 64, generator=g)
     maps = torch.randint(0, 19, (count * shots, 64, 64), generator=g)
-    shape = torch.randn(count, 5, generator=g).repeat_interleave(shots, 0)
     identity = torch.arange(count).repeat_interleave(shots)
-    return IdentityData(images.to(torch.uint8), maps.to(torch.uint8), identity, shape)
+    return IdentityData(images.to(torch.uint8), maps.to(torch.uint8), identity)
 
 
 def test_augmentation_off_changes_nothing():
@@ -103,9 +102,9 @@ def test_split_keeps_people_apart():
 
 def test_schedule_and_batches():
     config = TrainConfig(steps=100, batch=4)
-    rates = [rate_and_margin(s, config)[0] for s in range(100)]
+    rates = [schedule(s, config)[0] for s in range(100)]
     assert max(rates) == pytest.approx(config.learning_rate) and rates[-1] < 1e-5
-    assert rate_and_margin(0, config)[1] == 0 and rate_and_margin(99, config)[1] == config.margin
+    assert schedule(0, config)[1:] == (0, 0.25) and schedule(99, config)[1:] == (config.margin, 1)
     epoch = torch.cat([batch_rows(s, 12, config) for s in range(3)])
     assert sorted(epoch.tolist()) == list(range(12))
     assert not torch.equal(epoch, torch.cat([batch_rows(s, 12, config) for s in range(3, 6)]))
