@@ -187,6 +187,8 @@ def _strip(path: Path, _changed: int) -> NDArray[np.uint8]:
     """Decode all shots of one person."""
     try:
         with Image.open(path) as image:
+            if path.suffix == ".png" and image.mode != "L":
+                raise InputError(f"{path} is a picture in mode {image.mode}, not a map of class numbers (mode L)")
             return np.asarray(image if path.suffix == ".png" else image.convert("RGB"))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing: finish the set with the `idnb render` command in card.json") from error

@@ -1,0 +1,8 @@
+"""Drawing synthetic people (extra `render`).
+
+Read in this order: `people` (who they are), `head` and `hair` and `glasses` (their shape), `colours`, `light`
+and `paint`, `scene` (the camera), `portrait` (a person sits for a picture), `sets` (many people in a folder),
+`check` (are they good?), `command` (`idnb render`).
+"""
+
+__all__: list[str] = []

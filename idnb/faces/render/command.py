@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         from idnb.faces.render.check import check_people
 
-        report = check_people(args.identities or 500, args.size, args.shots)
+        report = check_people(args.identities or 500, args.size)
         print(report)
         return 0 if report.passed else 1
     if args.identities is None or args.out is None:

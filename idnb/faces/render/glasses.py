@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idnb.faces.render.shade import GLASSES, LENS
+from idnb.faces.render.paint import GLASSES, LENS
 
 __all__ = ["make_glasses"]
 

@@ -15,8 +15,9 @@ from idnb.faces.render import colours
 from idnb.faces.render.glasses import make_glasses
 from idnb.faces.render.hair import Strands, beard_regions, grow_beard, grow_hair, ribbons, scalp_region
 from idnb.faces.render.head import EYE_LEFT, EYE_RIGHT, SKIN, TEETH, TONGUE, Head
+from idnb.faces.render.light import sphere_directions, through_hair, visible
+from idnb.faces.render.paint import BEARD, HAIR, Paint
 from idnb.faces.render.scene import Surface, draw_scene, unit, vertex_normals, warp_array, warp_vector
-from idnb.faces.render.shade import BEARD, HAIR, Paint, sphere_directions, through_hair, visible
 
 __all__ = ["Person"]
 

@@ -8,7 +8,7 @@ import warp as wp
 from numpy.typing import NDArray
 
 from idnb.faces.render import colours
-from idnb.faces.render.shade import LENS, Paint, draw, rasterise
+from idnb.faces.render.paint import LENS, Paint, draw, rasterise
 
 __all__ = ["Surface", "draw_scene", "unit", "vertex_normals", "warp_array", "warp_vector"]
 
@@ -53,7 +53,7 @@ class Surface:
     Attributes:
         vertices: (V, 3) metres.
         triangles: (T, 3) vertex numbers.
-        parts: (T,) material of each triangle, as in `head` and `shade`.
+        parts: (T,) material of each triangle, as in `head` and `paint`.
         normals: (V, 3).
         light: (V, 3) light on the vertex; for strands the finished colour.
         lit: (V,) share of the key light that arrives.
