@@ -48,6 +48,6 @@ def run(args: argparse.Namespace) -> int:
         from idnb.faces.synthetic import load_faces
 
         args.sheet.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(contact_sheet(load_faces(args.out))).save(args.sheet)
+        Image.fromarray(contact_sheet(load_faces(args.out))).save(args.sheet, quality=92)
         print(f"contact sheet: {args.sheet}")
     return 0
