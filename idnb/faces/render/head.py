@@ -133,11 +133,12 @@ def load_head() -> Head:
         InputError: when the packages of the extra `render` are missing.
     """
     try:
-        import anny
         import warp
+
+        warp.config.quiet = True  # before anny imports it
+        import anny
     except ImportError as error:
         raise InputError("Rendering people needs anny and warp-lang: pip install 'idnb[render]'") from error
-    warp.config.quiet = True
     warp.set_device("cpu")
     model = (
         anny.Anny(topology="makehuman-full", local_changes="all", facial_actions="all", phenotypes="all").eval().float()
