@@ -38,8 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint, log, figures")
     parser.add_argument("--steps", type=int, default=3000, help="length of the run")
     parser.add_argument("--batch", type=int, default=64, help="images a step")
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--seed", type=int, default=SEEDS[kind])
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
+    parser.add_argument(
+        "--seed", type=int, default=SEEDS[kind], help=f"of initial weights and batches (default {SEEDS[kind]})"
+    )
     parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str = "perceptual") -> 
     parser.add_argument("--data", default="starter", help="set of rendered people: a name or a folder")
     parser.add_argument("--test", default="test", help="set of other people for the final figures")
     parser.add_argument("--steps", type=int, default=1000, help="length of the run")
-    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=3, help="of initial weights and batches (default 3)")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
 
