@@ -205,7 +205,7 @@ class StyledConv(nn.Module):
         # lrelu(g v) = g lrelu(v) for g > 0, so the gain goes onto the three small factors instead of the large map.
         bias = (self.activate.bias * GAIN)[None, :, None, None].to(y.dtype)  # [1, O, 1, 1]
         y = torch.addcmul(bias, y, (d * GAIN)[:, :, None, None].to(y.dtype))  # bias + y * d
-        y = y + (noise * self.noise.weight * GAIN).to(y.dtype)
+        y.add_((noise * self.noise.weight * GAIN).to(y.dtype))
         return F.leaky_relu(y, SLOPE, inplace=True)
 
 

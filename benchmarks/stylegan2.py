@@ -1,0 +1,169 @@
+"""How fast is our generator, and how much memory does it take, beside a plain implementation of the same network?
+
+    python benchmarks/stylegan2.py [--size 1024] [--runs 3] [--threads 2]
+
+The plain one is written here in the way that is common in public code: each sample gets a convolution weight of its
+own, the batch is folded into the groups of one convolution, and every blur is zero insertion, padding and a
+convolution of single planes. Both have the same random weights; the script checks that the images agree. Every row of
+the table is measured in a process of its own, so that peak memory means what it says. All rows of one run come from
+the same minutes of the same machine: trust the ratios more than the seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from idnb.env import fast_bf16
+from idnb.models.stylegan2 import Generator
+from idnb.models.stylegan2_layers import upsampling_conv
+from idnb.presets import PAPER
+
+ROWS = {"plain": "plain, float32", "ours": "ours, float32", "ours-bf16": "ours, bfloat16"}
+KERNEL = torch.outer(torch.tensor([1.0, 3.0, 3.0, 1.0]), torch.tensor([1.0, 3.0, 3.0, 1.0])) / 16
+
+
+def plain_resample(x: Tensor, up: int, before: int, after: int) -> Tensor:
+    """Zero insertion, padding and filtering, one plane at a time: [B, C, H, W]."""
+    batch, channels, height, width = x.shape
+    x = x.reshape(batch * channels, height, 1, width, 1)
+    x = F.pad(x, [0, up - 1, 0, 0, 0, up - 1]).reshape(batch * channels, 1, height * up, width * up)
+    x = F.conv2d(F.pad(x, [before, after, before, after]), KERNEL[None, None])
+    return x.reshape(batch, channels, x.shape[2], x.shape[3])
+
+
+def plain_conv(layer: torch.nn.Module, x: Tensor, w: Tensor, demodulate: bool = True) -> Tensor:
+    """A modulated convolution with a weight per sample and the batch folded into the groups."""
+    batch, channels, height, width = x.shape
+    style = layer.modulation(w).reshape(batch, 1, channels, 1, 1)
+    weight = layer.scale * layer.weight * style  # [B, O, I, k, k]
+    if demodulate:
+        weight = weight * torch.rsqrt(weight.pow(2).sum([2, 3, 4], keepdim=True) + 1e-8)
+    outputs, side = weight.shape[1], weight.shape[3]
+    x = x.reshape(1, batch * channels, height, width)
+    if layer.up:
+        weight = weight.transpose(1, 2).reshape(batch * channels, outputs, side, side)
+        y = F.conv_transpose2d(x, weight, stride=2, groups=batch)
+        return plain_resample(y.reshape(batch, outputs, *y.shape[2:]), 1, 1, 1)
+    weight = weight.reshape(batch * outputs, channels, side, side)
+    return F.conv2d(x, weight, padding=side // 2, groups=batch).reshape(batch, outputs, height, width)
+
+
+def plain_styled(layer: torch.nn.Module, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
+    y = plain_conv(layer.conv, x, w)
+    y = y + layer.noise.weight * noise
+    return F.leaky_relu(y + layer.activate.bias[None, :, None, None], 0.2) * 2**0.5
+
+
+def plain_rgb(layer: torch.nn.Module, x: Tensor, w: Tensor, rgb: Tensor | None) -> Tensor:
+    y = plain_conv(layer.conv, x, w, demodulate=False) + layer.bias
+    return y if rgb is None else y + plain_resample(rgb, 2, 2, 1)
+
+
+def plain_synthesis(generator: Generator, w_plus: Tensor) -> Tensor:
+    noise = generator.fixed_noise()
+    x = plain_styled(generator.conv1, generator.input.input.repeat(len(w_plus), 1, 1, 1), w_plus[:, 0], noise[0])
+    rgb = plain_rgb(generator.to_rgb1, x, w_plus[:, 1], None)
+    for m, to_rgb in enumerate(generator.to_rgbs):
+        x = plain_styled(generator.convs[2 * m], x, w_plus[:, 1 + 2 * m], noise[1 + 2 * m])
+        x = plain_styled(generator.convs[2 * m + 1], x, w_plus[:, 2 + 2 * m], noise[2 + 2 * m])
+        rgb = plain_rgb(to_rgb, x, w_plus[:, 3 + 2 * m], rgb)
+    return rgb
+
+
+def peak_memory() -> float:
+    """The most memory this process has held, in GB."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def fastest(function, runs: int) -> float:
+    """Seconds of the fastest of some calls; the first one, which sets things up, does not count."""
+    function()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@torch.inference_mode()
+def measure(which: str, size: int, runs: int, threads: int, image_path: str) -> dict[str, float]:
+    """Time one implementation in this process and save its image."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    generator = Generator.from_preset(PAPER, size).eval()
+    w_plus = generator.to_w_plus(generator.mapping(torch.randn(1, generator.style_dim)))
+    if which == "ours-bf16":
+        generator.compute_dtype = torch.bfloat16
+    before = peak_memory()
+    function = plain_synthesis if which == "plain" else Generator.synthesis
+    seconds = fastest(lambda: function(generator, w_plus), runs)
+    torch.save(function(generator, w_plus), image_path)
+    return {"seconds": seconds, "peak": peak_memory(), "before": before}
+
+
+@torch.inference_mode()
+def print_upsampling(runs: int, bf16: bool) -> None:
+    """Which form of the upsampling convolution is faster here: two steps, or folded into one."""
+    print("\nupsampling convolution, milliseconds     two steps   folded")
+    for dtype in [torch.float32] + [torch.bfloat16] * bf16:
+        for inputs, outputs, side in ((512, 512, 32), (512, 256, 64), (128, 64, 256), (64, 32, 512)):
+            x = torch.randn(1, inputs, side, side, dtype=dtype).contiguous(memory_format=torch.channels_last)
+            weight = torch.randn(outputs, inputs, 3, 3, dtype=dtype)
+            times = [
+                1000 * fastest(lambda x=x, weight=weight, f=folded: upsampling_conv(x, weight, f), runs)
+                for folded in (False, True)
+            ]
+            name = f"{inputs} -> {outputs} channels, {side} -> {2 * side} px, {str(dtype)[6:]}"
+            print(f"  {name:38s} {times[0]:9.1f} {times[1]:8.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="time and memory of our generator beside a plain one")
+    parser.add_argument("--size", type=int, default=1024, help="side of the image in pixels")
+    parser.add_argument("--runs", type=int, default=3, help="measured runs of each; the fastest counts")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--one", choices=list(ROWS), help=argparse.SUPPRESS)
+    parser.add_argument("--image", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(measure(args.one, args.size, args.runs, args.threads, args.image)))
+        return
+    native = fast_bf16("cpu")
+    hardware = "yes" if native else "no, so it is emulated here"
+    print(f"torch {torch.__version__}, {args.threads} threads, bf16 in hardware: {hardware}")
+    print(f"one {args.size} px image, config-f channels\n")
+    print("                    seconds    ratio   peak GB   of it for the image   largest difference")
+    rows, images = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        for which, name in ROWS.items():
+            image = Path(folder) / f"{which}.pt"
+            command = [sys.executable, __file__, "--one", which, "--size", str(args.size), "--runs", str(args.runs)]
+            command += ["--threads", str(args.threads), "--image", str(image)]
+            answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            rows[which], images[which] = json.loads(answer.splitlines()[-1]), torch.load(image)
+            row, plain = rows[which], rows["plain"]
+            error = (images[which] - images["plain"]).abs().max().item()
+            print(
+                f"{name:16s} {row['seconds']:10.2f} {plain['seconds'] / row['seconds']:7.1f}x {row['peak']:9.2f} "
+                f"{row['peak'] - row['before']:15.2f} {error:22.1e}"
+            )
+    torch.set_num_threads(args.threads)
+    print_upsampling(args.runs, native)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""The training of the generator: exact resume, growing without a jump, a clean stop, readable errors."""
+
+import csv
+import dataclasses
+import math
+import signal
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from idnb.errors import InputError
+from idnb.gan_data import RealImages, read_strips
+from idnb.gan_loop import train_gan
+from idnb.gan_training import GanConfig, GanTraining, grow_generator
+from idnb.generator_command import parse_phases
+from idnb.models.discriminator import Discriminator, minibatch_deviation
+from idnb.models.stylegan2 import Generator
+from idnb.models.stylegan2_files import load_generator
+from idnb.presets import TINY
+
+SMALL = dataclasses.replace(
+    TINY,
+    image_size=16,
+    style_dim=16,
+    mapping_depth=2,
+    generator_channels=(16, 12, 8),
+    discriminator_channels=(12, 12, 8),
+)
+CONFIG = GanConfig(phases=((8, 24), (16, 40)), batch=4, r1_every=2, fade_images=16)
+
+
+def pictures(size):
+    """Twenty pictures of bright discs, [20, size, size, 3] uint8."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[0:size, 0:size] / size
+    discs = [(x - cx) ** 2 + (y - cy) ** 2 < 0.1 for cx, cy in random.uniform(0.3, 0.7, (20, 2))]
+    return torch.from_numpy(np.stack(discs)[..., None].repeat(3, axis=3).astype(np.uint8) * 200)
+
+
+def parameters(training):
+    return [value for name in training._stateful()[:3] for value in getattr(training, name).state_dict().values()]
+
+
+def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
+    whole = GanTraining(SMALL, CONFIG)
+    train_gan(whole, pictures, tmp_path / "whole")
+    for stop in (((8, 16),), ((8, 24), (16, 12)), CONFIG.phases):  # before growing, after it, and at the end
+        part = GanTraining(
+            SMALL, dataclasses.replace(CONFIG, phases=((8, 24), (16, images - 24)) if images > 24 else ((8, images),))
+        )
+        train_gan(part, pictures, tmp_path / "parts")
+    assert part.images == whole.images == 64 and part.size == 16
+    for ours, theirs in zip(parameters(part), parameters(whole), strict=True):
+        assert torch.equal(ours, theirs)
+    generator = load_generator(path=tmp_path / "parts" / "checkpoint.pt")
+    codes = torch.randn(1, generator.n_styles, 16)
+    assert torch.equal(generator.synthesis(codes), whole.average.synthesis(codes))
+    assert list((tmp_path / "parts").glob("samples_*.png"))
+
+
+def test_growing_changes_no_picture():
+    training = GanTraining(SMALL, CONFIG)
+    generator = training.generator
+    codes = torch.randn(3, 4, 16)
+    grown = grow_generator(generator, SMALL)
+    longer = torch.cat([codes, torch.randn(3, 2, 16)], dim=1)
+    before, after = generator.synthesis(codes), grown.synthesis(longer)
+    assert after.shape == (3, 3, 16, 16)
+    stages = list(grown.stages(longer))
+    assert torch.equal(stages[1].rgb, before)
+    inside = after[:, :, 2:-2, 2:-2]
+    expected = torch.nn.functional.interpolate(before, scale_factor=2.0, mode="bilinear")[:, :, 2:-2, 2:-2]
+    assert torch.allclose(inside, expected, atol=1e-5)
+
+
+def test_the_discriminator_grows_without_a_jump():
+    training = GanTraining(SMALL, CONFIG)
+    images = torch.rand(4, 3, 16, 16) * 2 - 1
+    before = training.discriminator(torch.nn.functional.avg_pool2d(images, 2))
+    training.images = 24
+    training.grow()
+    assert training.fade == 0.0
+    assert torch.allclose(training.discriminator(images, fade=0.0), before, atol=1e-5)
+    assert not torch.allclose(training.discriminator(images), before, atol=1e-3)
+    with pytest.raises(InputError, match="images: expected shape"):
+        training.discriminator(torch.zeros(4, 3, 8, 8))
+
+
+def test_both_losses_from_one_pass_equal_two_passes():
+    """The gradients of a step are those of the two losses, each computed by itself."""
+    training = GanTraining(SMALL, CONFIG)
+    real = RealImages(pictures(8))
+    random = torch.Generator().manual_seed(CONFIG.seed * 1_000_003 + 1)
+    fake, batch = training.sample(4, random), real.batch(4, random)
+    generator_loss = torch.nn.functional.softplus(-training.discriminator(fake)).mean()
+    expected_g = torch.autograd.grad(generator_loss, list(training.generator.parameters()), allow_unused=True)
+    scores = training.discriminator(fake.detach())
+    loss = torch.nn.functional.softplus(scores).mean()
+    loss = loss + torch.nn.functional.softplus(-training.discriminator(batch)).mean()
+    expected_d = torch.autograd.grad(loss, list(training.discriminator.parameters()))
+    training.step = 1  # no penalty in this step
+    training.run_step(real)
+    for network, expected in ((training.generator, expected_g), (training.discriminator, expected_d)):
+        for parameter, gradient in zip(network.parameters(), expected, strict=True):
+            if gradient is not None:
+                assert torch.allclose(parameter.grad, gradient, atol=1e-6)
+
+
+def test_a_short_training_moves_towards_the_data():
+    """A few hundred images: the mean picture of the fakes comes closer to the mean of the real ones."""
+    config = dataclasses.replace(CONFIG, phases=((8, 1600),), batch=8, r1_every=16, learning_rate=4e-3)
+    training, real = GanTraining(SMALL, config), RealImages(pictures(8))
+    target = real.batch(200, torch.Generator().manual_seed(0)).mean(dim=0)
+
+    def distance():
+        with torch.no_grad():
+            z = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
+            return (training.generator(z).mean(dim=0) - target).abs().mean().item()
+
+    before = distance()
+    for _ in range(200):
+        training.run_step(real)
+    assert distance() < 0.7 * before
+
+
+def test_ctrl_c_leaves_a_usable_checkpoint(tmp_path):
+    training = GanTraining(SMALL, CONFIG)
+
+    def interrupt(size):
+        signal.raise_signal(signal.SIGINT)
+        return pictures(size)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_gan(training, interrupt, tmp_path)
+    again = GanTraining(SMALL, CONFIG)
+    train_gan(again, pictures, tmp_path)
+    assert training.images == 4 and again.images == 64
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
+    training = GanTraining(SMALL, CONFIG)
+    with torch.no_grad():
+        training.discriminator.score.bias.fill_(math.nan)
+    with pytest.raises(InputError, match=r"loss_g is nan at step 1.*checkpoint\.pt"):
+        train_gan(training, pictures, tmp_path)
+
+
+def test_the_log_has_a_row_for_fifty_steps(tmp_path):
+    config = dataclasses.replace(CONFIG, phases=((8, 400),))
+    train_gan(GanTraining(SMALL, config), pictures, tmp_path, minutes=10)
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["50", "100"]
+    assert all(float(row["r1"]) >= 0 and row["size"] == "8" for row in rows)
+
+
+def test_a_checkpoint_of_another_preset_is_refused():
+    state = GanTraining(SMALL, CONFIG).state() | {"preset": "paper"}
+    with pytest.raises(InputError, match="belongs to preset 'paper'"):
+        GanTraining(SMALL, CONFIG).load(state)
+
+
+def test_strips_are_cut_and_averaged(tmp_path):
+    (tmp_path / "images").mkdir()
+    strip = np.random.default_rng(0).integers(0, 255, (8, 24, 3)).astype(np.uint8)
+    Image.fromarray(strip).save(tmp_path / "images" / "00000.webp", lossless=True)
+    whole = read_strips(tmp_path, 8, progress=False)
+    assert whole.shape == (3, 8, 8, 3) and np.array_equal(whole[1], strip[:, 8:16])
+    small = read_strips(tmp_path, 4, progress=False)
+    assert abs(small[2, 1, 1, 0].item() - strip[2:4, 18:20, 0].mean()) <= 0.5
+    with pytest.raises(InputError, match="does not hold squares"):
+        read_strips(tmp_path, 3, progress=False)
+    (tmp_path / "images" / "00001.webp").write_bytes(b"RIFF")
+    with pytest.raises(InputError, match=r"00001\.webp: not a readable picture"):
+        read_strips(tmp_path, 8, progress=False)
+    with pytest.raises(InputError, match="idnb render"):
+        read_strips(tmp_path / "nowhere", 8)
+
+
+def test_batches_are_mirrored_and_in_range():
+    pixels = torch.zeros(1, 4, 4, 3, dtype=torch.uint8)
+    pixels[0, :, 0] = 255
+    batch = RealImages(pixels).batch(64, torch.Generator().manual_seed(0))
+    left, right = (batch[:, 0, 0, 0] == 1).sum().item(), (batch[:, 0, 0, 3] == 1).sum().item()
+    assert left + right == 64 and 16 < left < 48 and batch.min() == -1
+    with pytest.raises(InputError, match="uint8"):
+        RealImages(torch.zeros(1, 4, 4, 3))
+
+
+def test_minibatch_deviation_sees_sameness():
+    same, different = torch.ones(4, 2, 4, 4), torch.randn(4, 2, 4, 4)
+    assert minibatch_deviation(same)[:, 2].max() < 1e-3 < minibatch_deviation(different)[:, 2].min()
+    assert minibatch_deviation(torch.randn(3, 2, 4, 4)).shape == (3, 3, 4, 4)
+
+
+def test_sizes_of_the_tiny_networks():
+    with torch.device("meta"):
+        generator, discriminator = Generator.from_preset(TINY), Discriminator.from_preset(TINY)
+    assert sum(p.numel() for p in generator.parameters()) * 2 < 12_000_000  # bytes in fp16
+    assert discriminator(torch.zeros(4, 3, 128, 128, device="meta")).shape == (4,)
+    with pytest.raises(InputError, match="size"):
+        Discriminator(64, (8, 8))
+
+
+def test_phases_on_the_command_line():
+    assert parse_phases("64:1000,128:500") == ((64, 1000), (128, 500))
+    for text in ("64", "64:x", "64:1,256:1"):
+        with pytest.raises(InputError, match="--phases"):
+            parse_phases(text)
