@@ -8,11 +8,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from idnb.env import fast_bf16, pick_device
 from idnb.errors import InputError
-from idnb.identity_data import IdentityData, join, read_people, split_of
+from idnb.identity_data import IdentityData, finished, join, read_people, split_of
 from idnb.identity_training import TrainConfig, train_identity
 from idnb.models.identity import IDENTITY_SIZES, FaceEmbedder, IdentityNetwork
 from idnb.models.margin import ArcFaceHead, CosFaceHead
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     """Add the arguments of `idnb train identity` (kind "identity") or `idnb train judge` (kind "judge")."""
     parser.set_defaults(kind=kind)
     parser.add_argument("--data", default="train", help="sets of rendered people: names or folders, commas between")
+    parser.add_argument("--people", type=int, default=None, help="of each set only people with a smaller number")
     parser.add_argument("--test", default="test", help="set of other people for the final figures")
     parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint, log, figures")
     parser.add_argument("--steps", type=int, default=3000, help="length of the run")
@@ -53,8 +55,8 @@ def build(kind: str, seed: int) -> tuple[FaceEmbedder, type[ArcFaceHead], float]
     if kind == "judge":
         from idnb.models.judge import JudgeNetwork
 
-        return JudgeNetwork(), CosFaceHead, 0.3
-    return IdentityNetwork(IDENTITY_SIZES["tiny"]), ArcFaceHead, 0.4
+        return JudgeNetwork(), CosFaceHead, 0.15
+    return IdentityNetwork(IDENTITY_SIZES["tiny"]), ArcFaceHead, 0.25
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     network, head_class, margin = build(args.kind, args.seed)
     print(f"{args.kind}: {sum(p.numel() for p in network.parameters()):,} parameters on {device}")
-    data = join([read_people(load_faces(name)) for name in args.data.split(",")])
+    wanted = (args.kind, "validation")
+    data = join([read_people(some_people(load_faces(name), wanted, args.people)) for name in args.data.split(",")])
     names = torch.as_tensor(split_of(data.identity) == args.kind)
     validation = data.part(torch.as_tensor(split_of(data.identity) == "validation"))
     config = TrainConfig(
@@ -88,6 +91,15 @@ def run(args: argparse.Namespace) -> int:
     if args.export:
         export(args, network, results, len(training.identity.unique()), len(training.identity))
     return 0
+
+
+def some_people(faces: Any, splits: tuple[str, ...], limit: int | None) -> Any:
+    """Those of a set who belong to one of `splits` and whose number is below `limit`; nobody else is read."""
+    numbers = np.unique(faces.identity)
+    chosen = numbers[np.isin(split_of(numbers), splits) & (numbers < (limit or len(numbers) + int(numbers.max())))]
+    if not len(chosen):
+        raise InputError(f"{faces.folder}: nobody there belongs to {' or '.join(splits)}; render more people")
+    return finished(faces.select(chosen), print)
 
 
 def evaluate(network: FaceEmbedder, data: IdentityData, out: Path, title: str) -> dict[str, Verification]:
@@ -124,7 +136,9 @@ def export(
     args: argparse.Namespace, network: FaceEmbedder, results: dict[str, Verification], people: int, images: int
 ) -> None:
     """Put the weights into the package, with the command that made them."""
-    words = ["idnb", "train", args.kind, "--data", args.data, "--steps", str(args.steps), "--batch", str(args.batch)]
+    sets = ",".join(Path(name).name for name in args.data.split(","))
+    words = ["idnb", "train", args.kind, "--data", sets, *(["--people", str(args.people)] if args.people else [])]
+    words += ["--steps", str(args.steps), "--batch", str(args.batch)]
     words += ["--learning-rate", f"{args.learning_rate:g}", "--seed", str(args.seed), "--export"]
     missed = [
         name for name, (auc, tar) in BARS.items() if results[name].auc < auc or results[name].tar[1e-3] < (tar or 0)
@@ -138,8 +152,9 @@ def export(
         licence="CC0-1.0",
         command=shlex.join(words),
         seed=args.seed,
-        data=f"rendered people, set {args.data}: {images:,} images of {people:,} identities (numbers modulo 20 "
-        f"{'0 to 10' if args.kind == 'identity' else '11 to 18'}); figures on set {args.test}, people never trained on",
+        data=f"rendered people, set {sets}: {images:,} images of {people:,} identities (numbers modulo 20 "
+        f"{'0 to 10' if args.kind == 'identity' else '11 to 18'}); "
+        f"figures on set {Path(args.test).name}, people never trained on",
         figures=figures(results),
     )
     path = export_bundled(entry, {k: v for k, v in network.state_dict().items() if "num_batches" not in k})

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from idnb.errors import InputError
 
-__all__ = ["IdentityData", "join", "read_people", "split_of"]
+__all__ = ["IdentityData", "finished", "join", "read_people", "split_of"]
 
 
 @dataclass
@@ -30,7 +30,7 @@ class IdentityData:
         return IdentityData(self.images[chosen], self.label_maps[chosen], self.identity[chosen])
 
 
-def split_of(identity: Tensor) -> np.ndarray:
+def split_of(identity: Tensor | np.ndarray) -> np.ndarray:
     """Who trains on whom, by identity number modulo 20: 0-10 "identity", 11-18 "judge", 19 "validation".
 
     identity: [N] integers. Returns an array of N strings. Depends on the number alone, so a set that is still being

@@ -47,7 +47,7 @@ class TrainConfig:
     margin: float = 0.4
     seed: int = 1
     validate_every: int = 250
-    save_every: int = 100
+    save_every: int = 50
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 
 

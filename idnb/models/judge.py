@@ -1,7 +1,7 @@
 """The held-out judge: a second identity network that no loss ever sees.
 
 A picture optimised to please one network may please only that one. So whoever reports how well identity was kept asks
-the judge too. It has another architecture (plain pre-activation residual blocks, a patch stem, mean pooling, a wider
+the judge too. It has another architecture (plain pre-activation residual blocks, a patch stem, other widths, a wider
 crop), other training people, another seed and another margin. Nothing that trains a generator or an encoder may import
 this module; a test walks the imports.
 """
@@ -26,9 +26,10 @@ class JudgeSize:
     crop: tuple[int, int, int, int] = (8, 60, 6, 58)
     input_size: int = 52
     patch: int = 4
-    stem: int = 24
-    widths: tuple[int, ...] = (64, 128, 224)
+    stem: int = 32
+    widths: tuple[int, ...] = (32, 64, 160)
     blocks: tuple[int, ...] = (1, 2, 2)
+    cells: int = 48
     embedding: int = 192
 
 
@@ -72,18 +73,24 @@ class JudgeNetwork(FaceEmbedder):
         self.stem = nn.Conv2d(3, size.stem, size.patch, size.patch // 2, 1, bias=False)
         blocks: list[nn.Module] = []
         channels = size.stem
-        for width, count in zip(size.widths, size.blocks, strict=True):
+        for stage, (width, count) in enumerate(zip(size.widths, size.blocks, strict=True)):
             for i in range(count):
-                blocks.append(PlainBlock(channels, width, 2 if i == 0 else 1))
+                blocks.append(PlainBlock(channels, width, 2 if i == 0 and stage > 0 else 1))
                 channels = width
         self.blocks = nn.Sequential(*blocks)
         self.norm = nn.BatchNorm2d(channels)
-        self.cells = nn.Conv2d(channels, channels, 1, bias=False)
-        self.project = nn.Linear(channels, size.embedding)
+        side = (size.input_size + 2 - size.patch) // (size.patch // 2) + 1
+        for _ in size.widths[1:]:
+            side = (side + 1) // 2
+        # No mean over places: it forgets where things are, and with it the judge learned several times more slowly.
+        self.squeeze = nn.Conv2d(channels, size.cells, 1, bias=False)
+        self.norm_cells = nn.BatchNorm2d(size.cells)
+        self.places = nn.Linear(size.cells * side * side, size.embedding, bias=False)
         self.norm_out = nn.BatchNorm1d(size.embedding)
 
     def embed(self, x: Tensor) -> Tensor:
         """Network input [B, 3, input_size, input_size] to embeddings [B, embedding] of length one."""
-        x = F.silu(self.norm(self.blocks(self.stem(x))))
-        x = F.silu(self.cells(x)).mean(dim=(2, 3))  # [B, C]
-        return F.normalize(self.norm_out(self.project(x)), dim=1)  # [B, embedding]
+        x = F.silu(self.norm(self.blocks(self.stem(x))))  # [B, C, h, w]
+        x = self.norm_cells(self.squeeze(x)).flatten(1)  # [B, cells * h * w]
+        x = self.norm_out(self.places(x))  # [B, embedding]
+        return F.normalize(x, dim=1)
