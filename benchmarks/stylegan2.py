@@ -2,12 +2,12 @@
 
     python benchmarks/stylegan2.py [--size 1024] [--runs 3] [--threads 2] [--bf16]
 
-The plain one is written here in the way that is common in public code: each sample gets a convolution weight of its own,
-the batch is folded into the groups of one convolution, and every blur is zero insertion, padding and a convolution of
-single planes. Both have the same random weights, and the last column tells how far the images differ. Every row of the
-table is measured in a process of its own, so that peak memory means what it says. All rows of one run come from the same
-minutes of the same machine: trust the ratios more than the seconds, and on a busy machine the processor time more than
-the clock.
+The plain one is written here in the way that is common in public code: each sample gets a convolution weight of its
+own, the batch is folded into the groups of one convolution, and every blur is zero insertion, padding and a
+convolution of single planes. Both have the same random weights, and the last column tells how far the images differ.
+Every row of the table is measured in a process of its own, so that peak memory means what it says. All rows of one run
+come from the same minutes of the same machine: trust the ratios more than the seconds, and on a busy machine the
+processor time more than the clock.
 """
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ from typing import Any
 # Public name -> the module that defines it.
 _EXPORTS = {
     "load_faces": "idnb.faces.synthetic",
+    "load_generator": "idnb.models.stylegan2_files",
     "load_identity_network": "idnb.models.identity",
     "InputError": "idnb.errors",
 }
 
-__all__ = ["load_faces", "load_identity_network", "InputError", "__version__"]
+__all__ = ["load_faces", "load_generator", "load_identity_network", "InputError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

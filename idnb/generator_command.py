@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from idnb.env import fast_bf16, pick_device
 from idnb.errors import InputError
 from idnb.gan_data import read_strips
 from idnb.gan_loop import train_gan
-from idnb.gan_training import GanConfig, GanTraining
+from idnb.gan_training import GanConfig, GanTraining, grow_generator
+from idnb.models.stylegan2 import Generator
+from idnb.models.stylegan2_files import BUNDLED_NAMES
 from idnb.presets import get_preset
+from idnb.weights import WeightFile, export_bundled
 
-__all__ = ["add_arguments", "parse_phases", "run"]
+__all__ = ["add_arguments", "export", "parse_phases", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
@@ -33,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     parser.add_argument("--save-minutes", type=float, default=5.0, help="time between checkpoints")
     parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
 
 
 def parse_phases(text: str) -> tuple[tuple[int, int], ...]:
@@ -71,4 +76,42 @@ def run(args: argparse.Namespace) -> int:
         training, lambda size: read_sets(args.data, size), Path(args.out), args.minutes, args.save_minutes
     )
     print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")
+    if args.export:
+        export(args, average, training.images)
     return 0
+
+
+def export(args: argparse.Namespace, average: Generator, images: int) -> None:
+    """Put the average generator into the package, with the command that made it.
+
+    A generator that has not grown to the full size yet is exported as if it had: its pictures come out enlarged.
+    """
+    preset = get_preset(args.preset)
+    if args.preset != "tiny":
+        raise InputError("--export: only the tiny generator is part of the package; load others by their path")
+    trained_size = average.size
+    while average.size < preset.image_size:
+        average = grow_generator(average, preset)
+    words = ["idnb", "train", "generator", "--data", *args.data, "--preset", args.preset, "--phases", args.phases]
+    words += [
+        "--batch",
+        str(args.batch),
+        "--learning-rate",
+        f"{args.learning_rate:g}",
+        "--r1-gamma",
+        f"{args.r1_gamma:g}",
+    ]
+    words += ["--seed", str(args.seed), "--export"]
+    name = BUNDLED_NAMES[args.preset]
+    entry = WeightFile(
+        name=name,
+        file=f"{name}.safetensors",
+        about=f"StyleGAN2 generator of rendered people, {preset.image_size} px, {preset.n_styles} styles",
+        licence="CC0-1.0",
+        command=shlex.join(words),
+        seed=args.seed,
+        data=f"rendered people: {', '.join(Path(folder).name for folder in args.data)}; {images:,} images shown",
+        figures={"images_shown": images, "trained_up_to_px": trained_size},
+    )
+    path = export_bundled(entry, average.state_dict())
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")

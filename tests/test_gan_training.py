@@ -1,5 +1,6 @@
 """The training of the generator: exact resume, growing without a jump, a clean stop, readable errors."""
 
+import argparse
 import csv
 import dataclasses
 import math
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from idnb import generator_command
 from idnb.errors import InputError
 from idnb.gan_data import RealImages, read_strips
 from idnb.gan_loop import train_gan
@@ -19,6 +21,7 @@ from idnb.models.discriminator import Discriminator, minibatch_deviation
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import load_generator
 from idnb.presets import TINY
+from idnb.weights import export_bundled
 
 SMALL = dataclasses.replace(
     TINY,
@@ -207,3 +210,25 @@ def test_phases_on_the_command_line():
     for text in ("64", "64:x", "64:1,256:1"):
         with pytest.raises(InputError, match="--phases"):
             parse_phases(text)
+
+
+def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
+    """Trained at 8 px only, it is exported at full size, and its pictures come out enlarged."""
+    written = {}
+    monkeypatch.setattr(generator_command, "get_preset", lambda name: SMALL)
+    monkeypatch.setattr(
+        generator_command,
+        "export_bundled",
+        lambda entry, tensors: written.update(entry=entry, tensors=tensors) or export_bundled(entry, tensors, tmp_path),
+    )
+    average = GanTraining(SMALL, CONFIG).average
+    args = argparse.Namespace(
+        preset="tiny", data=["/some/train"], phases="8:24", batch=4, learning_rate=2e-3, r1_gamma=0.2, seed=1
+    )
+    generator_command.export(args, average, 24)
+    assert written["entry"].command.startswith("idnb train generator --data /some/train --preset tiny --phases 8:24")
+    generator = load_generator(path=tmp_path / "generator_tiny.safetensors")
+    assert generator.size == 16 and generator.n_styles == 6
+    args.preset = "paper"
+    with pytest.raises(InputError, match="only the tiny generator"):
+        generator_command.export(args, average, 24)
