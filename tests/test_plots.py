@@ -1,5 +1,6 @@
 """Figures: fixed size, at most nine inches, the right pixels, a text for those who cannot see them."""
 
+import io
 from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
@@ -133,6 +134,9 @@ def test_show_gives_one_png_with_alternative_text(monkeypatch: pytest.MonkeyPatc
     assert shown[0][0]["text/plain"] == "Six ramps; 1 by 6" and shown[0][1] == {
         "image/png": {"alt": "Six ramps; 1 by 6"}
     }
+    show(show_row(IMAGES), alt="few colours", small=True)
+    assert Image.open(io.BytesIO(shown[2][0]["image/png"])).text["Description"] == "few colours"
+    assert len(shown[2][0]["image/png"]) < len(shown[1][0]["image/png"])
     assert shown[1][0]["text/plain"] == "six colour ramps" and shown[1][0]["image/png"].startswith(b"\x89PNG")
     assert plt.get_fignums() == []  # closed, so that it does not appear twice
 
