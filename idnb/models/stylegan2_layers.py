@@ -86,15 +86,16 @@ def blur_kernel(like: Tensor) -> Tensor:
     return torch.outer(taps, taps)  # [4, 4]
 
 
-def blur(x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
+def blur(x: Tensor, padding: int, stride: int = 1, gain: float = 1.0, bias: Tensor | None = None) -> Tensor:
     """Low-pass filter every channel by itself.
 
     x: [B, C, H, W]. padding: zeros on each side. stride: keep every stride-th value. gain: factor on the result.
+    bias: [C], added to the result, or None.
     Returns [B, C, (H + 2 padding - 4) // stride + 1, likewise].
     """
     channels = x.shape[1]
     kernel = (blur_kernel(x) * gain).expand(channels, 1, 4, 4)
-    return F.conv2d(x, kernel, padding=padding, stride=stride, groups=channels)
+    return F.conv2d(x, kernel, bias, padding=padding, stride=stride, groups=channels)
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -120,10 +121,10 @@ def fold_blur(weight: Tensor) -> Tensor:
     return folded.reshape(out_channels, in_channels, 6, 6)  # [O, I, 6, 6]
 
 
-def upsampling_conv(x: Tensor, weight: Tensor, folded: bool = False) -> Tensor:
+def upsampling_conv(x: Tensor, weight: Tensor, folded: bool = False, bias: Tensor | None = None) -> Tensor:
     """Transposed convolution of stride 2, then a blur of gain 4 against its checkerboard.
 
-    x: [B, I, H, W]. weight: [O, I, 3, 3]. Returns [B, O, 2H, 2W].
+    x: [B, I, H, W]. weight: [O, I, 3, 3]. bias: [O] or None. Returns [B, O, 2H, 2W].
     folded: do both as one ordinary convolution in polyphase form. Each of the four output pixels that come from one
         input pixel sees a 3 x 3 patch of the input, so one convolution with four times the channels makes them all, and
         a pixel shuffle puts them in place. Four times the multiplications but one pass over memory: for processors with
@@ -131,11 +132,12 @@ def upsampling_conv(x: Tensor, weight: Tensor, folded: bool = False) -> Tensor:
     """
     if not folded:
         doubled = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # [B, O, 2H + 1, 2W + 1]
-        return blur(doubled, padding=1, gain=4.0)  # [B, O, 2H, 2W]
+        return blur(doubled, padding=1, gain=4.0, bias=bias)  # [B, O, 2H, 2W]
     out_channels, in_channels = weight.shape[:2]
     taps = fold_blur(weight).flip(2, 3).reshape(out_channels, in_channels, 3, 2, 3, 2)  # tap 2a + p of phase p
     phases = taps.flip(3, 5).permute(0, 3, 5, 1, 2, 4)  # [O, 2, 2, I, 3, 3]
-    y = F.conv2d(x, phases.reshape(out_channels * 4, in_channels, 3, 3), padding=1)  # [B, 4 O, H, W]
+    biases = None if bias is None else bias.repeat_interleave(4)  # [4 O]
+    y = F.conv2d(x, phases.reshape(out_channels * 4, in_channels, 3, 3), biases, padding=1)  # [B, 4 O, H, W]
     return F.pixel_shuffle(y, 2)  # [B, O, 2H, 2W]
 
 
@@ -164,12 +166,16 @@ class ModulatedConv(nn.Module):
         energy = self.weight[0].square().sum(dim=(2, 3))  # [O, I]
         return torch.rsqrt(F.linear(input_scale.square(), energy) + 1e-8)
 
-    def convolve(self, x: Tensor) -> Tensor:
-        """The convolution itself, the same for every sample: [B, I, H, W] -> [B, O, H', W']."""
-        weight = self.weight[0].to(x.dtype)  # [O, I, k, k]
+    def convolve(self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        """The convolution itself, the same for every sample: [B, I, H, W] -> [B, O, H', W'].
+
+        weight: [O, I, k, k] in place of the stored one. bias: [O] or None.
+        """
+        weight = (self.weight[0] if weight is None else weight).to(x.dtype)  # [O, I, k, k]
+        bias = None if bias is None else bias.to(x.dtype)
         if self.up:
-            return upsampling_conv(x, weight, folded=x.dtype == torch.bfloat16 and x.device.type == "cpu")
-        return F.conv2d(x, weight, padding=self.padding)
+            return upsampling_conv(x, weight, x.dtype == torch.bfloat16 and x.device.type == "cpu", bias)
+        return F.conv2d(x, weight, bias, padding=self.padding)
 
 
 class NoiseStrength(nn.Module):
@@ -201,10 +207,15 @@ class StyledConv(nn.Module):
         """x: [B, I, H, W]. w: [B, D]. noise: [B or 1, 1, H', W']. Returns [B, O, H', W'], H' = 2H where `up`."""
         s = self.conv.input_scale(w)  # [B, I]
         d = self.conv.output_scale(s)  # [B, O]
-        y = self.conv.convolve(x * s[:, :, None, None].to(x.dtype))  # [B, O, H', W']
         # lrelu(g v) = g lrelu(v) for g > 0, so the gain goes onto the three small factors instead of the large map.
-        bias = (self.activate.bias * GAIN)[None, :, None, None].to(y.dtype)  # [1, O, 1, 1]
-        y = torch.addcmul(bias, y, (d * GAIN)[:, :, None, None].to(y.dtype))  # bias + y * d
+        d, bias = d * GAIN, self.activate.bias * GAIN
+        if len(x) == 1 and not torch.is_grad_enabled():
+            # One picture, only looked at: both scales fit onto the weight, and no pass over the map is left of them.
+            weight = self.conv.weight[0] * (d.T * s)[:, :, None, None]  # [O, I, 3, 3]
+            y = self.conv.convolve(x, weight, bias)  # [1, O, H', W']
+        else:
+            y = self.conv.convolve(x * s[:, :, None, None].to(x.dtype))  # [B, O, H', W']
+            y = torch.addcmul(bias[None, :, None, None].to(y.dtype), y, d[:, :, None, None].to(y.dtype))  # bias + y * d
         y.add_((noise * self.noise.weight * GAIN).to(y.dtype))
         return F.leaky_relu(y, SLOPE, inplace=True)
 
