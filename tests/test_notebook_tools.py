@@ -13,7 +13,7 @@ from tools.notebook_checks import check_file
 from tools.notebook_clean import WIDGET_VIEW, clean
 from tools.notebook_exercises import disagreements, find_exercises, is_passed, with_solutions
 from tools.notebook_files import find, install_cell, skeleton
-from tools.notebook_run import RunError, committed_profile, execute
+from tools.notebook_run import RunError, committed_profile, execute, write_page
 from tools.notebooks import main
 
 NAME = "03_scratch.ipynb"
@@ -276,3 +276,14 @@ def test_install_cell_leaves_colab_alone():
     text = install_cell()
     assert "--no-deps" in text and "facenet-pytorch==2.5.3" in text
     assert not any(f'"{name}' in text for name in ("numpy", "torch", "pillow", "ipywidgets"))
+
+
+def test_pages_keep_alternative_text(tmp_path):
+    metadata = {"image/png": {"alt": 'a "small" face'}}
+    picture = new_output("display_data", {"image/png": png() + "\n", "text/plain": "a face"}, metadata=metadata)
+    cell = new_code_cell("show(fig)", outputs=[picture], execution_count=1)
+    executed = tmp_path / "00_page.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), executed)
+    write_page(executed, tmp_path / "page.html", tmp_path)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f'<img alt="a &quot;small&quot; face" src="data:image/png;base64,{png()}">' in page

@@ -2,6 +2,7 @@
 
 import re
 import time
+from html import escape
 from pathlib import Path
 
 import nbformat
@@ -97,6 +98,12 @@ def write_page(executed: Path, page: Path, source_folder: Path) -> None:
     from nbconvert import HTMLExporter
 
     notebook = nbformat.read(executed, as_version=4)
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        # nbconvert leaves alternative text out, and readers of the page that cannot see need it.
+        text = output.get("metadata", {}).get("image/png", {}).get("alt")
+        if text:
+            source = output["data"].pop("image/png").replace("\n", "")
+            output["data"]["text/html"] = f'<img alt="{escape(text)}" src="data:image/png;base64,{source}">'
     exporter = HTMLExporter(embed_images=True)
     html, _ = exporter.from_notebook_node(
         notebook, resources={"metadata": {"name": executed.stem, "path": str(source_folder)}}
