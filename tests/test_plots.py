@@ -134,11 +134,22 @@ def test_show_gives_one_png_with_alternative_text(monkeypatch: pytest.MonkeyPatc
     assert shown[0][0]["text/plain"] == "Six ramps; 1 by 6" and shown[0][1] == {
         "image/png": {"alt": "Six ramps; 1 by 6"}
     }
-    show(show_row(IMAGES), alt="few colours", small=True)
-    assert Image.open(io.BytesIO(shown[2][0]["image/png"])).text["Description"] == "few colours"
-    assert len(shown[2][0]["image/png"]) < len(shown[1][0]["image/png"])
     assert shown[1][0]["text/plain"] == "six colour ramps" and shown[1][0]["image/png"].startswith(b"\x89PNG")
     assert plt.get_fignums() == []  # closed, so that it does not appear twice
+
+
+def test_small_pictures_are_smaller_and_keep_their_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[bytes] = []
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: object())
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw, metadata: shown.append(bundle["image/png"]))
+    noise = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for small in (False, True):
+        show(show_row(noise), alt="noise, zwölf × zwölf", small=small)
+    assert len(shown[1]) < 0.7 * len(shown[0])
+    for png in shown:
+        picture = Image.open(io.BytesIO(png))
+        assert picture.text["Description"] == "noise, zwölf × zwölf"  # type: ignore[attr-defined]
+    assert picture.mode == "P"
 
 
 def test_show_outside_a_notebook_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
