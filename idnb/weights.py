@@ -206,6 +206,7 @@ def export_bundled(entry: WeightFile, tensors: dict[str, Tensor], assets: Path =
             raise InputError(f"{entry.name}: {key} does not fit into float16; keep it smaller or store it as float32")
     part = path.with_name(path.name + ".part")
     save_file(halves, str(part), metadata={"name": entry.name, "licence": entry.licence})
+    part.chmod(0o644)  # safetensors leaves it readable by its owner alone
     os.replace(part, path)
     entry.size, entry.sha256 = path.stat().st_size, file_sha256(path)
     write_entry(entry, assets)
