@@ -110,15 +110,18 @@ def test_both_losses_from_one_pass_equal_two_passes():
 
 
 def test_a_short_training_moves_towards_the_data():
-    """A few hundred images: the mean picture of the fakes comes closer to the mean of the real ones."""
-    config = dataclasses.replace(CONFIG, phases=((8, 1600),), batch=8, r1_every=16, learning_rate=4e-3)
+    """A few hundred images: the mean picture of the averaged generator comes closer to the mean of the real ones."""
+    # A strong penalty: without it the two networks of this size chase each other, and the end depends on rounding.
+    config = dataclasses.replace(
+        CONFIG, phases=((8, 1600),), batch=8, r1_every=4, r1_gamma=1.0, learning_rate=2e-3, seed=1
+    )
     training, real = GanTraining(SMALL, config), RealImages(pictures(8))
     target = real.batch(200, torch.Generator().manual_seed(0)).mean(dim=0)
 
     def distance():
         with torch.no_grad():
             z = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
-            return (training.generator(z).mean(dim=0) - target).abs().mean().item()
+            return (training.average(z).mean(dim=0) - target).abs().mean().item()
 
     before = distance()
     for _ in range(200):
