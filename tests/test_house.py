@@ -275,3 +275,9 @@ def test_licences_are_there():
     assert "Apache License" in (REPO / "LICENSE").read_text(encoding="utf-8")
     assert "CC0 1.0 Universal" in (REPO / "LICENSES" / "CC0-1.0.txt").read_text(encoding="utf-8")
     assert "CC BY 4.0" in (REPO / "LICENSES" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_reader_that_stops_early_is_no_error():
+    command = f"{sys.executable} -m idnb fetch | head -c 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=REPO)
+    assert done.stderr == ""
