@@ -101,7 +101,7 @@ def test_known_pose_is_the_pose_in_the_picture() -> None:
 
 
 def test_left_is_the_persons_left() -> None:
-    """As CelebAMask-HQ's own files: l_eye lies at the right of the picture of a frontal face."""
+    """l_eye lies at the right of the picture of a frontal face."""
     faces = load_faces("test")
     frontal = np.flatnonzero(np.abs(faces.parameters["pose.yaw"]) < 0.1)[:20]
     column = torch.arange(128.0)
