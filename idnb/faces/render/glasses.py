@@ -66,7 +66,7 @@ def make_glasses(
         x = np.sign(cos) * np.abs(cos) ** (2 / power) * width
         z = np.sign(sin) * np.abs(sin) ** (2 / power) * height
         centre = np.array([middle[0] + sign * max(abs(eye[0] - middle[0]), width + 0.007), front, eye[2] - 0.003])
-        bend = 0.12 * (sign * x) ** 1  # the frame curves around the face
+        bend = 0.12 * sign * x  # the frame curves around the face
         rim = (centre + np.stack([x, np.maximum(bend, -0.002) + 0.002, z + 0 * x], 1)).astype(np.float32)
         add(*_tube(rim, identity["glasses.frame"], True), GLASSES)
         fan = np.arange(len(rim))

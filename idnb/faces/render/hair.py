@@ -70,8 +70,7 @@ def beard_regions(head: Head, identity: dict[str, Any]) -> Array:
     cheek_line = cheek_line - 0.012 * (1 - identity["beard.cheeks"])
     jaw_line = np.interp(y, [-0.14, -0.10, -0.05, 0.0], [0.572, 0.583, 0.610, 0.640])
     chin = _ramp(0, -0.008, z - cheek_line) * _ramp(-0.008, 0.004, z - jaw_line) * _ramp(-0.02, -0.035, y)
-    full = max(identity["beard.cheeks"], 0.0)
-    chin = chin * np.where(side < 0.026, 1, 0.25 + 0.75 * full)
+    chin = chin * np.where(side < 0.026, 1, 0.25 + 0.75 * identity["beard.cheeks"])
     share = np.maximum(moustache * identity["beard.moustache"], chin * identity["beard.chin"]) * off_lips
     return np.where(head.vertex_parts == SKIN, share * (1 - head.mouth), 0).astype(np.float32)
 

@@ -34,11 +34,6 @@ GROUPS = {
 Array = NDArray[np.float32]
 
 
-def _smooth(low: float, high: float, x: Array) -> Array:
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
-
-
 @dataclass(frozen=True)
 class Head:
     """anny's head with its triangles, regions and neighbourhoods; N vertices, F triangles.

@@ -264,7 +264,7 @@ def draw(
     image: wp.array2d(dtype=wp.vec3),
     label: wp.array2d(dtype=wp.int32),
 ):
-    """Colour one picture: the mean of samples x samples points a pixel; the label is that of the middle one."""
+    """Colour one picture: the mean of samples x samples points a pixel; the label is that of one next to its middle."""
     i, j = wp.tid()
     seed = wp.rand_init(int(s.pattern))
     total = wp.vec3(0.0, 0.0, 0.0)
