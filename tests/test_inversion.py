@@ -1,0 +1,163 @@
+"""Inversion by optimisation: it descends, it keeps the best, images of a batch do not mix, bad input is named."""
+
+import pytest
+import torch
+
+from idnb.errors import InputError
+from idnb.inversion import InversionConfig, invert, invert_guided, invert_images, psnr, rate_at
+from idnb.models.identity import IdentityNetwork, IdentitySize
+from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures
+from idnb.models.stylegan2 import Generator, mix_styles
+from idnb.objectives import Guidance, Reconstruction, at_size, shrink
+
+FACE = IdentitySize(32, (2, 30, 2, 30), 28, 4, ((4, 1), (4, 1), (8, 1), (8, 1)), 16, 0.0, 0.2)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    torch.manual_seed(0)
+    made = Generator(32, 16, 2, (16, 16, 12, 8)).eval().requires_grad_(False)
+    made.estimate_w_avg(1000)
+    return made
+
+
+@pytest.fixture(scope="module")
+def identity_network():
+    torch.manual_seed(1)
+    return IdentityNetwork(FACE).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def known(generator):
+    """Images whose codes are known: mixed styles, so that W alone cannot reach them."""
+    z = torch.randn(4, 16, generator=torch.Generator().manual_seed(2))
+    codes = generator.to_w_plus(generator.mapping(z))
+    codes = mix_styles(codes[:2], codes[2:], 4)
+    with torch.no_grad():
+        return codes, generator.synthesis(codes).clamp(-1, 1)
+
+
+def test_images_of_the_generator_are_found_again(generator, known):
+    found = invert_images(generator, known[1], config=InversionConfig(steps=120), progress=False)
+    assert found.w_plus.shape == (2, 8, 16) and found.images.shape == known[1].shape
+    assert found.psnr.shape == (121, 2) and found.terms["l2"].shape == (121, 2)
+    assert bool((found.psnr[-1] > found.psnr[0] + 6).all())
+    torch.testing.assert_close(generator.synthesis(found.w_plus), found.images)
+    torch.testing.assert_close(psnr(found.images, known[1]), found.psnr[-1])
+
+
+def test_the_best_code_is_returned_even_when_the_last_is_worse(generator, known):
+    wild = InversionConfig(steps=12, learning_rate=5.0, ramp_up=0.0, ramp_down=0.0)
+    found = invert_images(generator, known[1], config=wild, start=known[0] + 0.01, progress=False)
+    torch.testing.assert_close(found.terms["l2"][-1], found.terms["l2"][:-1].min(dim=0).values)
+
+
+def test_a_batch_gives_what_single_images_give(generator, known):
+    config = InversionConfig(steps=5)
+    together = invert_images(generator, known[1], config=config, progress=False)
+    alone = invert_images(generator, known[1], config=InversionConfig(steps=5, batch=1), progress=False)
+    torch.testing.assert_close(together.w_plus, alone.w_plus, atol=1e-4, rtol=1e-3)
+    assert together.psnr.shape == alone.psnr.shape
+
+
+def test_terms_are_weighted_and_perceptual_and_identity_take_part(generator, identity_network, known):
+    torch.manual_seed(3)
+    distance = FaceFeatureDistance(FaceFeatures((4, 4, 4, 4))).requires_grad_(False)
+    objective = Reconstruction(known[1], distance, 16, identity_network, {"l2": 2.0})
+    terms = objective(known[1])
+    assert set(terms) == {"l2", "perceptual", "identity"}
+    for value in terms.values():
+        torch.testing.assert_close(value, torch.zeros(2), atol=1e-5, rtol=0)
+    shifted = objective((known[1] + 0.1).requires_grad_())
+    torch.testing.assert_close(shifted["l2"], torch.full((2,), 0.02))
+    found = invert(generator, objective, config=InversionConfig(steps=3), targets=known[1], progress=False)
+    assert all(bool((value[-1] <= value[0] + 1e-3).all()) for value in found.terms.values())
+
+
+def test_guidance_shrinks_to_the_contour_and_nears_the_person(generator, identity_network, known):
+    x_c = shrink(known[1], 4).clamp(-1, 1)
+    found = invert_guided(
+        generator, x_c, known[1].flip(0), identity_network, config=InversionConfig(steps=40), progress=False
+    )
+    assert found.psnr is None
+    total = sum(found.terms.values())
+    assert bool((total[-1] < total[0]).all())
+    objective = Guidance(x_c, known[1].flip(0), identity_network)
+    torch.testing.assert_close(objective(found.images)["contour"], found.terms["contour"][-1])
+    assert bool((found.terms["contour"][-1] < found.terms["contour"][0]).all())
+
+
+def test_guidance_shrinks_as_contours_are_made():
+    from idnb.contours import contour_kind
+
+    images = torch.rand(1, 3, 32, 32) - 0.5
+    torch.testing.assert_close(contour_kind("low_res", size=8).make(images), shrink(images, 8))
+
+
+def test_staying_near_shortens_the_way(generator, known):
+    start = generator.to_w_plus(generator.mapping(torch.randn(2, 16, generator=torch.Generator().manual_seed(5))))
+    ways = []
+    for weight in (0.0, 10.0):
+        config = InversionConfig(steps=15, stay_near=weight)
+        ways.append(
+            float(
+                (invert_images(generator, known[1], start=start, config=config, progress=False).w_plus - start).norm()
+            )
+        )
+    assert ways[1] < 0.5 * ways[0]
+
+
+def test_an_input_latent_is_kept_or_tuned(generator, known):
+    latent = generator.input.input.repeat(2, 1, 1, 1)
+    kept = invert_images(generator, known[1], config=InversionConfig(steps=3), input_latent=latent, progress=False)
+    plain = invert_images(generator, known[1], config=InversionConfig(steps=3), progress=False)
+    assert torch.equal(kept.input_latent, latent) and torch.equal(kept.w_plus, plain.w_plus)
+    tuned = invert_images(
+        generator,
+        known[1],
+        config=InversionConfig(steps=3, tune_input_latent=True),
+        input_latent=latent,
+        progress=False,
+    )
+    assert not torch.equal(tuned.input_latent, latent) and not tuned.input_latent.requires_grad
+
+
+def test_the_generator_is_left_alone(generator, known):
+    before = {key: value.clone() for key, value in generator.state_dict().items()}
+    invert_images(generator, known[1], config=InversionConfig(steps=2), progress=False)
+    assert all(torch.equal(value, before[key]) for key, value in generator.state_dict().items())
+
+
+def test_schedule_rises_stays_and_falls():
+    config = InversionConfig(steps=100, learning_rate=1.0)
+    rates = [rate_at(step, config) for step in range(100)]
+    assert rates[0] < 0.2 and rates[50] == 1.0 and rates[-1] < 0.01 and max(rates) == 1.0
+
+
+def test_psnr_by_hand():
+    target = torch.zeros(1, 3, 4, 4)
+    torch.testing.assert_close(psnr(target + 0.2, target), torch.tensor([20.0]))
+    torch.testing.assert_close(psnr(target + 5.0, target), psnr(target + 1.0, target))  # clamped as a picture is
+
+
+def test_sizes_are_averaged_and_enlarged():
+    images = torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(at_size(images, 4)[0, 0, 0, 0], images[0, 0, :2, :2].mean())
+    assert at_size(images, 16).shape == (1, 3, 16, 16)
+
+
+def test_bad_input_is_named(generator, identity_network, known):
+    with pytest.raises(InputError, match=r"targets: expected shape \[B, 3, 32, 32\]"):
+        invert_images(generator, torch.zeros(1, 3, 16, 16))
+    with pytest.raises(InputError, match=r"start: expected shape \[2, 8, 16\]"):
+        invert_images(generator, known[1], start=known[0][:, :3], progress=False)
+    with pytest.raises(InputError, match="no term is called 'lpips'; there are: l2"):
+        Reconstruction(known[1], weights={"lpips": 1.0})
+    with pytest.raises(InputError, match="Sketches and label maps"):
+        Guidance(torch.zeros(2, 1, 8, 8))
+    with pytest.raises(InputError, match="belong together"):
+        Guidance(torch.zeros(2, 3, 8, 8), known[1])
+    with pytest.raises(InputError, match="at least one"):
+        invert_images(generator, known[1], config=InversionConfig(steps=0), progress=False)
+    with pytest.raises(InputError, match="no number at step 0"):
+        invert_images(generator, known[1] * torch.nan, config=InversionConfig(steps=2), progress=False)
