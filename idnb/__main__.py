@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "fetch": ("idnb.fetch_command", "list the weights, and get those that are not part of the package"),
     "train": ("idnb.train_command", "train a network of the course on rendered people; goes on where it stopped"),
+    "inspect": ("idnb.inspect_command", "look into a network: sheets of samples, distances, what it can reproduce"),
 }
 
 

@@ -1,0 +1,127 @@
+"""`idnb inspect generator`: every measurement by hand where it can be, and the command from end to end."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from idnb import load_faces
+from idnb.__main__ import main
+from idnb.errors import InputError
+from idnb.feature_networks import FeatureNetwork
+from idnb.generator_quality import disjoint_halves, distribution, faces_found, mean_interval, samples
+from idnb.inspect_command import command_of, export, sheet
+from idnb.models.stylegan2 import Generator
+from idnb.weights import WeightFile
+
+
+@pytest.fixture(scope="module")
+def generator():
+    torch.manual_seed(0)
+    return Generator(32, 16, 2, (16, 16, 12, 8)).eval().requires_grad_(False)
+
+
+class Colours(FeatureNetwork):
+    """Mean colours: three features whose distances can be written down."""
+
+    name, frechet_name, kernel_name = "colours", "Frechet distance over colours", "kernel distance over colours"
+
+    def forward(self, images):
+        return images.mean(dim=(2, 3))
+
+
+def test_halves_share_no_person_and_are_equally_large():
+    faces = load_faces("test")
+    first, second = disjoint_halves(faces, 40, seed=1)
+    assert len(first) == len(second) == 40
+    assert not set(faces.identity[first]) & set(faces.identity[second])
+    again = disjoint_halves(faces, 40, seed=1)
+    assert np.array_equal(first, again[0]) and np.array_equal(second, again[1])
+    large = disjoint_halves(faces, 10**6, seed=1)
+    assert len(large[0]) == len(large[1]) == len(faces) // 2
+    with pytest.raises(InputError, match="two people"):
+        disjoint_halves(faces.select([faces.identity[0]]), 5, seed=0)
+
+
+def test_noise_is_farther_from_people_than_people_are(generator):
+    faces = load_faces("test")
+    result = distribution(generator, faces, [Colours()], 24, seed=0)
+    assert result["images_a_side"] == 24 and result["set"] == "test"
+    found = result["Frechet distance over colours"]
+    assert found["value"] > found["floor"] >= 0
+    assert set(result["kernel distance over colours"]) == {"value", "floor"}
+
+
+def test_samples_are_the_same_codes_at_every_truncation(generator):
+    generator.estimate_w_avg(200)
+    average = generator.synthesis(generator.to_w_plus(generator.w_avg[None])).clamp(-1, 1)
+    torch.testing.assert_close(samples(generator, 2, 0.0, seed=3), average.expand(2, -1, -1, -1))
+    torch.testing.assert_close(samples(generator, 5, 0.7, seed=3, batch=2), samples(generator, 5, 0.7, seed=3))
+
+
+def test_faces_are_found_in_faces_only():
+    faces = load_faces("test")
+    pictures = torch.cat([faces.images([0, 4, 8]), torch.zeros(1, 3, 128, 128)])
+    assert faces_found(pictures) == 0.75
+
+
+def test_interval_holds_the_mean():
+    values = torch.linspace(20, 30, 50)
+    low, high = mean_interval(values)
+    assert 22 < low < 25 < high < 28
+
+
+def test_sheet_keeps_every_pixel(tmp_path):
+    images = torch.linspace(-1, 1, 3 * 3 * 4 * 4).reshape(3, 3, 4, 4)
+    sheet(images, tmp_path / "s.png", columns=2)
+    pixels = np.asarray(Image.open(tmp_path / "s.png"))
+    assert pixels.shape == (8, 8, 3) and (pixels[4:, 4:] == 255).all()
+    expected = ((images[2] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    assert np.array_equal(pixels[4:, :4], expected)
+
+
+def test_the_command_writes_report_and_pictures(generator, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "no_downloads"))
+    monkeypatch.setattr("idnb.generator_quality.faces_found", lambda images: 0.25)  # MTCNN has a test of its own
+    save_file(generator.state_dict(), str(tmp_path / "g.safetensors"))
+    out = tmp_path / "out"
+    words = ["inspect", "generator", "--path", str(tmp_path / "g.safetensors"), "--data", "test", "--images", "6"]
+    code = main([*words, "--faces", "3", "--steps", "2", "--batch", "2", "--out", str(out)])
+    text = capsys.readouterr().out
+    assert code == 1 and "below the bar of 24 dB" in text and "without inception features" in text
+    report = json.loads((out / "report.json").read_text())
+    assert report["w_plus_optimisation"]["faces"] == 3 and report["distribution"]["images_a_side"] == 6
+    assert report["w_plus_optimisation"]["perceptual_distance"] == "FaceFeatureDistance"
+    assert report["command"].startswith("idnb inspect generator")
+    for name in ("samples_0.7.png", "samples_1.png", "reach.png", "psnr.png"):
+        assert Image.open(out / name).width > 100
+
+
+def test_bad_arguments_are_named(generator, tmp_path, capsys):
+    save_file(generator.state_dict(), str(tmp_path / "g.safetensors"))
+    assert main(["inspect", "generator", "--path", str(tmp_path / "g.safetensors"), "--export"]) == 2
+    assert "only the bundled generator has an entry" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["inspect", "painter"])
+
+
+def test_figures_go_into_the_manifest_beside_those_of_training(monkeypatch):
+    entry = WeightFile("generator_tiny", "g.safetensors", "a generator", "CC0-1.0", figures={"images_shown": 7})
+    written = []
+    monkeypatch.setattr("idnb.weights.find_weight", lambda name: entry)
+    monkeypatch.setattr("idnb.weights.write_entry", written.append)
+    export({"generator": "tiny", "size": 128})
+    assert written == [entry] and entry.figures == {"images_shown": 7, "inspected": {"size": 128}}
+
+
+def test_the_command_can_be_repeated(tmp_path):
+    from idnb.__main__ import build_parser
+
+    parser = build_parser("inspect")
+    args = parser.parse_args(["inspect", "generator", "--data", "/some/where/train", "--rate", "0.2"])
+    words = command_of(args).split()[1:]
+    again = parser.parse_args(words)
+    assert again.data == "train" and again.rate == 0.2 and again.images == args.images
