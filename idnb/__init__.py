@@ -8,7 +8,7 @@ from typing import Any
 
 # Public name -> the module that defines it.
 _EXPORTS = {
-    "load_faces": "idnb.faces.synthetic",
+    "load_faces": "idnb.faces.sources",
     "load_generator": "idnb.models.stylegan2_files",
     "load_identity_network": "idnb.models.identity",
     "InputError": "idnb.errors",

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "idnb.faces.render.command",
         "draw synthetic people: pictures, label maps, and all that is known of them",
     ),
+    "data": ("idnb.data_command", "check a folder of photographs before a run; merge the parts of its label maps"),
     "fetch": ("idnb.fetch_command", "list the weights, and get those that are not part of the package"),
     "train": ("idnb.train_command", "train a network of the course on rendered people; goes on where it stopped"),
     "inspect": ("idnb.inspect_command", "look into a network: sheets of samples, distances, what it can reproduce"),

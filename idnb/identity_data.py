@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.errors import InputError
+from idnb.faces.synthetic import Faces
 
 __all__ = ["IdentityData", "finished", "join", "read_people", "split_of"]
 
@@ -69,6 +70,8 @@ def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = prin
 
 def finished(faces: Any, report: Callable[[str], None]) -> Any:
     """Only the people whose files are there: a set that is still being rendered can be used as far as it has come."""
+    if not isinstance(faces, Faces):
+        return faces  # photographs are there or not; `idnb data check` says so
     numbers = np.unique(faces.identity)
     places = [(faces.folder / "images" / f"{i:05d}.webp", faces.folder / "labels" / f"{i:05d}.png") for i in numbers]
     there = [i for i, files in zip(numbers, places, strict=True) if all(path.is_file() for path in files)]

@@ -18,9 +18,11 @@ __all__ = [
     "LABEL_PALETTE",
     "LABEL_TITLES",
     "N_LABELS",
+    "PARSING_ORDER",
     "check_label_map",
     "colour_labels",
     "label_index",
+    "likely_order",
     "official_order",
 ]
 
@@ -110,10 +112,27 @@ def check_label_map(labels: Any, name: str = "label_map") -> torch.Tensor:
     return tensor
 
 
-_PARSING_ORDER: tuple[str, ...] = (
+PARSING_ORDER: tuple[str, ...] = (
     "background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "l_ear", "r_ear", "ear_r",
     "nose", "mouth", "u_lip", "l_lip", "neck", "neck_l", "cloth", "hair", "hat",
 )  # fmt: skip
+"""The order of many face-parsing networks, in which hair is 17."""
+
+
+def likely_order(labels: torch.Tensor) -> str | None:
+    """Guess from where class 17 lies whether it is the neck or hair.
+
+    Args:
+        labels: [H, W] class numbers 0 to 18 of an upright face.
+
+    Returns:
+        "celebamask", "face-parsing", or None when the map has no skin or no class 17.
+    """
+    if not (labels == 17).any() or not (labels == 1).any():
+        return None
+    rows = torch.arange(labels.shape[-2], device=labels.device)[:, None].expand(labels.shape[-2:])
+    neck_below = bool(rows[labels == 17].min() > rows[labels == 1].float().mean())
+    return "celebamask" if neck_below else "face-parsing"
 
 
 def official_order(labels: Any, order: str = "celebamask", name: str = "label_map") -> torch.Tensor:
@@ -134,18 +153,15 @@ def official_order(labels: Any, order: str = "celebamask", name: str = "label_ma
         InputError: not a label map, an unknown order, or a map that is in the other order.
     """
     indices = check_label_map(labels, name)
-    orders = {"celebamask": LABEL_NAMES, "face-parsing": _PARSING_ORDER}
+    orders = {"celebamask": LABEL_NAMES, "face-parsing": PARSING_ORDER}
     if order not in orders:
         raise InputError(f"order is {order!r}; choose 'celebamask' (hair is 13) or 'face-parsing' (hair is 17)")
-    rows = torch.arange(indices.shape[-2])[:, None].expand(indices.shape[-2:])
-    if (indices == 17).any() and (indices == 1).any():
-        neck_below = bool(rows[indices == 17].min() > rows[indices == 1].float().mean())
-        likely = "celebamask" if neck_below else "face-parsing"
-        if likely != order:
-            raise InputError(
-                f"{name} seems to be in the other of the two orders: class 17 lies where the "
-                f"{'neck' if neck_below else 'hair'} should be. Pass order={likely!r} if so"
-            )
+    likely = likely_order(indices)
+    if likely is not None and likely != order:
+        raise InputError(
+            f"{name} seems to be in the other of the two orders: class 17 lies where the "
+            f"{'neck' if likely == 'celebamask' else 'hair'} should be. Pass order={likely!r} if so"
+        )
     return torch.tensor([LABEL_NAMES.index(part) for part in orders[order]])[indices]
 
 

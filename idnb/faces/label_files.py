@@ -1,0 +1,144 @@
+"""Label maps of photos on disk: one picture for each part, or one picture of class numbers, in either common order.
+
+CelebAMask-HQ comes as parts: `00012_hair.png` is white where image 12 has hair. Programs make one index map of them.
+Two orders of the classes are widespread, and nothing in a file says which it is. The neck lies below the face and hair
+begins above it; so many maps together tell, and a set that does not agree with itself is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from idnb.errors import InputError
+from idnb.faces.labels import LABEL_NAMES, PARSING_ORDER, check_label_map, likely_order
+from idnb.faces.photo import open_index_picture
+
+__all__ = ["ORDERS", "merge_parts", "read_index_map", "scan_parts", "set_order"]
+
+ORDERS: dict[str, tuple[str, ...]] = {"celebamask": LABEL_NAMES, "face-parsing": PARSING_ORDER}
+SAMPLE = 48  # maps that are looked at to tell the order
+
+
+def merge_parts(paths: Sequence[tuple[str, Path]]) -> NDArray[np.uint8]:
+    """Merge the parts of one face into a map of class numbers, in the official order; later parts lie on top.
+
+    Args:
+        paths: (name of the part, file) in any order; a file is a mask, 0 where the part is not.
+
+    Returns:
+        (H, W) class numbers of `LABEL_NAMES`.
+
+    Raises:
+        InputError: an unknown part, a broken file, or parts of different sizes.
+    """
+    merged: NDArray[np.uint8] | None = None
+    for name, path in sorted(paths, key=lambda part: LABEL_NAMES.index(part[0])):
+        try:
+            with Image.open(path) as image:
+                values = np.asarray(image if image.mode in ("L", "1", "I;16", "I") else image.convert("RGB"))
+        except FileNotFoundError:
+            raise InputError(f"{path} is missing; `idnb data check` lists all that is") from None
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(f"{path} is damaged ({error}); `idnb data check` lists all that are") from error
+        mask = np.atleast_3d(values).any(axis=2)  # [H, W]
+        if merged is None:
+            merged = np.zeros(mask.shape, np.uint8)
+        if mask.shape != merged.shape:
+            raise InputError(f"{path} is {mask.shape[1]} x {mask.shape[0]}, other parts of this face are not")
+        merged[mask] = LABEL_NAMES.index(name)
+    if merged is None:
+        raise InputError("a face without any part has no label map; `idnb data check` lists such faces")
+    return merged
+
+
+def read_index_map(path: Path, order: str) -> NDArray[np.uint8]:
+    """Read a picture of class numbers and bring it into the official order.
+
+    Args:
+        path: an index or grey PNG.
+        order: that of the file, "celebamask" or "face-parsing".
+
+    Returns:
+        (H, W) class numbers of `LABEL_NAMES`.
+
+    Raises:
+        InputError: the file is missing, broken, or holds other values than 0 to 18.
+    """
+    indices = check_label_map(open_index_picture(path), str(path)).numpy()
+    table = np.array([LABEL_NAMES.index(part) for part in ORDERS[order]], dtype=np.uint8)
+    return table[indices]  # [H, W]
+
+
+def set_order(paths: Sequence[Path]) -> str:
+    """Tell in which of the two orders a set of index maps is, from up to 48 of them.
+
+    Args:
+        paths: of index maps of upright faces.
+
+    Returns:
+        "celebamask" or "face-parsing".
+
+    Raises:
+        InputError: no map tells, or they contradict one another: two sets are mixed.
+    """
+    step = max(1, len(paths) // SAMPLE)
+    votes: dict[str, list[Path]] = {name: [] for name in ORDERS}
+    unreadable: InputError | None = None
+    for path in paths[::step][:SAMPLE]:
+        try:
+            order = likely_order(check_label_map(open_index_picture(path), str(path)))
+        except InputError as error:  # the report of the folder names it
+            unreadable = error
+            continue
+        if order is not None:
+            votes[order].append(path)
+    fewer, more = sorted(votes.values(), key=len)
+    if not more:
+        if unreadable is not None:
+            raise unreadable
+        raise InputError(
+            f"{paths[0].parent if paths else 'the folder'}: no label map shows class 17 beside skin, so its order "
+            "cannot be told; pass order='celebamask' (hair is 13) or 'face-parsing' (hair is 17)"
+        )
+    if len(fewer) > 0.25 * (len(fewer) + len(more)):  # a head thrown back may tell the wrong thing now and then
+        raise InputError(
+            f"{paths[0].parent}: two orders of classes are mixed: {more[0].name} against {fewer[0].name}; "
+            "use the maps of one source only"
+        )
+    return next(name for name, found in votes.items() if found is more)
+
+
+def scan_parts(folder: Path) -> tuple[dict[int, int], list[tuple[Path, str]]]:
+    """List the parts that are there, without opening them.
+
+    Args:
+        folder: `CelebAMask-HQ-mask-anno`, with the files in subfolders 0 to 14 or all in one.
+
+    Returns:
+        parts: image number -> its parts, bit k set where part k of `LABEL_NAMES` is there.
+        extra: files that are no part of any image, with the reason.
+    """
+    numbers = {name: place for place, name in enumerate(LABEL_NAMES) if place}
+    parts: dict[int, int] = {}
+    extra: list[tuple[Path, str]] = []
+    for where, folders, files in os.walk(folder):
+        folders.sort()
+        inner = Path(where).name if Path(where) != folder else ""
+        for file in files:
+            stem, dot, suffix = file.rpartition(".")
+            number, _, part = stem.partition("_")
+            if not number.isascii() or not number.isdecimal() or part not in numbers or f"{dot}{suffix}" != ".png":
+                extra.append((Path(where) / file, "is not called NUMBER_part.png"))
+            elif inner and inner != str(int(number) // 2000):
+                extra.append((Path(where) / file, f"belongs into folder {int(number) // 2000}"))
+            elif len(number) != 5:
+                extra.append((Path(where) / file, f"should be called {int(number):05d}_{part}.png"))
+            else:
+                parts[int(number)] = parts.get(int(number), 0) | 1 << numbers[part]
+    return parts, extra

@@ -1,0 +1,105 @@
+"""A plain folder of aligned photographs: your own, FFHQ's, or any other set that is only pictures.
+
+    photos/anna/1.jpg, photos/anna/2.jpg, photos/ben/1.jpg      a folder a person: who is who is known
+    photos/1.jpg, photos/2.jpg                                  no folders: each photo counts as a person of its own
+    photos/identities.txt                                       lines such as `1.jpg 7` say who is who instead
+    photos/labels/1.png                                         index maps, where you have them (anna/1.png likewise)
+
+Folders called by the thousands, as in FFHQ (00000, 01000, ...), are no people.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idnb.errors import InputError
+from idnb.faces.celeba_split import read_identities
+from idnb.faces.folder_report import IMAGE_SUFFIXES, FolderReport, common_side, picture_faults
+from idnb.faces.label_files import read_index_map, set_order
+from idnb.faces.photo_faces import PhotoFaces
+
+__all__ = ["PhotoFolder"]
+
+LABELS = "labels"
+PEOPLE = "identities.txt"
+
+
+class PhotoFolder(PhotoFaces):
+    """All pictures of a folder and of its subfolders, in the order of their paths.
+
+    Args:
+        folder: see the module's text.
+        order: of the label maps, "celebamask" or "face-parsing"; None looks at the maps and tells.
+
+    Attributes:
+        names: (N,) path of each photo inside the folder.
+        image_size: the side that most photos have; others are resized to it.
+
+    Raises:
+        InputError: no such folder, no picture in it, or `identities.txt` does not fit.
+    """
+
+    def __init__(self, folder: str | Path, order: str | None = None) -> None:
+        root = Path(folder)
+        if not root.is_dir():
+            raise InputError(f"{root} is not a folder of pictures")
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        inner = [path.relative_to(root) for path in files]
+        pictures = [path for path in inner if path.suffix.lower() in IMAGE_SUFFIXES and path.parts[0] != LABELS]
+        if not pictures:
+            raise InputError(f"{root} holds no picture ({', '.join(IMAGE_SUFFIXES)})")
+        self._unused = [
+            path for path in inner if path not in set(pictures) and path.parts[0] != LABELS and path.name != PEOPLE
+        ]
+        self.names: NDArray[np.object_] = np.array([path.as_posix() for path in pictures], dtype=object)
+        index = np.arange(len(pictures), dtype=np.int64)
+        super().__init__(root, index, _people(root, pictures), common_side(root / path for path in pictures))
+        self._maps = {i: root / LABELS / path.with_suffix(".png") for i, path in enumerate(pictures)}
+        there = [path for path in self._maps.values() if path.is_file()]
+        self.has_label_maps = bool(there)
+        self.order = (order or set_order(there)) if there else None
+
+    def image_path(self, index: int) -> Path:
+        """The file of the photo at a place of this set."""
+        return self.folder / str(self.names[self.index[index]])
+
+    def _label_map(self, index: int) -> NDArray[np.uint8]:
+        if self.order is None:
+            return super()._label_map(index)
+        return read_index_map(self._maps[int(self.index[index])], self.order)
+
+    def check(self, labels: bool = True, decode: bool = False, progress: bool = False) -> FolderReport:
+        """Look at all files of this set; see `PhotoFaces.check`."""
+        report = FolderReport(self.folder)
+        people = f"{len(np.unique(self.identity)):,} people" if self.identities_known else "who is who is not known"
+        report.about.append(f"{len(self):,} photos, {people}, {self.image_size} px")
+        for path in self._unused:
+            report.add("extra", self.folder / path, "is no picture")
+        paths = [self.image_path(i) for i in range(len(self))]
+        picture_faults(report, paths, len(paths), "photos", decode, progress=progress)
+        if labels and self.has_label_maps:
+            maps = [self._maps[int(i)] for i in self.index]
+            for path in (path for path in maps if not path.is_file()):
+                report.add("missing", path)
+            there = [path for path in maps if path.is_file()]
+            report.about.append(f"{len(there):,} label maps in the order {self.order!r}")
+            picture_faults(report, there, len(there), "labels", decode, indices=True, progress=progress)
+        return report
+
+
+def _people(root: Path, pictures: list[Path]) -> NDArray[np.int64] | None:
+    """Who is in each picture: by `identities.txt`, else by folders, else not known."""
+    if (root / PEOPLE).is_file():
+        known = read_identities(root / PEOPLE)
+        unknown = [path.as_posix() for path in pictures if path.as_posix() not in known]
+        if unknown:
+            raise InputError(f"{root / PEOPLE} does not say who is in {unknown[0]} and {len(unknown) - 1:,} others")
+        return np.array([known[path.as_posix()] for path in pictures], dtype=np.int64)
+    folders = [path.parent.as_posix() for path in pictures]
+    by_thousands = all(name.isdecimal() and int(name) % 1000 == 0 for name in folders)
+    if "." in folders or by_thousands:
+        return None
+    return np.unique(folders, return_inverse=True)[1].astype(np.int64)
