@@ -14,7 +14,7 @@ _EXPORTS = {
     "InputError": "idnb.errors",
 }
 
-__all__ = ["load_faces", "load_generator", "load_identity_network", "InputError", "__version__"]
+__all__ = ["load_encoder", "load_faces", "load_generator", "load_identity_network", "InputError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,73 @@
+"""Trained encoders: the bundled ones, and those of a training run of your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from idnb.contours import CONTOURS
+from idnb.errors import InputError
+from idnb.models.encoder import IdentityGuidedEncoder
+from idnb.models.identity import load_strictly
+from idnb.presets import get_preset
+from idnb.weights import read_tensors, weight_path
+
+__all__ = ["bundled_name", "load_encoder"]
+
+
+def bundled_name(kind: str) -> str:
+    """The manifest entry of the bundled encoder of a kind of contour."""
+    return f"encoder_{kind}"
+
+
+def load_encoder(
+    preset: str = "tiny",
+    kind: str = "low_res",
+    path: str | Path | None = None,
+    device: torch.device | str | None = None,
+) -> IdentityGuidedEncoder:
+    """A trained dual encoder: frozen, in eval mode.
+
+    preset: "tiny" (bundled) or "paper" (only with a path: train it with `idnb train encoder --preset paper`).
+    kind: "low_res", "sketch" or "label_map".
+    path: a `.safetensors` file of weights, or the `checkpoint.pt` of a training run; None takes the bundled file.
+    device: where to put it; None is the CPU.
+    Raises InputError for an unknown preset or kind, and for a file that is missing, damaged or belongs to another one.
+    """
+    sizes = get_preset(preset)
+    if kind not in CONTOURS:
+        raise InputError(f"no contour is called {kind!r}; choose one of: {', '.join(CONTOURS)}")
+    if path is None:
+        if preset != "tiny":
+            raise InputError(
+                f"no encoder of preset {preset!r} is bundled: the paper published none; train one with "
+                f"`idnb train encoder --preset {preset}` and give its checkpoint as path="
+            )
+        path = weight_path(bundled_name(kind))
+    path = Path(path)
+    options: dict[str, Any] = {}
+    if path.suffix == ".pt":
+        state, options = _from_checkpoint(path, kind, preset)
+    else:
+        state = read_tensors(path)
+    encoder = IdentityGuidedEncoder(kind, sizes, **options)
+    load_strictly(encoder, state, path)
+    return encoder.requires_grad_(False).eval().to(device or "cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _from_checkpoint(path: Path, kind: str, preset: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The weights and switches of a training run."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        description = content["description"]
+        found = (description["encoder"], description["kind"], description["preset"])
+        state, options = content["weights"], description["options"]
+    except Exception as error:  # torch.load has many exception types; the cause is chained
+        raise InputError(f"{path}: not a checkpoint of `idnb train encoder`") from error
+    if found != ("IdentityGuidedEncoder", kind, preset):
+        raise InputError(f"{path}: holds {found[0]} for {found[1]} contours, preset {found[2]!r}; ask for that one")
+    return state, options
