@@ -1,0 +1,99 @@
+"""A small network that reads pose, light and shape off a face, in the renderer's own numbers.
+
+With it an output is compared with what the renderer knows: the contour's true pose and light, the identity's true
+shape. No loss uses it. It was trained on rendered faces, sharp, blurred and noisy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from idnb.feature_networks import resize_smoothly
+from idnb.models.face_parser import conv_unit
+from idnb.models.identity import load_strictly
+from idnb.weights import read_tensors, weight_path
+
+__all__ = ["LIGHT", "POSE", "READINGS", "SHAPE", "FaceReader", "load_face_reader"]
+
+POSE = ("pose.yaw", "pose.pitch")
+LIGHT = ("light.azimuth", "light.elevation", "light.strength", "light.warmth", "light.ambient")
+PHENOTYPE = ("gender", "age", "muscle", "weight", "african", "asian", "caucasian")
+PARTS = {
+    "cheek": "bones-incr inner-incr trans-up volume-incr",
+    "chin": "bones-incr cleft-incr height-incr jaw-drop-incr prognathism-incr prominent-incr width-incr",
+    "ear": "flap-incr lobe-incr rot-forward scale-incr shape-round wing-incr",
+    "eye": "bag-incr bag-height-incr corner1-up corner2-up epicanthus-out eyefold-angle-up eyefold-up height1-incr "
+    "height2-incr height3-incr push1-out scale-incr trans-out trans-up",
+    "eyebrows": "angle-up trans-forward trans-up",
+    "forehead": "nubian-incr scale-vert-incr temple-incr trans-forward",
+    "head": "back-scale-depth-incr fat-incr scale-horiz-incr scale-vert-incr",
+    "mouth": "angles-up cupidsbow-incr cupidsbow-width-incr dimples-out laugh-lines-out lowerlip-height-incr "
+    "lowerlip-volume-incr philtrum-volume-incr scale-depth-incr scale-horiz-incr trans-forward trans-up "
+    "upperlip-height-incr upperlip-volume-incr",
+    "neck": "double-incr scale-horiz-incr",
+    "nose": "base-up compression-uncompress curve-convex flaring-incr greek-incr hump-incr nostrils-angle-up "
+    "nostrils-width-incr point-up point-width-incr scale-depth-incr scale-horiz-incr scale-vert-incr "
+    "septumangle-incr trans-up volume-incr width1-incr width2-incr width3-incr",
+}
+SHAPE = (
+    *(f"phenotype.{name}" for name in PHENOTYPE),
+    *(f"shape.{part}-{name}" for part, names in PARTS.items() for name in names.split()),
+)
+READINGS = (*POSE, *LIGHT, *SHAPE)
+"""Everything that is read, by its name in the table of a set, in the order of the network's outputs."""
+
+MIRRORED = tuple(READINGS.index(name) for name in ("pose.yaw", "light.azimuth"))
+"""Outputs that change sign when a picture is mirrored; all others stay."""
+
+
+class FaceReader(nn.Module):
+    """Faces in, `READINGS` out.
+
+    Buffers: mean, deviation [K] of each reading over the training set; correlation [K] between truth and reading on
+    test faces, which says how far each may be believed.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    correlation: Tensor
+
+    def __init__(self, size: int = 64, widths: tuple[int, ...] = (24, 48, 96, 128), cells: int = 32) -> None:
+        super().__init__()
+        self.size = size
+        blocks = [conv_unit(3, widths[0], 2), conv_unit(widths[0], widths[0])]
+        for a, b in itertools.pairwise(widths):
+            blocks += [conv_unit(a, b, 2), conv_unit(b, b)]
+        self.body = nn.Sequential(*blocks)
+        side = size // 2 ** len(widths)
+        self.squeeze = nn.Conv2d(widths[-1], cells, 1)
+        self.head = nn.Linear(cells * side * side, len(READINGS))
+        for name in ("mean", "correlation"):
+            self.register_buffer(name, torch.zeros(len(READINGS)))
+        self.register_buffer("deviation", torch.ones(len(READINGS)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: [B, 3, H, H] float in [-1, 1], framed as in FFHQ. Returns [B, K], each reading in deviations."""
+        x = self.body(resize_smoothly(images, self.size))  # [B, C, 4, 4]
+        return self.head(self.squeeze(x).flatten(1))  # [B, K]
+
+    @torch.inference_mode()
+    def read(self, images: Tensor) -> dict[str, Tensor]:
+        """Every reading by name, [B] each, in the renderer's units (angles in radians)."""
+        values = self(images) * self.deviation + self.mean  # [B, K]
+        return {name: values[:, column] for column, name in enumerate(READINGS)}
+
+
+def load_face_reader(path: str | Path | None = None, device: torch.device | str | None = None) -> FaceReader:
+    """The bundled reader: frozen, in eval mode.
+
+    path: a weight file of your own; None takes the bundled one. device: where to put it; None is the CPU.
+    Raises InputError when the file is missing, damaged or foreign.
+    """
+    network = FaceReader()
+    path = weight_path("face_reader") if path is None else Path(path)
+    load_strictly(network, read_tensors(path), path)
+    return network.requires_grad_(False).eval().to(device or "cpu")
