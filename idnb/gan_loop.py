@@ -18,12 +18,13 @@ from tqdm.auto import tqdm
 from idnb.errors import InputError
 from idnb.gan_data import RealImages
 from idnb.gan_training import GanTraining
+from idnb.gan_warmup import WarmUp
 from idnb.identity_training import CsvLog, StopFlag, save_atomically
 from idnb.models.stylegan2 import Generator
 
 __all__ = ["keep_freed_memory", "sample_sheet", "train_gan"]
 
-COLUMNS = ("step", "images", "size", "seconds", "loss_g", "loss_d", "sign", "r1")
+COLUMNS = ("step", "images", "size", "seconds")  # and those of the training
 
 
 def keep_freed_memory() -> None:
@@ -63,7 +64,7 @@ def in_parts(generator: Generator, z: Tensor, psi: float) -> list[Tensor]:
 
 
 def train_gan(
-    training: GanTraining,
+    training: GanTraining | WarmUp,
     read_images: Callable[[int], Tensor],
     out: Path,
     minutes: float | None = None,
@@ -85,7 +86,7 @@ def train_gan(
         training.load(torch.load(checkpoint, map_location=training.device, weights_only=True))
         report(f"going on from {training.images:,} of {config.total_images:,} images")
     keep_freed_memory()
-    log = CsvLog(out / "log.csv", COLUMNS, training.step)
+    log = CsvLog(out / "log.csv", COLUMNS + training.columns, training.step)
     began = saved = time.perf_counter()
     real = None
     sums: dict[str, list[float]] = {}
@@ -97,7 +98,11 @@ def train_gan(
     with (
         StopFlag() as stop,
         tqdm(
-            total=config.total_images, initial=training.images, desc="generator", unit="image", mininterval=5.0
+            total=config.total_images,
+            initial=training.images,
+            desc=type(training).__name__,
+            unit="image",
+            mininterval=5.0,
         ) as bar,
     ):
         while training.images < config.total_images:

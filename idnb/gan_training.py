@@ -61,6 +61,11 @@ class GanConfig:
         """Images of all phases."""
         return sum(count for _, count in self.phases)
 
+    def average_decay(self, images: int) -> float:
+        """What is left of the average generator in one step, after so many images."""
+        half_life = min(self.ema_images, max(1.0, images * self.ema_share))
+        return 0.5 ** (self.batch / half_life)
+
 
 def grow_generator(generator: Generator, preset: Preset) -> Generator:
     """A generator of twice the side that makes the same pictures, enlarged: its new to-RGB layer starts at zero.
@@ -80,6 +85,8 @@ class GanTraining:
     preset: sizes. config: the run. device: where to compute. bf16: feature maps in bfloat16, where it is fast.
     Attributes: generator, average (the moving average that is kept), discriminator, step, images.
     """
+
+    columns = ("loss_g", "loss_d", "sign", "r1")
 
     def __init__(
         self, preset: Preset, config: GanConfig, device: torch.device | str = "cpu", bf16: bool = False
@@ -102,6 +109,18 @@ class GanTraining:
         self.discriminator_optimizer = torch.optim.Adam(
             self.discriminator.parameters(), lr=rate * ratio, betas=(0.0, 0.99**ratio)
         )
+
+    def start_from(self, average: Generator, trunk: Discriminator) -> None:
+        """Begin with a warmed-up generator, and with the encoder's trunk as the discriminator (idnb.gan_warmup).
+
+        average: of the size of the first phase. trunk: its head and its score are not taken.
+        """
+        if self.step or average.size != self.size:
+            raise InputError(f"a warm-up at {average.size} px can only begin a fresh run at that size")
+        for network in (self.generator, self.average):
+            network.load_state_dict(average.state_dict())
+        kept = {k: v for k, v in trunk.state_dict().items() if not k.startswith(("last_linear", "score"))}
+        self.discriminator.load_state_dict(kept, strict=False)
 
     @property
     def size(self) -> int:
@@ -197,8 +216,7 @@ class GanTraining:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        half_life = min(self.config.ema_images, max(1.0, self.images * self.config.ema_share))
-        decay = 0.5 ** (self.config.batch / half_life)
+        decay = self.config.average_decay(self.images)
         torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
         self.average.w_avg.copy_(self.generator.w_avg)
 

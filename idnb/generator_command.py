@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from idnb.errors import InputError
 from idnb.gan_data import read_strips
 from idnb.gan_loop import train_gan
 from idnb.gan_training import GanConfig, GanTraining, grow_generator
+from idnb.gan_warmup import WarmUp
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import BUNDLED_NAMES
 from idnb.presets import get_preset
@@ -28,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     parser.add_argument("--data", nargs="+", required=True, help="folders of rendered people (see `idnb render`)")
     parser.add_argument("--out", default="runs/generator", help="folder for checkpoint, log, sample sheets")
     parser.add_argument("--preset", default="tiny", help="sizes: tiny or paper")
+    parser.add_argument("--warm-up", default="", help="SIZE:IMAGES,... first as the decoder of an autoencoder")
     parser.add_argument("--phases", default="64:150000,128:100000", help="SIZE:IMAGES,... one after the other")
     parser.add_argument("--batch", type=int, default=16, help="images a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
@@ -40,15 +44,17 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
 
 
-def parse_phases(text: str) -> tuple[tuple[int, int], ...]:
+def parse_phases(text: str, argument: str = "--phases") -> tuple[tuple[int, int], ...]:
     """`"64:150000,128:100000"` -> ((64, 150000), (128, 100000)). Raises InputError for anything else."""
     try:
         phases = tuple((int(size), int(images)) for size, images in (part.split(":") for part in text.split(",")))
     except ValueError as error:
-        raise InputError(f"--phases {text!r}: expected SIZE:IMAGES,SIZE:IMAGES such as 64:150000,128:100000") from error
+        raise InputError(
+            f"{argument} {text!r}: expected SIZE:IMAGES,SIZE:IMAGES such as 64:150000,128:100000"
+        ) from error
     sizes = [size for size, _ in phases]
     if any(after != 2 * before for before, after in pairwise(sizes)):
-        raise InputError(f"--phases {text!r}: each size must be twice the one before")
+        raise InputError(f"{argument} {text!r}: each size must be twice the one before")
     return phases
 
 
@@ -62,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)
+    preset, bf16 = get_preset(args.preset), fast_bf16(device)
     config = GanConfig(
         phases=parse_phases(args.phases),
         batch=args.batch,
@@ -69,12 +76,23 @@ def run(args: argparse.Namespace) -> int:
         r1_gamma=args.r1_gamma,
         seed=args.seed,
     )
-    training = GanTraining(get_preset(args.preset), config, device, bf16=fast_bf16(device))
+    training = GanTraining(preset, config, device, bf16)
     counts = [sum(p.numel() for p in n.parameters()) for n in (training.generator, training.discriminator)]
     print(f"generator {counts[0]:,} parameters, discriminator {counts[1]:,}, at {training.size} px on {device}")
-    average = train_gan(
-        training, lambda size: read_sets(args.data, size), Path(args.out), args.minutes, args.save_minutes
-    )
+
+    def read(size: int) -> Tensor:
+        return read_sets(args.data, size)
+
+    out, ends = Path(args.out), None if args.minutes is None else time.monotonic() + 60 * args.minutes
+    if args.warm_up and not (out / "checkpoint.pt").is_file():
+        warm_up = WarmUp(preset, replace(config, phases=parse_phases(args.warm_up, "--warm-up")), device, bf16)
+        average = train_gan(warm_up, read, out / "warm_up", args.minutes, args.save_minutes)
+        if warm_up.images < warm_up.config.total_images:
+            print(f"{warm_up.images:,} images of the warm-up shown; the same command goes on from there")
+            return 0
+        training.start_from(average, warm_up.reader.trunk)
+    minutes = None if ends is None else (ends - time.monotonic()) / 60
+    average = train_gan(training, read, out, minutes, args.save_minutes)
     print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")
     if args.export:
         export(args, average, training.images)
@@ -92,7 +110,9 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
     trained_size = average.size
     while average.size < preset.image_size:
         average = grow_generator(average, preset)
-    words = ["idnb", "train", "generator", "--data", *args.data, "--preset", args.preset, "--phases", args.phases]
+    words = ["idnb", "train", "generator", "--data", *args.data, "--preset", args.preset]
+    words += ["--warm-up", args.warm_up] if args.warm_up else []
+    words += ["--phases", args.phases]
     words += [
         "--batch",
         str(args.batch),

@@ -16,6 +16,7 @@ from idnb.errors import InputError
 from idnb.gan_data import RealImages, read_strips
 from idnb.gan_loop import train_gan
 from idnb.gan_training import GanConfig, GanTraining, grow_generator
+from idnb.gan_warmup import WarmUp
 from idnb.generator_command import parse_phases
 from idnb.models.discriminator import Discriminator, minibatch_deviation
 from idnb.models.stylegan2 import Generator
@@ -226,12 +227,54 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
     )
     average = GanTraining(SMALL, CONFIG).average
     args = argparse.Namespace(
-        preset="tiny", data=["/some/train"], phases="8:24", batch=4, learning_rate=2e-3, r1_gamma=0.2, seed=1
+        preset="tiny",
+        data=["/some/train"],
+        warm_up="8:8",
+        phases="8:24",
+        batch=4,
+        learning_rate=2e-3,
+        r1_gamma=0.2,
+        seed=1,
     )
     generator_command.export(args, average, 24)
-    assert written["entry"].command.startswith("idnb train generator --data /some/train --preset tiny --phases 8:24")
+    command = "idnb train generator --data /some/train --preset tiny --warm-up 8:8 --phases 8:24"
+    assert written["entry"].command.startswith(command)
     generator = load_generator(path=tmp_path / "generator_tiny.safetensors")
     assert generator.size == 16 and generator.n_styles == 6
     args.preset = "paper"
     with pytest.raises(InputError, match="only the tiny generator"):
         generator_command.export(args, average, 24)
+
+
+def test_a_resumed_warm_up_equals_one_that_was_not_interrupted(tmp_path):
+    whole = WarmUp(SMALL, CONFIG)
+    train_gan(whole, pictures, tmp_path / "whole")
+    for stop in (((8, 16),), ((8, 24), (16, 12)), CONFIG.phases):
+        part = WarmUp(SMALL, dataclasses.replace(CONFIG, phases=stop))
+        train_gan(part, pictures, tmp_path / "parts")
+    for name in ("generator", "average", "reader"):
+        ours, theirs = (getattr(training, name).state_dict() for training in (part, whole))
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_the_warm_up_learns_to_redraw():
+    training = WarmUp(SMALL, dataclasses.replace(CONFIG, phases=((8, 1_000),), batch=8))
+    real = RealImages(pictures(8))
+    errors = [training.run_step(real)["mse"] for _ in range(80)]
+    assert sum(errors[-10:]) < 0.5 * sum(errors[:10])
+
+
+def test_the_adversarial_training_starts_where_the_warm_up_ended():
+    warm_up = WarmUp(SMALL, CONFIG)
+    warm_up.run_step(RealImages(pictures(8)))
+    training = GanTraining(SMALL, CONFIG)
+    training.start_from(warm_up.average, warm_up.reader.trunk)
+    z = torch.randn(2, 16)
+    assert torch.equal(training.average(z), warm_up.average(z))
+    assert torch.equal(training.generator(z), warm_up.average(z))
+    images = torch.randn(4, 3, 8, 8)
+    assert torch.equal(training.discriminator.features(images), warm_up.reader.trunk.features(images))
+    with pytest.raises(InputError, match="at that size"):
+        GanTraining(SMALL, dataclasses.replace(CONFIG, phases=((16, 40),))).start_from(
+            warm_up.average, warm_up.reader.trunk
+        )

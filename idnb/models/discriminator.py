@@ -123,6 +123,12 @@ class Discriminator(nn.Module):
         images: [B, 3, size, size] in [-1, 1]. fade: weight of the top block after growing, from 0 (the network as it
         was before) to 1 (the new one). Returns [B], unbounded, higher for more real.
         """
+        x = self.features(images, fade)  # [B, C, 4, 4]
+        x = self.last_linear(x.float().flatten(1))  # [B, C]
+        return self.score(x).squeeze(1)  # [B]
+
+    def features(self, images: Tensor, fade: float = 1.0) -> Tensor:
+        """The last feature map, [B, C, 4, 4], of images [B, 3, size, size]; `fade` as in `forward`."""
         check_shape("images", images, ["B", 3, self.size, self.size])
         images = images.contiguous(memory_format=torch.channels_last)
         x = self.from_rgb[str(self.size)](images)  # [B, C, size, size]
@@ -131,6 +137,4 @@ class Discriminator(nn.Module):
             if index == 0 and fade < 1.0:
                 before = self.from_rgb[str(self.size // 2)](F.avg_pool2d(images, 2))
                 x = torch.lerp(before, x, fade)
-        x = self.last_conv(minibatch_deviation(x))  # [B, C, 4, 4]
-        x = self.last_linear(x.float().flatten(1))  # [B, C]
-        return self.score(x).squeeze(1)  # [B]
+        return self.last_conv(minibatch_deviation(x))  # [B, C, 4, 4]
