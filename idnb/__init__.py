@@ -8,6 +8,7 @@ from typing import Any
 
 # Public name -> the module that defines it.
 _EXPORTS = {
+    "load_encoder": "idnb.models.encoder_files",
     "load_faces": "idnb.faces.sources",
     "load_generator": "idnb.models.stylegan2_files",
     "load_identity_network": "idnb.models.identity",

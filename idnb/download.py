@@ -22,7 +22,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from idnb.errors import InputError
-from idnb.weights import WeightFile, cache_folder, check_file
+from idnb.weights import WeightFile, cache_folder, check_file, file_sha256, pin_file, pinned_sha256
 
 __all__ = ["fetch"]
 
@@ -68,7 +68,13 @@ def fetch(
         host = "Google Drive" if url.startswith("gdrive:") else urllib.parse.urlsplit(url).netloc
         try:
             from_host(url, entry, part, progress, timeout)
+            _refuse_another(entry, part, path)
             os.replace(part, path)
+            if entry.sha256 is None and pinned_sha256(path) is None:
+                report(
+                    f"{entry.name}: no checksum of this file is published. Its sha256 is {pin_file(path)}, remembered "
+                    f"in {path.name}.sha256. Compare it with somebody else's, or with the file from another network"
+                )
             return path
         except HostFailed as failure:
             failures.append(f"  {host}: {failure}")
@@ -79,6 +85,14 @@ def fetch(
         + f"\nIf this machine is offline, fetch the file elsewhere and put it at {path}; "
         f"if a host is over its quota, try again tomorrow. What has arrived is kept and used."
     )
+
+
+def _refuse_another(entry: WeightFile, part: Path, path: Path) -> None:
+    """Raise HostFailed when a file without published checksum is another one than was fetched the first time."""
+    pin = pinned_sha256(path) if entry.sha256 is None else None
+    if pin is not None and file_sha256(part) != pin:
+        part.unlink()
+        raise HostFailed(f"it sent another file than the first time (sha256 {pin[:16]}..., in {path.name}.sha256)")
 
 
 def from_host(url: str, entry: WeightFile, part: Path, progress: bool, timeout: float) -> None:

@@ -7,14 +7,19 @@ from pathlib import Path
 
 from idnb.download import fetch
 from idnb.errors import InputError
-from idnb.weights import ASSETS, WeightFile, cache_folder, check_file, find_weight, read_manifest
+from idnb.weights import ASSETS, WeightFile, cache_folder, check_file, find_weight, pinned_sha256, read_manifest
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["GROUPS", "add_arguments", "run"]
+
+# What to type -> the weights it stands for, besides `all`.
+GROUPS = {"paper": ("stylegan2_ffhq_1024", "arcface_ir_se50", "lpips_alexnet", "facenet_vggface2")}
+
+HELP = "weights to fetch; none lists all, `all` fetches all, `paper` what training and measuring at 1024 px need"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `idnb fetch`."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="weights to fetch; none lists all, `all` fetches all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=HELP)
     parser.add_argument("--check", action="store_true", help="compare size and sha256 of what is there; fetch nothing")
     parser.add_argument("--quiet", action="store_true", help="draw no progress bar")
 
@@ -23,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     """List, fetch or check. Returns 1 when a checked file is damaged or a bundled one is missing, else 0."""
     manifest = read_manifest()
     everything = "all" in args.names or not args.names
-    chosen = manifest if everything else [find_weight(name) for name in args.names]
+    names = [name for word in args.names for name in GROUPS.get(word, (word,))]
+    chosen = manifest if everything else [find_weight(name) for name in names]
     if args.check:
         return check(chosen)
     if not args.names:
@@ -72,7 +78,9 @@ def check(entries: list[WeightFile]) -> int:
         path = place(entry)
         wrong = check_file(entry, path)
         if wrong is None:
-            checked = "size and sha256 agree" if entry.sha256 else "there; no checksum is known for it"
+            pinned = "the same file as when it was first fetched; no checksum of it is published"
+            unknown = pinned if pinned_sha256(path) else "there; no checksum is known for it"
+            checked = "size and sha256 agree" if entry.sha256 else unknown
             print(f"  ok       {entry.name}: {checked}")
         elif not path.is_file() and not entry.bundled:
             print(f"  absent   {entry.name}: idnb fetch {entry.name}")

@@ -25,9 +25,12 @@ __all__ = [
     "ASSETS",
     "WeightFile",
     "cache_folder",
+    "check_file",
     "export_bundled",
     "file_sha256",
     "find_weight",
+    "pin_file",
+    "pinned_sha256",
     "read_manifest",
     "read_tensors",
     "weight_path",
@@ -45,7 +48,8 @@ class WeightFile:
         prefix of at least eight digits is compared as such (PyTorch puts one into its file names).
     also: sha256 of other accepted files, where several circulate under one name.
     licence: of this file. command, seed, data, figures: how a bundled file was made and what it measured.
-    urls: for downloads, tried in order; `gdrive:ID` stands for a Google Drive file.
+    urls: for downloads, tried in order; `gdrive:ID` stands for a Google Drive file. A download without a sha256 is
+        pinned when it is first fetched.
     """
 
     name: str
@@ -114,6 +118,24 @@ def _hash_file(path: str, size: int, changed: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def pin_file(path: Path) -> str:
+    """Remember the sha256 of a file for which none is published, beside it, and return it.
+
+    From then on the same file is asked for: damage and exchange are noticed, a wrong first file is not.
+    """
+    pin = path.with_name(path.name + ".sha256")
+    pin.write_text(f"{file_sha256(path)}  {path.name}\n", encoding="utf-8")
+    return file_sha256(path)
+
+
+def pinned_sha256(path: Path) -> str | None:
+    """The sha256 that `pin_file` has remembered for a file, or None."""
+    try:
+        return path.with_name(path.name + ".sha256").read_text(encoding="utf-8").split()[0]
+    except (OSError, IndexError):
+        return None
+
+
 def check_file(entry: WeightFile, path: Path) -> str | None:
     """What is wrong with a file that should be `entry`, in one line; None when nothing is."""
     if not path.is_file():
@@ -124,9 +146,11 @@ def check_file(entry: WeightFile, path: Path) -> str | None:
     if entry.size is not None and size != entry.size:
         kind = "truncated" if size < entry.size else "another file"
         return f"has {size:,} bytes where {entry.size:,} are expected ({kind})"
-    if entry.sha256 is not None and not file_sha256(path).startswith(entry.sha256):
-        found = file_sha256(path)[: len(entry.sha256)][:16]
-        return f"has sha256 {found}... where {entry.sha256[:16]}... is expected (corrupted, or another file)"
+    wanted = entry.sha256 or pinned_sha256(path)
+    if wanted is not None and not file_sha256(path).startswith(wanted):
+        found = file_sha256(path)[: len(wanted)][:16]
+        since = "" if entry.sha256 else f" since it was first fetched; delete {path.name}.sha256 to accept it"
+        return f"has sha256 {found}... where {wanted[:16]}... is expected (corrupted, or another file{since})"
     return None
 
 

@@ -12,8 +12,17 @@ import torch
 from idnb import weights
 from idnb.download import explain_page, fetch
 from idnb.errors import InputError
-from idnb.fetch_command import add_arguments, run
-from idnb.weights import WeightFile, cache_folder, check_file, export_bundled, read_manifest, read_tensors, weight_path
+from idnb.fetch_command import GROUPS, add_arguments, run
+from idnb.weights import (
+    WeightFile,
+    cache_folder,
+    check_file,
+    export_bundled,
+    pinned_sha256,
+    read_manifest,
+    read_tensors,
+    weight_path,
+)
 
 BODY = bytes(range(256)) * 4000  # 1,024,000 bytes
 SHA = hashlib.sha256(BODY).hexdigest()
@@ -146,6 +155,23 @@ def test_all_hosts_fail_in_plain_words(host, tmp_path):
     assert not list(tmp_path.iterdir())  # a wrong file is not kept
 
 
+def test_a_file_without_published_checksum_is_pinned(host, tmp_path):
+    said: list[str] = []
+    unknown = entry(f"{host}/good", sha256=None, size=None)
+    path = fetch(unknown, tmp_path, progress=False, report=said.append, timeout=5)
+    assert SHA in said[0] and pinned_sha256(path) == SHA and check_file(unknown, path) is None
+    path.write_bytes(BODY[:-1] + b"?")
+    assert "since it was first fetched" in str(check_file(unknown, path))
+    with pytest.raises(InputError, match="another file than the first time"):
+        fetch(entry(f"{host}/other", sha256=None, size=None), tmp_path, progress=False, report=said.append, timeout=5)
+    assert fetch(unknown, tmp_path, progress=False, report=said.append, timeout=5).read_bytes() == BODY
+
+
+def test_groups_name_weights_of_the_manifest():
+    for names in GROUPS.values():
+        assert all(weights.find_weight(name).urls for name in names)
+
+
 def test_pages_are_explained():
     assert "quota" in explain_page(b"<html>Too many users have viewed or downloaded this file</html>")
     assert "log-in or error" in explain_page(b"<html><title>Sign in</title></html>")
@@ -226,7 +252,8 @@ def test_shipped_manifest_is_sound():
             assert e.command and e.seed is not None and e.data and e.figures
             assert check_file(e, weights.ASSETS / e.file) is None, e.name
         else:
-            assert e.urls[0].startswith("https://") and (e.sha256 or e.name == "facenet_vggface2")
+            assert e.sha256 or "no published checksum: pinned when first fetched" in e.about, e.name
+            assert e.urls == sorted(e.urls, key=lambda url: url.startswith("gdrive:")), "plain addresses first"
             assert all(url.startswith(("https://", "gdrive:")) for url in e.urls)
 
 
