@@ -184,3 +184,15 @@ def test_the_public_file_has_these_many_numbers():
         tiny = Generator.from_preset(TINY)
     assert sum(p.numel() for p in generator.parameters()) == 30_370_060
     assert sum(p.numel() for p in tiny.parameters()) * 2 < 12_000_000
+
+
+def test_checkpointed_blocks_give_the_same_picture_and_gradient():
+    generator = Generator(32, 16, 2, (8, 8, 6, 4)).requires_grad_(False)
+    w_plus, latent = torch.randn(2, 8, 16, requires_grad=True), torch.randn(2, 8, 4, 4, requires_grad=True)
+    results = []
+    for generator.checkpoint in (False, True):
+        image = generator.synthesis(w_plus, latent)
+        results.append((image, *torch.autograd.grad(image.square().sum(), (w_plus, latent))))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    with torch.no_grad():
+        assert torch.equal(generator.synthesis(w_plus, latent), results[0][0])

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from idnb.errors import InputError
 from idnb.models.stylegan2_layers import EqualizedLinear, PixelNorm, StyledConv, ToRGB
@@ -58,7 +59,9 @@ class Generator(nn.Module):
     channels: feature channels at 4, 8, 16, ... size pixels.
 
     Attributes: `w_avg` [style_dim], the mean of w; `n_styles`; `compute_dtype`, the type of the feature maps
-    (float32, or bfloat16 to trade the third digit for speed); parameters and images stay float32.
+    (float32, or bfloat16 to trade the third digit for speed); parameters and images stay float32; `checkpoint`, whether
+    a backward pass computes the feature maps of each resolution again instead of keeping them (a third more time, about
+    a third of the memory at 1024 px, the same gradients).
     """
 
     w_avg: Tensor
@@ -71,6 +74,7 @@ class Generator(nn.Module):
         self.size, self.style_dim, self.channels = size, style_dim, tuple(channels)
         self.n_styles = 2 * len(channels)
         self.compute_dtype = torch.float32
+        self.checkpoint = False
         self.register_buffer("w_avg", torch.zeros(style_dim))
 
         layers = [EqualizedLinear(style_dim, style_dim, lr_mul=0.01, activate=True) for _ in range(mapping_depth)]
@@ -146,11 +150,18 @@ class Generator(nn.Module):
         x = self.conv1(x, w_plus[:, 0], noise[0])
         rgb = self.to_rgb1(x, w_plus[:, 1], None)
         yield Stage(4, x, rgb)
-        for m, to_rgb in enumerate(self.to_rgbs):
-            x = self.convs[2 * m](x, w_plus[:, 1 + 2 * m], noise[1 + 2 * m])
-            x = self.convs[2 * m + 1](x, w_plus[:, 2 + 2 * m], noise[2 + 2 * m])
-            rgb = to_rgb(x, w_plus[:, 3 + 2 * m], rgb)
+        for m in range(len(self.to_rgbs)):
+            if self.checkpoint and torch.is_grad_enabled():  # a block draws no random numbers
+                x, rgb = checkpoint(self.block, m, x, rgb, w_plus, noise, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x, rgb = self.block(m, x, rgb, w_plus, noise)
             yield Stage(8 * 2**m, x, rgb)
+
+    def block(self, m: int, x: Tensor, rgb: Tensor, w_plus: Tensor, noise: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The m-th doubling: features [B, C, r, r] and image [B, 3, r, r] so far -> both at side 2r."""
+        x = self.convs[2 * m](x, w_plus[:, 1 + 2 * m], noise[1 + 2 * m])
+        x = self.convs[2 * m + 1](x, w_plus[:, 2 + 2 * m], noise[2 + 2 * m])
+        return x, self.to_rgbs[m](x, w_plus[:, 3 + 2 * m], rgb)
 
     def forward(self, z: Tensor, truncation_psi: float = 1.0, noise: Sequence[Tensor] | None = None) -> Tensor:
         """z [B, style_dim] -> images [B, 3, size, size]; see `mapping` and `synthesis`."""
