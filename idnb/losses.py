@@ -1,0 +1,170 @@
+"""The losses of the dual encoder: equations 3 to 6.
+
+Two pictures pull at the output. Pixels and perceptual features are compared with the photo the *contour* was taken
+from, identity with the *identity* image; when these show two people, the terms contradict each other by design, and
+their weights decide what each may keep.
+
+Where the paper is ambiguous: its L2 is printed as a norm; like the projects it builds on (pSp, ReStyle) we take the
+mean of the squared differences. Its W term is the norm over all rows of the difference, averaged over the batch, as
+there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from idnb.errors import InputError
+from idnb.identity_views import ViewConfig, random_views
+from idnb.models.identity import FaceEmbedder
+from idnb.models.perceptual import FaceFeatureDistance
+
+__all__ = ["EncoderLoss", "LossWeights", "Targets", "identity_loss", "l2_loss", "w_norm_loss"]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """The weights of equation 6, lambda 1 to 4; the defaults are the paper's (section 3.1)."""
+
+    l2: float = 0.1
+    perceptual: float = 1.0
+    identity: float = 0.5
+    w_norm: float = 0.003
+
+
+class Targets(NamedTuple):
+    """What outputs are compared with; computed once for all refinement steps of a batch.
+
+    photo: [B, 3, S, S], the picture the contour was taken from. features: its perceptual features, or None.
+    embeddings: z_id of each identity network, [B, D] each, of length one.
+    """
+
+    photo: Tensor
+    features: list[Tensor] | None
+    embeddings: list[Tensor]
+
+
+def l2_loss(output: Tensor, photo: Tensor) -> Tensor:
+    """Equation 3, first line, as the mean of squared differences.
+
+    output, photo: [B, 3, S, S] in [-1, 1]. Returns a number.
+    """
+    return F.mse_loss(output, photo)
+
+
+def identity_loss(z_id: Tensor, z_gen: Tensor) -> Tensor:
+    """Equation 4: one minus the cosine, averaged over the batch.
+
+    z_id, z_gen: [B, D], embeddings of identity image and output, of any length. Returns a number from 0 to 2.
+    """
+    return 1 - F.cosine_similarity(z_id, z_gen, dim=1).mean()
+
+
+def w_norm_loss(w_plus: Tensor, w_avg: Tensor) -> Tensor:
+    """Equation 5: the distance of the W+ code from the mean of w, over all rows together, averaged over the batch.
+
+    w_plus: [B, n_styles, D]. w_avg: [D]. Returns a number.
+    """
+    # The norm has no gradient at zero, which is where an untrained encoder stands: a hair is added under the root.
+    return (w_plus - w_avg).square().sum(dim=(1, 2)).add(1e-8).sqrt().mean()
+
+
+class EncoderLoss(nn.Module):
+    """Equation 6: the weighted sum of all terms.
+
+    identity_networks: one or several frozen networks (`idnb.load_identity_network`); their losses are averaged. Several
+        of different make are harder to please without showing the right person. The held-out judge is refused.
+    perceptual: P(.) of equation 3 as a distance: `FaceFeatureDistance`, or any module (a, b) -> [B] such as LPIPS.
+    weights: see `LossWeights`.
+    views: how the output is changed at random before it is embedded, or None for the plain output as in the paper.
+    n_views: random views of each output, beside the plain one.
+    """
+
+    def __init__(
+        self,
+        identity_networks: FaceEmbedder | Sequence[FaceEmbedder],
+        perceptual: nn.Module,
+        weights: LossWeights | None = None,
+        views: ViewConfig | None = None,
+        n_views: int = 1,
+    ) -> None:
+        super().__init__()
+        networks = [identity_networks] if isinstance(identity_networks, FaceEmbedder) else list(identity_networks)
+        if not networks:
+            raise InputError("identity_networks is empty; give at least one, from idnb.load_identity_network")
+        if any(type(network).__name__ == "JudgeNetwork" for network in networks):
+            raise InputError("identity_networks: the held-out judge may not be trained on; it would judge no longer")
+        self.identity_networks = nn.ModuleList(networks)
+        self.perceptual = perceptual
+        self.weights = weights or LossWeights()
+        self.views, self.n_views = views, n_views if views is not None else 0
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> EncoderLoss:
+        """Stays in eval mode: nothing here is trained."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def targets(self, photo: Tensor, x_id: Tensor) -> Targets:
+        """Describe what outputs of a batch will be compared with.
+
+        photo: [B, 3, S, S] in [-1, 1], what the contour was taken from. x_id: [B, 3, H, H] in [-1, 1].
+        """
+        features = None
+        if isinstance(self.perceptual, FaceFeatureDistance):
+            features = self.perceptual.features(photo)
+        return Targets(photo, features, [network(x_id) for network in self.identity_networks])
+
+    def forward(
+        self, output: Tensor, targets: Targets, w_plus: Tensor, w_avg: Tensor, random: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """All terms for one batch of outputs.
+
+        output: [B, 3, S, S] around [-1, 1]. targets: from `targets`. w_plus: [B, n_styles, D]. w_avg: [D].
+        random: for the views; None gives those of a generator with seed 0.
+        Returns {"total", "l2", "perceptual", "identity", "w_norm"}; the parts come without their weights.
+        """
+        terms = {
+            "l2": l2_loss(output, targets.photo),
+            "perceptual": self.perceptual_loss(output, targets),
+            "identity": self.identity_term(output, targets, random or torch.Generator().manual_seed(0)),
+            "w_norm": w_norm_loss(w_plus, w_avg),
+        }
+        total = sum((getattr(self.weights, name) * term for name, term in terms.items()), start=output.new_zeros(()))
+        return {"total": total, **terms}
+
+    def perceptual_loss(self, output: Tensor, targets: Targets) -> Tensor:
+        """Equation 3, second line: the mean perceptual distance to the contour's photo."""
+        if targets.features is None:
+            return self.perceptual(output, targets.photo).mean()
+        assert isinstance(self.perceptual, FaceFeatureDistance)
+        parts = zip(self.perceptual.features(output), targets.features, strict=True)
+        return torch.stack([feature_distance(x, y) for x, y in parts]).sum()
+
+    def identity_term(self, output: Tensor, targets: Targets, random: torch.Generator) -> Tensor:
+        """Equation 4, averaged over the identity networks and over the plain output and its random views."""
+        seen = [output]
+        if self.views is not None:
+            seen += [random_views(output, random, self.views) for _ in range(self.n_views)]
+        pictures = torch.cat(seen)  # [(1 + n_views) B, 3, S, S]
+        losses = [
+            identity_loss(z_id.repeat(len(seen), 1), network(pictures))
+            for network, z_id in zip(self.identity_networks, targets.embeddings, strict=True)
+        ]
+        return torch.stack(losses).mean()
+
+
+def feature_distance(x: Tensor, y: Tensor, floor: float = 1e-3) -> Tensor:
+    """The mean squared distance of unit-length features: one scale of `FaceFeatureDistance`, in fewer passes.
+
+    Unit vectors u and v have |u - v|^2 = |u|^2 + |v|^2 - 2 u.v, so only three sums over channels are needed.
+    x, y: [B, C, H, W]. floor: shortest length that is brought to one. Returns a number.
+    """
+    xx, yy, xy = x.square().sum(dim=1), y.square().sum(dim=1), (x * y).sum(dim=1)  # [B, H, W]
+    nx, ny = (xx + 1e-12).sqrt().clamp_min(floor), (yy + 1e-12).sqrt().clamp_min(floor)
+    return (xx / nx.square() + yy / ny.square() - 2 * xy / (nx * ny)).mean()

@@ -1,0 +1,130 @@
+"""Equations 3 to 6 against numbers worked out by hand, the views, and what may not be used as a loss."""
+
+import math
+
+import pytest
+import torch
+
+import idnb
+from idnb.errors import InputError
+from idnb.identity_views import ViewConfig, random_views
+from idnb.losses import EncoderLoss, LossWeights, feature_distance, identity_loss, l2_loss, w_norm_loss
+from idnb.models.perceptual import load_face_feature_distance
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return idnb.load_identity_network("tiny"), load_face_feature_distance()
+
+
+@pytest.fixture(scope="module")
+def faces() -> torch.Tensor:
+    return idnb.load_faces("test").images([0, 5, 9, 14], size=64)
+
+
+def test_terms_by_hand():
+    assert l2_loss(torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2) - 1).item() == 4.0
+    z = torch.tensor([[3.0, 0.0], [1.0, 1.0]])
+    assert identity_loss(z, torch.tensor([[5.0, 0.0], [1.0, 0.0]])).item() == pytest.approx(
+        1 - (1 + math.sqrt(0.5)) / 2
+    )
+    w_avg = torch.tensor([1.0, 2.0])
+    w_plus = w_avg + torch.tensor([[[3.0, 0.0], [0.0, 4.0]], [[0.0, 0.0], [0.0, 1.0]]])
+    assert w_norm_loss(w_plus, w_avg).item() == pytest.approx((5 + 1) / 2)
+
+
+def test_the_w_term_has_a_gradient_at_the_average():
+    w_plus = torch.zeros(2, 3, 4, requires_grad=True)
+    w_norm_loss(w_plus, torch.zeros(4)).backward()
+    assert w_plus.grad is not None and w_plus.grad.isfinite().all()
+
+
+def test_defaults_are_the_papers():
+    weights = LossWeights()
+    assert (weights.l2, weights.perceptual, weights.identity, weights.w_norm) == (0.1, 1.0, 0.5, 0.003)
+
+
+def test_total_is_the_weighted_sum(networks, faces):
+    arcface, perceptual = networks
+    loss = EncoderLoss(arcface, perceptual, LossWeights(0.3, 0.7, 0.2, 0.01))
+    terms = loss(faces[2:], loss.targets(faces[:2], faces[:2]), torch.ones(2, 12, 8), torch.zeros(8))
+    assert list(terms) == ["total", "l2", "perceptual", "identity", "w_norm"]
+    by_hand = 0.3 * terms["l2"] + 0.7 * terms["perceptual"] + 0.2 * terms["identity"] + 0.01 * terms["w_norm"]
+    torch.testing.assert_close(terms["total"], by_hand)
+
+
+def test_each_term_looks_at_its_own_picture(networks, faces):
+    loss = EncoderLoss(*networks)
+    photo, x_id = faces[:1], faces[1:2]
+    w = torch.zeros(1, 12, 8), torch.zeros(8)
+    as_photo = loss(photo, loss.targets(photo, x_id), *w)
+    as_identity = loss(x_id, loss.targets(photo, x_id), *w)
+    assert as_photo["l2"] == 0 and as_photo["perceptual"].abs() < 1e-5 and as_photo["identity"] > 0.3
+    assert as_identity["l2"] > 0.01 and as_identity["perceptual"] > 0.05 and as_identity["identity"].abs() < 1e-5
+
+
+def test_perceptual_with_stored_features_equals_the_distance(networks, faces):
+    arcface, perceptual = networks
+    loss = EncoderLoss(arcface, perceptual)
+    found = loss.perceptual_loss(faces[2:], loss.targets(faces[:2], faces[:2]))
+    torch.testing.assert_close(found, perceptual(faces[2:], faces[:2]).mean(), atol=1e-5, rtol=1e-4)
+    zeros = torch.zeros(1, 4, 2, 2, requires_grad=True)
+    feature_distance(zeros, zeros.detach()).backward()
+    assert zeros.grad.isfinite().all()
+
+
+def test_any_distance_serves_as_perceptual(networks, faces):
+    class Mean(torch.nn.Module):
+        def forward(self, a, b):
+            return (a - b).abs().mean(dim=(1, 2, 3))
+
+    loss = EncoderLoss(networks[0], Mean())
+    terms = loss(faces[2:], loss.targets(faces[:2], faces[:2]), torch.zeros(2, 12, 8), torch.zeros(8))
+    torch.testing.assert_close(terms["perceptual"], (faces[2:] - faces[:2]).abs().mean())
+
+
+def test_gradients_reach_the_output_and_nothing_else(networks, faces):
+    loss = EncoderLoss(*networks, views=ViewConfig(), n_views=2).train()
+    assert not loss.training
+    output = faces[2:].clone().requires_grad_()
+    loss(output, loss.targets(faces[:2], faces[:2]), torch.zeros(2, 12, 8), torch.zeros(8))["total"].backward()
+    assert output.grad is not None and output.grad.abs().max() > 0
+    assert all(parameter.grad is None for parameter in loss.parameters())
+
+
+def test_several_networks_and_views_are_averaged(networks, faces):
+    arcface, perceptual = networks
+    output, photo = faces[2:], faces[:2]
+    one = EncoderLoss(arcface, perceptual)
+    two = EncoderLoss([arcface, arcface], perceptual)
+    w = torch.zeros(2, 12, 8), torch.zeros(8)
+    a = one(output, one.targets(photo, photo), *w)["identity"]
+    b = two(output, two.targets(photo, photo), *w)["identity"]
+    torch.testing.assert_close(a, b)
+    seen = EncoderLoss(arcface, perceptual, views=ViewConfig(), n_views=1)
+    random = torch.Generator().manual_seed(3)
+    found = seen(output, seen.targets(photo, photo), *w, random)["identity"]
+    view = random_views(output, torch.Generator().manual_seed(3), ViewConfig())
+    by_hand = (a + identity_loss(arcface(photo), arcface(view))) / 2
+    torch.testing.assert_close(found, by_hand)
+
+
+def test_views_are_repeatable_moved_and_still_the_person(networks, faces):
+    config = ViewConfig()
+    first = random_views(faces, torch.Generator().manual_seed(1), config)
+    again = random_views(faces, torch.Generator().manual_seed(1), config)
+    other = random_views(faces, torch.Generator().manual_seed(2), config)
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    nothing = ViewConfig(0, 0, 0, 0, 0, 0, 0, 0, 0)
+    torch.testing.assert_close(random_views(faces, torch.Generator(), nothing), faces, atol=1e-5, rtol=1e-5)
+    arcface = networks[0]
+    cosine = (arcface(first) * arcface(faces)).sum(1)
+    strangers = (arcface(faces) * arcface(faces.roll(1, 0))).sum(1)
+    assert cosine.mean() > strangers.mean() + 0.2
+
+
+def test_the_judge_is_refused_and_so_is_nothing(networks):
+    with pytest.raises(InputError, match="held-out judge may not be trained on"):
+        EncoderLoss(idnb.load_identity_network("tiny", judge=True), networks[1])
+    with pytest.raises(InputError, match="identity_networks is empty"):
+        EncoderLoss([], networks[1])
