@@ -23,7 +23,14 @@ from idnb.models.stylegan2 import Generator
 from idnb.presets import get_preset
 from idnb.weights import weight_path
 
-__all__ = ["BUNDLED_NAMES", "generator_sizes", "load_generator", "read_checkpoint", "read_generator"]
+__all__ = [
+    "BUNDLED_NAMES",
+    "build_generator",
+    "generator_sizes",
+    "load_generator",
+    "read_checkpoint",
+    "read_generator",
+]
 
 # Preset -> name of its weights in the manifest.
 BUNDLED_NAMES = {"tiny": "generator_tiny", "paper": "stylegan2_ffhq_1024"}
@@ -33,7 +40,8 @@ WANTED = "expected is a StyleGAN2 generator: stylegan2-ffhq-config-f.pt (`idnb f
 # A key that gives a file of another network away -> what the file is, and what to do with it.
 FOREIGN = {
     "input_layer.0.weight": "an IR-SE identity network (model_ir_se50.pth); give it to idnb.load_identity_network",
-    "state_dict": "an encoder checkpoint of the pSp, e4e or ReStyle family",
+    "state_dict": "an encoder checkpoint of the pSp, e4e or ReStyle family; read it with "
+    "idnb.models.baselines.public.load_public_encoder",
     "last_linear.weight": "FaceNet's InceptionResnetV1, an identity network",
     "features.0.weight": "an image classifier such as AlexNet or VGG (a backbone of LPIPS)",
     "Conv2d_1a_3x3.conv.weight": "an Inception network (of the FID)",
@@ -74,8 +82,17 @@ def read_generator(path: str | Path, samples: int = 100_000) -> Generator:
     Returns the generator. Raises InputError for every file that is not one, saying what it is.
     """
     path = Path(path)
-    content = read_checkpoint(path)
-    state, w_avg = find_generator(path, content)
+    state, w_avg = find_generator(path, read_checkpoint(path))
+    return build_generator(path, state, w_avg, samples)
+
+
+def build_generator(path: Path, state: Mapping[str, Tensor], w_avg: Tensor | None, samples: int = 100_000) -> Generator:
+    """A generator from its tensors, sized by their shapes.
+
+    path: for messages. state: its tensors, blur kernels or not. w_avg: the mean of w, [style_dim] or one row a layer,
+    where it is not part of `state`; None computes it from `samples` random z.
+    Returns the generator. Raises InputError that says which tensors are missing, unknown or of another shape.
+    """
     # The blur kernels are the same in every file and built into the layers; whether they are there does not matter.
     state = {key: value.float() for key, value in state.items() if not key.endswith(".kernel")}
     sizes = generator_sizes(path, state)
