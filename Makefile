@@ -17,7 +17,7 @@ STAMP = "$(VENV)/.installed"
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help setup tutorial lab test notebooks lint clean
+.PHONY: help setup tutorial lab test notebooks book lint clean
 
 help: ## explain these commands
 	@echo "make COMMAND, where COMMAND is one of:"
@@ -39,6 +39,9 @@ lint: setup ## check the style of code and notebooks, and the types of idnb
 
 notebooks: setup ## refresh the committed outputs of all notebooks, or of ONLY="01 02"
 	@$(PY) -m tools.notebooks refresh $(ONLY)
+
+book: setup ## print the whole series as one HTML page, build/book/idnb.html
+	@$(PY) -m tools.book
 
 # Installs once. The stamp holds this folder and pyproject.toml, so a new dependency or a moved folder installs again.
 setup:

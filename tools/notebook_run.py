@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import papermill
 
-__all__ = ["RunError", "committed_profile", "execute", "write_page"]
+__all__ = ["RunError", "committed_profile", "execute", "keep_alternative_text", "write_page"]
 
 
 class RunError(RuntimeError):
@@ -87,6 +87,15 @@ def _position(notebook: nbformat.NotebookNode, output: Path) -> str:
     return f"cell {last} of {len(notebook.cells)}" if last else "before its first cell"
 
 
+def keep_alternative_text(notebook: nbformat.NotebookNode) -> None:
+    """Turn pictures with alternative text into HTML, in place: nbconvert drops the text, and some readers need it."""
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        text = output.get("metadata", {}).get("image/png", {}).get("alt")
+        if text:
+            source = output["data"].pop("image/png").replace("\n", "")
+            output["data"]["text/html"] = f'<img alt="{escape(text)}" src="data:image/png;base64,{source}">'
+
+
 def write_page(executed: Path, page: Path, source_folder: Path) -> None:
     """Write an executed notebook as one HTML page that needs no other file.
 
@@ -98,12 +107,7 @@ def write_page(executed: Path, page: Path, source_folder: Path) -> None:
     from nbconvert import HTMLExporter
 
     notebook = nbformat.read(executed, as_version=4)
-    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        # nbconvert leaves alternative text out, and readers of the page that cannot see need it.
-        text = output.get("metadata", {}).get("image/png", {}).get("alt")
-        if text:
-            source = output["data"].pop("image/png").replace("\n", "")
-            output["data"]["text/html"] = f'<img alt="{escape(text)}" src="data:image/png;base64,{source}">'
+    keep_alternative_text(notebook)
     exporter = HTMLExporter(embed_images=True)
     html, _ = exporter.from_notebook_node(
         notebook, resources={"metadata": {"name": executed.stem, "path": str(source_folder)}}

@@ -1,0 +1,107 @@
+"""The pages in docs/ and the README: every link leads somewhere, every name of code exists."""
+
+import ast
+import re
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import idnb
+from idnb.__main__ import COMMANDS
+from tools.notebook_files import REPO, find
+
+PAGES = [*sorted((REPO / "docs").glob("*.md")), *(REPO / f"{n}.md" for n in ("README", "CONTRIBUTING", "DEVELOPERS"))]
+PAGES.append(REPO / "data" / "README.md")
+MISSING_ON_PURPOSE = {"idnb.load_nothing"}  # an example of bad input
+WANTED = ("instructor_guide", "glossary", "responsible_use", "where_this_stands", "paper_audit")
+
+
+def prose(path: Path) -> str:
+    """The text of a page without its code blocks."""
+    return re.sub(r"^ *(`{3,}).*?^ *\1", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(path: Path) -> set[str]:
+    """The names that GitHub gives to the headings of a page."""
+    heads = re.findall(r"^#+ (.+?)\s*$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def resolve(name: str) -> bool:
+    """Whether a dotted name such as idnb.models.encoder.Code leads to something."""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        module = ".".join(parts[:cut])
+        try:
+            found = find_spec(module) is not None
+        except ModuleNotFoundError:
+            found = False
+        if found:
+            thing = import_module(module)
+            for attribute in parts[cut:]:
+                if not hasattr(thing, attribute):
+                    return False
+                thing = getattr(thing, attribute)
+            return True
+    return False
+
+
+def test_the_pages_are_there():
+    assert {f"{name}.md" for name in WANTED} <= {path.name for path in PAGES}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_resolve(path: Path):
+    for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", prose(path)):
+        name, _, anchor = target.partition("#")
+        file = path.parent / name if name else path
+        assert file.exists(), f"{path.name} links to {target}"
+        if anchor and file.suffix == ".md":
+            assert anchor in anchors(file), f"{path.name} links to {target}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_names_of_code_exist(path: Path):
+    for code in re.findall(r"`([^`\n]+)`", prose(path)):
+        for name in re.findall(r"\bidnb(?:\.[A-Za-z_]\w*)+", code):
+            assert name in MISSING_ON_PURPOSE or resolve(name), f"{path.name} names {name}"
+        command = re.match(r"idnb ([a-z]+)\b", code)
+        if command:
+            assert command.group(1) in COMMANDS, f"{path.name} names the command `{code}`"
+        if re.fullmatch(r"(idnb|tools|tests|docs|notebooks|benchmarks|data)/[\w./]+", code):
+            assert (REPO / code).exists(), f"{path.name} names {code}"
+        make = re.match(r"make ([a-z]+)\b", code)
+        if make:
+            targets = re.findall(r"^([a-z]+):", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+            assert make.group(1) in targets, f"{path.name} names `{code}`"
+
+
+def test_a_name_that_does_not_exist_is_noticed():
+    assert resolve("idnb.contours.CONTOURS") and resolve("idnb.load_faces") and resolve("idnb.models.stylegan2")
+    assert not resolve("idnb.contours.CONTUORS") and not resolve("idnb.nothing") and not resolve("idnb.load_nothing")
+
+
+def test_quoted_python_parses():
+    for path in PAGES:
+        for block in re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+            source = re.sub(r"^(\s*)%.*", r"\1pass", block, flags=re.MULTILINE)
+            ast.parse(source)
+    assert idnb.__all__
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_pages_keep_to_the_style(name: str):
+    text = prose(REPO / "docs" / f"{name}.md")
+    assert not re.search(r"\b(simply|just)\b", text), f"{name} says simply or just"
+    assert max(map(len, text.splitlines())) <= 400, f"{name} has a very long line"
+    assert text.startswith("# "), f"{name} has no title"
+
+
+def test_the_instructor_guide_lists_every_notebook():
+    text = (REPO / "docs" / "instructor_guide.md").read_text(encoding="utf-8")
+    for path in find():
+        assert f"](../notebooks/{path.name})" in text, path.name
+        if "### Think" in path.read_text(encoding="utf-8"):
+            assert f"**{path.name[:2]}, " in text, f"no answer to the thinking question of {path.name}"
