@@ -27,7 +27,7 @@ ABOUT = {
     "parser": "paints the label map of a face; measures label-map contours, used in no loss",
     "reader": "reads pose, light and shape off a face in the renderer's numbers; used in no loss",
 }
-STEPS = {"parser": 1000, "reader": 1600}
+STEPS = {"parser": 700, "reader": 1600}
 
 
 def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:

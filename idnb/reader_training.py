@@ -107,7 +107,7 @@ def train_reader(
         raise InputError(f"data: {len(truth)} images are fewer than one batch of {config.batch}; render more")
     out.mkdir(parents=True, exist_ok=True)
     reads_numbers = isinstance(network, FaceReader)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     network.train()
     optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=0.02)
     description = {"config": asdict(config), "images": len(truth), "network": type(network).__name__}

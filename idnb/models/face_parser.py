@@ -52,7 +52,7 @@ class FaceParser(nn.Module):
         for block in self.down:
             levels.append(block(levels[-1]))
         x = levels.pop()
-        for bridge, up in zip(reversed(self.bridge), reversed(self.up), strict=True):  # type: ignore[call-overload]
+        for bridge, up in zip(reversed(self.bridge), reversed(self.up), strict=True):
             below = F.interpolate(bridge(x), scale_factor=2.0, mode="bilinear", align_corners=False)
             x = up(levels.pop() + below)
         return self.head(x)

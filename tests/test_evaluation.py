@@ -1,0 +1,200 @@
+"""The protocol on a dozen drawn faces and measures of a few lines: nothing dropped, resumable, the same in shards."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from idnb.errors import InputError
+from idnb.evaluation import CHUNK, Setting, chunks_of, evaluate, pairs_of, weights_fingerprint
+from idnb.evaluation_methods import AverageFace, CopyIdentity, EnlargedContour
+from idnb.evaluation_set import EvaluationSet
+from idnb.evaluation_summary import area_above, bands
+from idnb.feature_networks import FeatureNetwork
+from idnb.models.encoder import Result
+
+
+class People:
+    """Sixteen people of three pictures: a colour of their own, a brightness of each picture, label maps in stripes."""
+
+    image_size = 32
+
+    def __init__(self, people=16, shots=3):
+        random = torch.Generator().manual_seed(0)
+        self.identity = np.repeat(np.arange(people) + 100, shots)
+        colour = torch.rand(people, 3, generator=random) * 1.6 - 0.8
+        light = 0.2 * torch.rand(people * shots, 1, generator=random)
+        noise = 0.02 * torch.randn(people * shots, 3, 32, 32, generator=random)
+        flat = (colour.repeat_interleave(shots, 0) + light)[:, :, None, None] + noise
+        flat[:, :, :16] *= torch.rand(people * shots, 1, 1, 1, generator=random)
+        self._images = flat.clamp(-1, 1)
+        self._labels = (torch.arange(32)[None, :, None] // 8).expand(len(flat), 32, 32).clone()
+
+    def images(self, rows):
+        return self._images[torch.as_tensor(rows)]
+
+    def label_maps(self, rows):
+        return self._labels[torch.as_tensor(rows)]
+
+
+class Colour(nn.Module):
+    """A judge that knows people by the colour of the lower half."""
+
+    def forward(self, images):
+        return nn.functional.normalize(images[:, :, images.shape[2] // 2 :].mean((2, 3)), dim=1)
+
+
+class Flat(FeatureNetwork):
+    frechet_name, kernel_name = "Frechet distance of colours", "kernel distance of colours"
+
+    def forward(self, images):
+        return images.mean((2, 3))
+
+
+class Perceptual:
+    name = "squared error"
+
+    def __call__(self, a, b):
+        return (a - b).square().mean((1, 2, 3))
+
+
+class Blend(nn.Module):
+    """A method with a weight: the identity image, a little darker with every step; counts its calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.share = nn.Parameter(torch.tensor(0.9))
+        self.calls = 0
+
+    def generate(self, generator, x_c, x_id, steps=None):
+        self.calls += 1
+        images = [x_id * self.share.item() ** (t + 1) for t in range(steps or 2)]
+        return Result(torch.stack(images, 1), torch.zeros(len(x_id), len(images), 2, 3), None)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return EvaluationSet(People(), 32, {"judge": Colour()}, Perceptual(), Flat())
+
+
+def test_every_contour_ten_identities(data):
+    pairs = pairs_of(Setting("x"), data.identity)
+    assert len(pairs) == 480 and (np.bincount(pairs.contour) == 10).all()
+    chunks = chunks_of(pairs)
+    assert len(chunks) == 2 and sum(part.stop - part.start for part in chunks) == 480
+    assert len(np.unique(pairs.contour[chunks[0]])) == CHUNK
+    few = pairs_of(Setting("x", contours=16), data.identity)
+    assert len(few) == 160 and set(few.contour // 3) == set(range(16)) and len(set(few.contour % 3)) == 3
+    assert len(pairs_of(Setting("x", mode="same"), data.identity)) == 96
+    with pytest.raises(InputError, match="contours is 49"):
+        pairs_of(Setting("x", contours=49), data.identity)
+
+
+def test_a_run_and_its_obvious_answers(data, tmp_path):
+    result = evaluate(CopyIdentity(), None, data, Setting("copy"), tmp_path, progress=False)
+    figures = result["figures"]
+    assert result["pairs"] == 480 and figures["perceptual"]["n"] == 480
+    judge = figures["judge.judge"]
+    assert judge["similarity"]["value"] == pytest.approx(1, abs=1e-4) and judge["rank1"]["value"] > 0.8
+    # Brightness does not turn a colour's vector much: two people of one hue confuse this judge, and the band says so.
+    assert judge["preference"]["value"] > 0.95 and judge["above_lower_quartile"]["value"] > 0.99
+    assert judge["preference"]["n"] < 480  # pairs of one person have no preference
+    assert figures["psnr"]["value"] < 20 and figures["frechet"]["value"] < 0.1
+    assert figures["psnr"]["low"] < figures["psnr"]["value"] < figures["psnr"]["high"]
+    assert result["bests"]["psnr"] == 100
+    contour = evaluate(EnlargedContour("low_res"), None, data, Setting("enlarged"), tmp_path / "b", progress=False)
+    assert contour["figures"]["psnr"]["value"] > 25 and contour["figures"]["judge.judge"]["preference"]["value"] < 0.1
+    assert (tmp_path / "pairs.csv").is_file() and not list(tmp_path.glob("chunk*"))
+    with np.load(tmp_path / "columns.npz") as columns:
+        assert columns["judge.identity"].shape == (480,) and "features" not in columns
+        assert columns["perceptual"].mean() == pytest.approx(figures["perceptual"]["value"], abs=1e-5)
+
+
+def test_label_maps_need_the_parser(data, tmp_path):
+    with pytest.raises(InputError, match="load_face_parser"):
+        evaluate(CopyIdentity(), None, data, Setting("copy", kind="label_map"), tmp_path, progress=False)
+
+
+def timeless(result):
+    result = json.loads(json.dumps(result))
+    del result["figures"]["seconds"]
+    return result
+
+
+def test_shards_give_the_same_result(data, tmp_path):
+    setting, method = Setting("blend", steps=3), Blend()
+    whole = evaluate(method, None, data, setting, tmp_path / "whole", progress=False)
+    assert evaluate(method, None, data, setting, tmp_path / "parts", shard=(1, 2), progress=False) is None
+    parts = evaluate(method, None, data, setting, tmp_path / "parts", shard=(0, 2), progress=False)
+    assert timeless(parts) == timeless(whole) and whole["parameters"] == 1
+    with np.load(tmp_path / "whole/columns.npz") as a, np.load(tmp_path / "parts/columns.npz") as b:
+        assert all(np.array_equal(a[key], b[key]) for key in a.files if key != "seconds")
+
+
+def test_an_interrupted_run_goes_on(data, tmp_path):
+    class Stops(Blend):
+        def generate(self, *args, **words):
+            if self.calls == 9:
+                raise KeyboardInterrupt
+            return super().generate(*args, **words)
+
+    setting = Setting("blend")
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Stops(), None, data, setting, tmp_path / "run", progress=False)
+    assert len(list((tmp_path / "run").glob("chunk*"))) == 1
+    method = Blend()
+    found = evaluate(method, None, data, setting, tmp_path / "run", progress=False)
+    assert method.calls == 6  # the second chunk alone
+    assert timeless(found) == timeless(evaluate(Blend(), None, data, setting, tmp_path / "b", progress=False))
+    assert evaluate(method, None, data, setting, tmp_path / "run", progress=False) == found and method.calls == 6
+
+
+def test_results_are_never_mixed(data, tmp_path):
+    method = Blend()
+    evaluate(method, None, data, Setting("blend", contours=4), tmp_path, progress=False)
+    with pytest.raises(InputError, match="another setting or other weights"):
+        evaluate(method, None, data, Setting("blend", contours=5), tmp_path, progress=False)
+    method.share.data.fill_(0.5)
+    with pytest.raises(InputError, match="another setting or other weights"):
+        evaluate(method, None, data, Setting("blend", contours=4), tmp_path, progress=False)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "chunk_00000.npz").write_bytes(b"cut")
+    with pytest.raises(InputError, match=r"chunk_00000.npz is damaged"):
+        evaluate(method, None, data, Setting("blend", contours=4), tmp_path / "c", progress=False)
+    assert weights_fingerprint(Blend()) == weights_fingerprint(Blend()) != weights_fingerprint(method)
+
+
+def test_outputs_without_numbers_stop_the_run(data, tmp_path):
+    method = Blend()
+    method.share.data.fill_(float("nan"))
+    with pytest.raises(InputError, match="blend: an output holds values that are no numbers"):
+        evaluate(method, None, data, Setting("blend", contours=4), tmp_path, progress=False)
+
+
+def test_bands_by_hand(data):
+    band = bands(data)["judge"]
+    assert band["same"]["n"] == 16 * 3 and band["strangers"]["n"] == 48 * 47 // 2 - 48
+    vectors = data.vectors["judge"]
+    scores = [float(vectors[3 * p + a] @ vectors[3 * p + b]) for p in range(16) for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert band["same"]["mean"] == pytest.approx(np.mean(scores), abs=1e-6)
+    assert band["same"]["q25"] == pytest.approx(np.percentile(scores, 25), abs=1e-6)
+    right = 0
+    for i in range(48):
+        means = torch.stack([vectors[[j for j in range(48) if j // 3 == p and j != i]].sum(0) for p in range(16)])
+        right += int((nn.functional.normalize(means, dim=1) @ vectors[i]).argmax()) == i // 3
+    # The other people keep all of their pictures, so leaving the own one out changes one mean only.
+    assert band["rank1"] == pytest.approx(right / 48, abs=1e-6)
+    assert area_above(np.array([2.0, 1.0]), np.array([1.0, 0.0])) == pytest.approx((1 + 0.75) / 2)
+
+
+def test_average_face_is_the_generators():
+    from idnb.models.stylegan2 import Generator
+    from idnb.presets import TINY
+
+    torch.manual_seed(0)
+    generator = Generator.from_preset(TINY).eval().requires_grad_(False)
+    result = AverageFace().generate(generator, torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 64, 64))
+    assert result.images.shape == (2, 1, 3, 128, 128)
+    assert torch.equal(result.images[0], result.images[1])

@@ -1,0 +1,120 @@
+"""Contour fidelity and known truth: obvious cases first, then the trained readers on real renders."""
+
+import pytest
+import torch
+
+import idnb
+from idnb.contours import contour_kind
+from idnb.errors import InputError
+from idnb.fidelity import contour_fidelity, shape_distance, sketch_agreement, truth_columns
+from idnb.metrics import psnr
+from idnb.models.face_parser import FaceParser, load_face_parser
+from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader, load_face_reader
+from idnb.weights import ASSETS, find_weight
+
+
+@pytest.fixture(scope="module")
+def people():
+    faces = idnb.load_faces("test")
+    rows = range(0, 160, 2)
+    return faces, rows, faces.images(rows, size=64), faces.label_maps(rows, size=64)
+
+
+def test_low_resolution(people):
+    _, _, images, _ = people
+    kind = contour_kind("low_res")
+    x_c = kind.make(images)
+    assert (contour_fidelity("low_res", images, x_c)["psnr"] == 100).all()
+    brighter = (images * 0.5 + 0.1).clamp(-1, 1)
+    expected = psnr(kind.make(brighter), x_c)
+    torch.testing.assert_close(contour_fidelity("low_res", brighter, x_c)["psnr"], expected)
+    assert (contour_fidelity("low_res", images.roll(1, 0), x_c)["psnr"] < 25).float().mean() > 0.9
+
+
+def test_sketch_by_hand():
+    asked = torch.ones(4, 1, 12, 12)
+    found = asked.clone()
+    asked[:3, :, 3] = 0.0
+    found[0, :, 3], found[1, :, 4], found[2, :, 9] = 0.0, 0.0, 0.0
+    assert sketch_agreement(found, asked).tolist() == pytest.approx([1.0, 1.0, 0.0, 1.0], abs=1e-5)
+    both = asked[:1].clone()
+    both[:, :, 9] = 0.0  # all that was asked, and a line more: precision 1/2, recall 1
+    assert sketch_agreement(both, asked[:1]).item() == pytest.approx(2 / 3, abs=1e-5)
+    with pytest.raises(InputError, match="expected"):
+        sketch_agreement(asked, asked[:2])
+
+
+def test_sketches_of_faces(people):
+    _, _, images, _ = people
+    x_c = contour_kind("sketch").make(images)
+    assert (contour_fidelity("sketch", images, x_c)["line_f"] > 0.999).all()
+    other = contour_fidelity("sketch", images.roll(1, 0), x_c)["line_f"]
+    assert 0.1 < other.mean() < 0.7
+
+
+def test_label_maps_with_a_parser_that_says_what_it_is_told(people):
+    _, _, images, labels = people
+
+    class Told(FaceParser):
+        answer = labels
+
+        def label_maps(self, images):
+            return self.answer
+
+    parser = Told()
+    perfect = contour_fidelity("label_map", images, labels, parser)
+    assert (perfect["iou"] == 1).all() and (perfect["overlap"][..., 0] == perfect["overlap"][..., 1]).all()
+    parser.answer = torch.zeros_like(labels)
+    empty = contour_fidelity("label_map", images, labels, parser)["iou"]
+    count = torch.tensor([len(each.unique()) for each in labels])
+    torch.testing.assert_close(empty, (labels == 0).float().mean((1, 2)) / count)
+    with pytest.raises(InputError, match="load_face_parser"):
+        contour_fidelity("label_map", images, labels)
+    with pytest.raises(InputError, match="no measure for contours of kind 'edges'"):
+        contour_fidelity("edges", images, labels)
+
+
+def test_shape_distance_by_hand():
+    reader = FaceReader()
+    first = len(POSE) + len(LIGHT)
+    reader.correlation[first : first + 4] = torch.tensor([0.5, 0.5, 0.8, 0.1])  # the last is not believed
+    truth, readings = torch.zeros(2, len(READINGS)), torch.zeros(2, len(READINGS))
+    truth[0, first : first + 4] = torch.tensor([2.0, 0.0, 1.0, 9.0])
+    readings[0, first : first + 4] = torch.tensor([1.0, 3.0, 0.8, 0.0])
+    assert shape_distance(readings, truth, reader).tolist() == pytest.approx([3 / 3**0.5, 0.0])
+    with pytest.raises(InputError, match="train it longer"):
+        shape_distance(readings, truth, FaceReader())
+    with pytest.raises(InputError, match=r"has no column 'pose.yaw'"):
+        truth_columns({}, reader)
+
+
+def bundled(name):
+    return pytest.mark.skipif(not (ASSETS / f"{name}.safetensors").is_file(), reason=f"{name} is not bundled yet")
+
+
+@bundled("face_parser")
+def test_the_bundled_parser(people):
+    _, _, images, labels = people
+    parser = load_face_parser()
+    found = contour_fidelity("label_map", images, labels, parser)
+    assert found["iou"].mean() > 0.6
+    assert contour_fidelity("label_map", images.roll(1, 0), labels, parser)["iou"].mean() < found["iou"].mean() - 0.2
+    entry = find_weight("face_parser")
+    assert entry.size is not None and entry.size < 1e6 and entry.figures["mean_iou"] > 0.6
+
+
+@bundled("face_reader")
+def test_the_bundled_reader(people):
+    faces, rows, images, _ = people
+    reader = load_face_reader()
+    truth = truth_columns(faces.parameters, reader)[list(rows)]
+    readings = reader(images)
+    for column in (0, 1):
+        assert torch.corrcoef(torch.stack([readings[:, column], truth[:, column]]))[0, 1] > 0.9
+    named = reader.read(images)
+    assert list(named) == list(READINGS) and len(SHAPE) == 84
+    torch.testing.assert_close(named["pose.yaw"], readings[:, 0] * reader.deviation[0] + reader.mean[0])
+    own, other = (shape_distance(readings, t, reader) for t in (truth, truth.roll(4, 0)))
+    assert (own < other).float().mean() > 0.85
+    entry = find_weight("face_reader")
+    assert entry.size is not None and entry.size < 1e6 and entry.figures["correlation"]["pose.yaw"] > 0.9
