@@ -70,5 +70,9 @@ class RealImages:
         """
         index = torch.randint(len(self.pixels), (count,), generator=random)
         mirrored = torch.rand(count, generator=random) < 0.5
-        images = self.pixels[index].permute(0, 3, 1, 2).float() / 127.5 - 1  # [count, 3, H, W]
+        images = self.at(index)  # [count, 3, H, W]
         return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+
+    def at(self, index: Tensor) -> Tensor:
+        """The pictures with these numbers, not mirrored, [len(index), 3, H, W] float in [-1, 1]."""
+        return self.pixels[index].permute(0, 3, 1, 2).float() / 127.5 - 1  # [B, 3, H, W]

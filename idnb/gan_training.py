@@ -110,17 +110,12 @@ class GanTraining:
             self.discriminator.parameters(), lr=rate * ratio, betas=(0.0, 0.99**ratio)
         )
 
-    def start_from(self, average: Generator, trunk: Discriminator) -> None:
-        """Begin with a warmed-up generator, and with the encoder's trunk as the discriminator (idnb.gan_warmup).
-
-        average: of the size of the first phase. trunk: its head and its score are not taken.
-        """
+    def start_from(self, average: Generator) -> None:
+        """Begin with a generator that was warmed up (idnb.gan_warmup), of the size of the first phase."""
         if self.step or average.size != self.size:
             raise InputError(f"a warm-up at {average.size} px can only begin a fresh run at that size")
         for network in (self.generator, self.average):
             network.load_state_dict(average.state_dict())
-        kept = {k: v for k, v in trunk.state_dict().items() if not k.startswith(("last_linear", "score"))}
-        self.discriminator.load_state_dict(kept, strict=False)
 
     @property
     def size(self) -> int:

@@ -1,89 +1,124 @@
-"""The warm-up of the generator: a while as the decoder of an autoencoder, before the discriminator comes.
+"""The warm-up of the generator: for a while it imitates the renderer, before the discriminator comes.
 
-A GAN has to discover by trial that faces have a pose, a haircut and a background; an autoencoder is told, picture by
-picture. So the generator first learns to redraw real pictures from codes z that an encoder reads off them and that are
-kept close to the normal distribution (a variational autoencoder):
+A GAN has to find out by trial that faces have a pose, a haircut and a background. Of rendered people all of that is
+known, so the generator can first be told: the known parameters of a picture, brought to a standard normal
+distribution, are its code z, and the generator learns to draw the picture from it:
 
-    x --encoder--> mean, variance --draw--> z --mapping, synthesis--> x'      loss = |x - x'|^2 + perceptual + KL
+    parameters --> z --mapping, synthesis--> x'        loss = |x' - x|^2 + 0.1 * perceptual distance(x', x)
 
-What comes out is blurred but varied. The adversarial training that follows starts from it and sharpens it; its
-discriminator takes over the encoder's trunk.
+What comes out is varied but blurred, since the parameters do not say where each hair lies. The adversarial training
+that follows starts from there and sharpens it. Photographs have no parameters: there, training starts from nothing.
 
-References: Kingma and Welling, "Auto-Encoding Variational Bayes", 2014 (the loss); Larsen et al., "Autoencoding beyond
-pixels using a learned similarity metric", 2016 (an autoencoder and a GAN that share the decoder).
+Source of the idea: Dosovitskiy et al., "Learning to Generate Chairs, Tables and Cars with Convolutional Networks",
+TPAMI 2017.
 """
 
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from idnb.errors import InputError
 from idnb.gan_data import RealImages
 from idnb.gan_training import GanConfig, grow_generator
-from idnb.models.discriminator import Discriminator
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
-from idnb.models.stylegan2_layers import EqualizedLinear
 from idnb.presets import Preset
 
-__all__ = ["CodeReader", "WarmUp"]
+__all__ = ["WarmUp", "normal_codes", "read_codes"]
 
-# What one nat of information about a picture may cost. Much lower, and codes drawn at random no longer give faces.
-KL_WEIGHT = 6e-5
 PERCEPTUAL_WEIGHT = 0.1
+MAPPING_RATE = 100.0  # the mapping network otherwise learns a hundred times slower than the rest, on purpose
+SMALLEST_VARIANCE = 0.05  # directions in which the parameters vary less are not enlarged further
 
 
-class CodeReader(nn.Module):
-    """The encoder: the trunk of a discriminator with another head, from an image to the distribution of its z.
+def read_codes(folders: Sequence[str], length: int, seed: int = 1) -> Tensor:
+    """The codes of all pictures of some rendered sets, in the order in which `idnb.gan_data.read_strips` has them.
 
-    preset, size: of the trunk.
+    folders: sets of rendered people. length, seed: see `normal_codes`. Returns [N, length].
     """
+    from idnb.faces.synthetic import load_faces
+    from idnb.identity_data import finished
 
-    def __init__(self, preset: Preset, size: int) -> None:
-        super().__init__()
-        self.trunk = Discriminator.from_preset(preset, size)
-        self.head = EqualizedLinear(preset.discriminator_channels[0] * 16, 2 * preset.style_dim)
+    parts = []
+    for folder in folders:
+        faces = finished(load_faces(folder), lambda _: None)
+        order = np.lexsort((faces.shot, faces.identity))
+        parts.append({name: np.asarray(values)[order] for name, values in faces.parameters.items()})
+    return normal_codes({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, length, seed)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """images [B, 3, S, S] in [-1, 1] -> mean and logarithm of the variance of z, each [B, style_dim]."""
-        features = self.trunk.features(images)  # [B, C, 4, 4]
-        mean, log_variance = self.head(features.float().flatten(1)).chunk(2, dim=1)
-        return mean, log_variance.clamp(-12, 4)
+
+def normal_codes(parameters: Mapping[str, NDArray[Any]], length: int, seed: int = 1) -> Tensor:
+    """Bring parameters of any distribution to a standard normal one.
+
+    Each parameter is replaced by the normal quantile of its rank (equal values get neighbouring ranks in random order,
+    so that a choice among eleven haircuts becomes eleven intervals); then the correlations are removed, with a matrix
+    that changes the single parameters as little as possible. What is left of `length` is filled with random numbers.
+
+    parameters: name -> values [N], numbers or words. length: of a code. seed: of ties and filling.
+    Returns [N, length] float32. Raises InputError when there are more parameters than `length`.
+    """
+    random = np.random.default_rng(seed)
+    columns = []
+    for name, values in parameters.items():
+        if name.endswith(".pattern"):
+            continue  # a random number's seed says nothing about the picture
+        numbers = np.unique(values, return_inverse=True)[1]
+        rank = np.empty(len(values))
+        rank[np.lexsort((random.random(len(values)), numbers))] = np.arange(len(values))
+        columns.append(torch.from_numpy(2 * (rank + 0.5) / len(values) - 1))
+    if len(columns) > length:
+        raise InputError(f"{len(columns)} parameters do not fit into a code of length {length}")
+    normal = math.sqrt(2) * torch.erfinv(torch.stack(columns, dim=1))  # [N, P] float64
+    variance, axes = torch.linalg.eigh(normal.T.cov())
+    whiten = axes @ torch.diag(variance.clamp_min(SMALLEST_VARIANCE).rsqrt()) @ axes.T  # [P, P]
+    filling = torch.from_numpy(random.standard_normal((len(normal), length - len(columns))))
+    return torch.cat([normal @ whiten, filling], dim=1).float()
 
 
 class WarmUp:
     """The state of a warm-up, and one step of it; made like `GanTraining`, so the same loop runs it.
 
-    preset: sizes. config: phases, batch, learning rate, average and seed are used. device: where to compute.
-    bf16: feature maps in bfloat16, where it is fast.
-    Attributes: generator, average (the moving average that is kept), reader, step, images.
+    preset: sizes. config: phases, batch, learning rate, average and seed are used. codes: [N, style_dim], one a
+    picture. device: where to compute. bf16: feature maps in bfloat16, where it is fast.
+    Attributes: generator, average (the moving average that is kept), step, images.
     """
 
-    columns = ("loss", "mse", "perceptual", "kl")
+    columns = ("loss", "mse", "perceptual")
 
     def __init__(
-        self, preset: Preset, config: GanConfig, device: torch.device | str = "cpu", bf16: bool = False
+        self,
+        preset: Preset,
+        config: GanConfig,
+        codes: Tensor,
+        device: torch.device | str = "cpu",
+        bf16: bool = False,
     ) -> None:
-        self.preset, self.config, self.device, self.bf16 = preset, config, torch.device(device), bf16
+        self.preset, self.config, self.codes = preset, config, codes
+        self.device, self.bf16 = torch.device(device), bf16
         self.step = self.images = 0
         torch.manual_seed(config.seed)
-        size = config.phases[0][0]
-        self.generator = Generator.from_preset(preset, size).to(self.device)
+        self.generator = Generator.from_preset(preset, config.phases[0][0]).to(self.device)
         self.generator.compute_dtype = torch.bfloat16 if bf16 else torch.float32
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.reader = CodeReader(preset, size).to(self.device)
         self.perceptual = load_face_feature_distance(device=self.device)
         self._make_optimizer()
 
     def _make_optimizer(self) -> None:
-        parameters = [*self.generator.parameters(), *self.reader.parameters()]
-        self.optimizer = torch.optim.Adam(parameters, lr=self.config.learning_rate, betas=(0.9, 0.99))
+        mapping = list(self.generator.style.parameters())
+        others = [p for name, p in self.generator.named_parameters() if not name.startswith("style.")]
+        rate = self.config.learning_rate
+        groups: list[dict[str, Any]] = [{"params": mapping, "lr": MAPPING_RATE * rate}, {"params": others}]
+        self.optimizer = torch.optim.Adam(groups, lr=rate, betas=(0.9, 0.99))
 
     @property
     def size(self) -> int:
@@ -91,7 +126,7 @@ class WarmUp:
         return self.generator.size
 
     def grow(self) -> None:
-        """Double the resolution: new top blocks, fresh memory of the optimizer; all other weights go on."""
+        """Double the resolution: a new top block, fresh memory of the optimizer; all other weights go on."""
         torch.manual_seed(self.config.seed + self.size)
         self.generator = grow_generator(self.generator, self.preset).to(self.device)
         self.generator.compute_dtype = torch.bfloat16 if self.bf16 else torch.float32
@@ -99,38 +134,33 @@ class WarmUp:
         new = {k: v for k, v in self.generator.state_dict().items() if k not in self.average.state_dict()}
         average.load_state_dict(new, strict=False)
         self.average = average.to(self.device).eval().requires_grad_(False)
-        reader = CodeReader(self.preset, self.size)
-        reader.load_state_dict(self.reader.state_dict(), strict=False)
-        self.reader = reader.to(self.device)
         self._make_optimizer()
 
     def run_step(self, real: RealImages) -> dict[str, float]:
-        """Redraw one batch and learn from the difference.
+        """Draw one batch from its codes and learn from the difference.
 
-        real: pictures of the current size. Returns the loss and its three terms.
+        real: the pictures at the current size, as many as there are codes. Returns the loss and its two terms.
         """
+        if len(real) != len(self.codes):
+            raise InputError(f"{len(real)} pictures, but {len(self.codes)} codes: did the set grow meanwhile?")
         config, generator = self.config, self.generator
         random = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        pictures = real.batch(config.batch, random).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            mean, log_variance = self.reader(pictures)  # [B, D] each
-        draw = torch.randn(mean.shape, generator=random).to(self.device)
-        z = mean + torch.exp(log_variance / 2) * draw
-        w = generator.mapping(z)
+        index = torch.randint(len(real), (config.batch,), generator=random)
+        pictures = real.at(index).to(self.device)  # [B, 3, S, S]
+        w = generator.mapping(self.codes[index].to(self.device))  # [B, D]
         with torch.no_grad():
             generator.w_avg.lerp_(w.mean(dim=0), 0.005)
-        redrawn = generator.synthesis(generator.to_w_plus(w), noise=generator.random_noise(config.batch, random))
-        mse = F.mse_loss(redrawn, pictures)
-        perceptual = self.perceptual(redrawn, pictures).mean()
-        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()  # nats an image
-        loss = mse + PERCEPTUAL_WEIGHT * perceptual + KL_WEIGHT * kl
+        drawn = generator.synthesis(generator.to_w_plus(w), noise=generator.random_noise(config.batch, random))
+        mse = F.mse_loss(drawn, pictures)
+        perceptual = self.perceptual(drawn, pictures).mean()
+        loss = mse + PERCEPTUAL_WEIGHT * perceptual
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         self.step += 1
         self.images += config.batch
         self._update_average()
-        return {"loss": loss.item(), "mse": mse.item(), "perceptual": perceptual.item(), "kl": kl.item()}
+        return {"loss": loss.item(), "mse": mse.item(), "perceptual": perceptual.item()}
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -140,7 +170,7 @@ class WarmUp:
 
     def state(self) -> dict[str, Any]:
         """Everything that a later process needs to go on bit by bit."""
-        parts = {name: getattr(self, name).state_dict() for name in ("generator", "average", "reader", "optimizer")}
+        parts = {name: getattr(self, name).state_dict() for name in ("generator", "average", "optimizer")}
         counters = {"step": self.step, "images": self.images, "size": self.size}
         return {**parts, **counters, "preset": self.preset.name, "config": asdict(self.config)}
 
@@ -152,6 +182,6 @@ class WarmUp:
             self.grow()
         if self.size != state["size"]:
             raise InputError(f"the checkpoint is at {state['size']} px, the phases start at {self.size} px")
-        for name in ("generator", "average", "reader", "optimizer"):
+        for name in ("generator", "average", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
         self.step, self.images = state["step"], state["images"]

@@ -17,7 +17,7 @@ from idnb.errors import InputError
 from idnb.gan_data import read_strips
 from idnb.gan_loop import train_gan
 from idnb.gan_training import GanConfig, GanTraining, grow_generator
-from idnb.gan_warmup import WarmUp
+from idnb.gan_warmup import WarmUp, read_codes
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import BUNDLED_NAMES
 from idnb.presets import get_preset
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     parser.add_argument("--data", nargs="+", required=True, help="folders of rendered people (see `idnb render`)")
     parser.add_argument("--out", default="runs/generator", help="folder for checkpoint, log, sample sheets")
     parser.add_argument("--preset", default="tiny", help="sizes: tiny or paper")
-    parser.add_argument("--warm-up", default="", help="SIZE:IMAGES,... first as the decoder of an autoencoder")
+    parser.add_argument("--warm-up", default="", help="SIZE:IMAGES,... first draw people from their parameters")
     parser.add_argument("--phases", default="64:150000,128:100000", help="SIZE:IMAGES,... one after the other")
     parser.add_argument("--batch", type=int, default=16, help="images a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
@@ -85,12 +85,13 @@ def run(args: argparse.Namespace) -> int:
 
     out, ends = Path(args.out), None if args.minutes is None else time.monotonic() + 60 * args.minutes
     if args.warm_up and not (out / "checkpoint.pt").is_file():
-        warm_up = WarmUp(preset, replace(config, phases=parse_phases(args.warm_up, "--warm-up")), device, bf16)
+        first = replace(config, phases=parse_phases(args.warm_up, "--warm-up"))
+        warm_up = WarmUp(preset, first, read_codes(args.data, preset.style_dim, args.seed), device, bf16)
         average = train_gan(warm_up, read, out / "warm_up", args.minutes, args.save_minutes)
         if warm_up.images < warm_up.config.total_images:
             print(f"{warm_up.images:,} images of the warm-up shown; the same command goes on from there")
             return 0
-        training.start_from(average, warm_up.reader.trunk)
+        training.start_from(average)
     minutes = None if ends is None else (ends - time.monotonic()) / 60
     average = train_gan(training, read, out, minutes, args.save_minutes)
     print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")

@@ -55,8 +55,8 @@ def build(kind: str, seed: int) -> tuple[FaceEmbedder, type[ArcFaceHead], float]
     if kind == "judge":
         from idnb.models.judge import JudgeNetwork
 
-        return JudgeNetwork(), CosFaceHead, 0.15
-    return IdentityNetwork(IDENTITY_SIZES["tiny"]), ArcFaceHead, 0.25
+        return JudgeNetwork(), CosFaceHead, 0.2
+    return IdentityNetwork(IDENTITY_SIZES["tiny"]), ArcFaceHead, 0.3
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from idnb.errors import InputError
 from idnb.gan_data import RealImages, read_strips
 from idnb.gan_loop import train_gan
 from idnb.gan_training import GanConfig, GanTraining, grow_generator
-from idnb.gan_warmup import WarmUp
+from idnb.gan_warmup import WarmUp, normal_codes, read_codes
 from idnb.generator_command import parse_phases
 from idnb.models.discriminator import Discriminator, minibatch_deviation
 from idnb.models.stylegan2 import Generator
@@ -246,35 +246,75 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
         generator_command.export(args, average, 24)
 
 
+def codes():
+    return torch.randn(20, 16, generator=torch.Generator().manual_seed(1))
+
+
 def test_a_resumed_warm_up_equals_one_that_was_not_interrupted(tmp_path):
-    whole = WarmUp(SMALL, CONFIG)
+    whole = WarmUp(SMALL, CONFIG, codes())
     train_gan(whole, pictures, tmp_path / "whole")
     for stop in (((8, 16),), ((8, 24), (16, 12)), CONFIG.phases):
-        part = WarmUp(SMALL, dataclasses.replace(CONFIG, phases=stop))
+        part = WarmUp(SMALL, dataclasses.replace(CONFIG, phases=stop), codes())
         train_gan(part, pictures, tmp_path / "parts")
-    for name in ("generator", "average", "reader"):
+    for name in ("generator", "average"):
         ours, theirs = (getattr(training, name).state_dict() for training in (part, whole))
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
-def test_the_warm_up_learns_to_redraw():
-    training = WarmUp(SMALL, dataclasses.replace(CONFIG, phases=((8, 1_000),), batch=8))
+def test_the_warm_up_learns_which_code_gives_which_picture():
+    training = WarmUp(SMALL, dataclasses.replace(CONFIG, phases=((8, 2_000),), batch=8), codes())
     real = RealImages(pictures(8))
-    errors = [training.run_step(real)["mse"] for _ in range(80)]
-    assert sum(errors[-10:]) < 0.5 * sum(errors[:10])
+    for _ in range(150):
+        training.run_step(real)
+    with torch.no_grad():
+        drawn, targets = training.generator(codes()), real.at(torch.arange(20))
+    own = (drawn - targets).square().mean()
+    other = (drawn - targets.roll(1, dims=0)).square().mean()
+    assert own < 0.7 * other
+    with pytest.raises(InputError, match="20 pictures, but 19 codes"):
+        WarmUp(SMALL, CONFIG, codes()[1:]).run_step(real)
 
 
 def test_the_adversarial_training_starts_where_the_warm_up_ended():
-    warm_up = WarmUp(SMALL, CONFIG)
+    warm_up = WarmUp(SMALL, CONFIG, codes())
     warm_up.run_step(RealImages(pictures(8)))
     training = GanTraining(SMALL, CONFIG)
-    training.start_from(warm_up.average, warm_up.reader.trunk)
+    training.start_from(warm_up.average)
     z = torch.randn(2, 16)
     assert torch.equal(training.average(z), warm_up.average(z))
     assert torch.equal(training.generator(z), warm_up.average(z))
-    images = torch.randn(4, 3, 8, 8)
-    assert torch.equal(training.discriminator.features(images), warm_up.reader.trunk.features(images))
     with pytest.raises(InputError, match="at that size"):
-        GanTraining(SMALL, dataclasses.replace(CONFIG, phases=((16, 40),))).start_from(
-            warm_up.average, warm_up.reader.trunk
-        )
+        GanTraining(SMALL, dataclasses.replace(CONFIG, phases=((16, 40),))).start_from(warm_up.average)
+
+
+def test_parameters_become_standard_normal_codes():
+    random = np.random.default_rng(0)
+    shape = random.uniform(-1, 1, 4_000)
+    parameters = {
+        "shape": shape,
+        "twin": shape + 0.5 * random.uniform(-1, 1, 4_000),  # strongly correlated with it
+        "style": random.choice(["crop", "bun", "long"], 4_000, p=[0.5, 0.2, 0.3]),
+        "some.pattern": random.integers(0, 1000, 4_000),
+    }
+    z = normal_codes(parameters, 6)
+    assert z.shape == (4_000, 6) and torch.equal(z, normal_codes(parameters, 6))
+    assert torch.allclose(z.T.cov(), torch.eye(6), atol=0.08)
+    assert abs(z[:, 2].abs().lt(1).float().mean().item() - 0.683) < 0.02  # a normal one, though it was three words
+    order = z[:, 2].argsort()
+    assert (parameters["style"][order.numpy()[:700]] == "bun").mean() > 0.95  # words in order of the alphabet
+    assert torch.corrcoef(torch.stack([z[:, 0], torch.from_numpy(shape).float()]))[0, 1] > 0.8
+    with pytest.raises(InputError, match="do not fit"):
+        normal_codes(parameters, 2)
+
+
+def test_codes_follow_the_order_of_the_strips():
+    from idnb.faces.synthetic import load_faces
+
+    faces = load_faces("test")
+    z = read_codes([str(faces.folder)], 256)
+    assert z.shape == (len(faces), 256)
+    pixels = read_strips(faces.folder, 32, progress=False)
+    assert (pixels[5].permute(2, 0, 1) / 127.5 - 1 - faces.images([5], 32)[0]).abs().mean() < 0.03
+    brightness = torch.from_numpy(faces.parameters["background.value"]).float()
+    corner = pixels[:, :4, :4].float().mean(dim=(1, 2, 3))
+    assert torch.corrcoef(torch.stack([brightness, corner]))[0, 1] > 0.5
