@@ -19,8 +19,8 @@ from idnb.errors import InputError
 from idnb.gan_data import RealImages
 from idnb.gan_training import GanTraining
 from idnb.gan_warmup import WarmUp
-from idnb.identity_training import CsvLog, StopFlag, save_atomically
 from idnb.models.stylegan2 import Generator
+from idnb.training import CsvLog, StopFlag, save_atomically
 
 __all__ = ["keep_freed_memory", "sample_sheet", "train_gan"]
 

@@ -6,11 +6,7 @@ Each learns from its own people, with its own seed and margin. Every step draws 
 
 from __future__ import annotations
 
-import csv
 import math
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -26,6 +22,7 @@ from idnb.identity_augmentation import AugmentConfig, augment
 from idnb.identity_data import IdentityData
 from idnb.models.identity import FaceEmbedder
 from idnb.models.margin import ArcFaceHead
+from idnb.training import CsvLog, StopFlag, save_atomically
 from idnb.verification import embed_images, verification
 
 __all__ = ["TrainConfig", "train_identity"]
@@ -80,54 +77,6 @@ def parameter_groups(network: nn.Module, head: nn.Module, decay: float) -> list[
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-
-
-def save_atomically(state: dict[str, Any], path: Path) -> None:
-    """Write beside, then rename: an interruption leaves the old file whole."""
-    part = path.with_name(path.name + ".part")
-    torch.save(state, part)
-    os.replace(part, path)
-
-
-class StopFlag:
-    """Turns Ctrl-C into a wish that the loop grants after the step under way; a second Ctrl-C stops at once."""
-
-    def __init__(self) -> None:
-        self.raised = False
-
-    def __enter__(self) -> StopFlag:
-        self.usable = threading.current_thread() is threading.main_thread()
-        if self.usable:
-            self.before = signal.signal(signal.SIGINT, self.note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.usable:
-            signal.signal(signal.SIGINT, self.before)
-
-    def note(self, *_: object) -> None:
-        """Called on Ctrl-C."""
-        if self.raised:
-            raise KeyboardInterrupt
-        self.raised = True
-
-
-class CsvLog:
-    """One line a step; a resumed run drops the lines written after its checkpoint."""
-
-    def __init__(self, path: Path, columns: tuple[str, ...], step: int) -> None:
-        self.path, self.columns = path, columns
-        kept: list[list[str]] = []
-        if step and path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) < step]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([list(columns), *kept])
-
-    def add(self, **values: float | int | str) -> None:
-        """Append one line; columns that are not given stay empty."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([values.get(column, "") for column in self.columns])
 
 
 def train_identity(
