@@ -25,6 +25,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fetch": ("idnb.fetch_command", "list the weights, and get those that are not part of the package"),
     "train": ("idnb.train_command", "train a network of the course on rendered people; goes on where it stopped"),
     "inspect": ("idnb.inspect_command", "look into a network: sheets of samples, distances, what it can reproduce"),
+    "evaluate": ("idnb.evaluate_command", "measure methods on test pairs, with intervals, bands and a held-out judge"),
+    "ablate": ("idnb.ablate_command", "train the rows of an ablation from scratch, several seeds each, and measure them"),
+    "results": ("idnb.results_command", "tables and figures from stored results"),
 }
 
 

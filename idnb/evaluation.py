@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -36,7 +37,7 @@ from idnb.metrics import identity_ranks
 from idnb.models.encoder import to_size
 from idnb.models.face_reader import READINGS
 
-__all__ = ["Setting", "chunks_of", "evaluate", "measure_pairs", "pairs_of", "weights_fingerprint"]
+__all__ = ["Setting", "chunks_of", "evaluate", "example_rows", "measure_pairs", "pairs_of", "weights_fingerprint"]
 
 Columns = dict[str, NDArray[Any]]
 CHUNK = 24
@@ -161,7 +162,7 @@ def evaluate(
     """Measure a method, or go on where `out` stopped.
 
     method: see the module's text. data: the test people and the judges. out: folder of this run; it will hold
-    `pairs.csv`, `setting.json`, `columns.npz` (every pair) and `result.json` (every figure).
+    `pairs.csv`, `setting.json`, `columns.npz` (every pair), `examples.png` and `result.json` (every figure).
     shard: (k, n): do only every n-th chunk from the k-th on; whoever stores the last chunk writes the result.
     Returns what `result.json` holds; None when chunks of other shards are missing still.
     Raises InputError where `out` holds a run with another setting, other weights or other pairs.
@@ -185,11 +186,31 @@ def evaluate(
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     parameters = sum(p.numel() for p in method.parameters()) if isinstance(method, nn.Module) else 0
     result = description | summarise(columns, pairs, data, setting) | {"parameters": parameters}
+    save_examples(out / "examples.png", method, generator, data, setting, pairs)
     save_columns(out / "columns.npz", {key: value for key, value in columns.items() if key != "features"})
     write_text(out / "result.json", json.dumps(result, indent=1) + "\n")
     for i in range(len(chunks)):
         chunk_path(out, i).unlink(missing_ok=True)
     return result
+
+
+def example_rows(pairs: Pairs, data: EvaluationSet, count: int = 6) -> NDArray[np.int64]:
+    """Rows of a few pairs of two people, spread over the list; the same for every method with the same pairs."""
+    rows = np.flatnonzero(data.identity[pairs.contour] != data.identity[pairs.identity])
+    rows = rows if len(rows) else np.arange(len(pairs))
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
+
+
+def save_examples(path: Path, method: Any, generator: Any, data: EvaluationSet, setting: Setting, pairs: Pairs) -> None:
+    """Write the outputs for a few pairs side by side, for figures that compare methods."""
+    rows = example_rows(pairs, data)
+    x_c = data.contours(setting.kind, pairs.contour[rows], setting.contour_size)
+    result = method.generate(generator, x_c, data.images(pairs.identity[rows]), steps=setting.steps)
+    images = result.images[:, -1].float().cpu().clamp(-1.0, 1.0)
+    pixels = ((images + 1) * 127.5).round().byte().permute(2, 0, 3, 1).flatten(1, 2)  # [H, B * W, 3]
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    Image.fromarray(pixels.numpy()).save(part, optimize=True)
+    os.replace(part, path)
 
 
 def claim(out: Path, description: dict[str, Any], pairs: Pairs, data: EvaluationSet) -> None:

@@ -5,59 +5,15 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from idnb.errors import InputError
 from idnb.evaluation import CHUNK, Setting, chunks_of, evaluate, pairs_of, weights_fingerprint
 from idnb.evaluation_methods import AverageFace, CopyIdentity, EnlargedContour
-from idnb.evaluation_set import EvaluationSet
 from idnb.evaluation_summary import area_above, bands
-from idnb.feature_networks import FeatureNetwork
 from idnb.models.encoder import Result
-
-
-class People:
-    """Sixteen people of three pictures: a colour of their own, a brightness of each picture, label maps in stripes."""
-
-    image_size = 32
-
-    def __init__(self, people=16, shots=3):
-        random = torch.Generator().manual_seed(0)
-        self.identity = np.repeat(np.arange(people) + 100, shots)
-        colour = torch.rand(people, 3, generator=random) * 1.6 - 0.8
-        light = 0.2 * torch.rand(people * shots, 1, generator=random)
-        noise = 0.02 * torch.randn(people * shots, 3, 32, 32, generator=random)
-        flat = (colour.repeat_interleave(shots, 0) + light)[:, :, None, None] + noise
-        flat[:, :, :16] *= torch.rand(people * shots, 1, 1, 1, generator=random)
-        self._images = flat.clamp(-1, 1)
-        self._labels = (torch.arange(32)[None, :, None] // 8).expand(len(flat), 32, 32).clone()
-
-    def images(self, rows):
-        return self._images[torch.as_tensor(rows)]
-
-    def label_maps(self, rows):
-        return self._labels[torch.as_tensor(rows)]
-
-
-class Colour(nn.Module):
-    """A judge that knows people by the colour of the lower half."""
-
-    def forward(self, images):
-        return nn.functional.normalize(images[:, :, images.shape[2] // 2 :].mean((2, 3)), dim=1)
-
-
-class Flat(FeatureNetwork):
-    frechet_name, kernel_name = "Frechet distance of colours", "kernel distance of colours"
-
-    def forward(self, images):
-        return images.mean((2, 3))
-
-
-class Perceptual:
-    name = "squared error"
-
-    def __call__(self, a, b):
-        return (a - b).square().mean((1, 2, 3))
+from tests.evaluation_people import colour_set
 
 
 class Blend(nn.Module):
@@ -76,7 +32,7 @@ class Blend(nn.Module):
 
 @pytest.fixture(scope="module")
 def data():
-    return EvaluationSet(People(), 32, {"judge": Colour()}, Perceptual(), Flat())
+    return colour_set()
 
 
 def test_every_contour_ten_identities(data):
@@ -106,6 +62,8 @@ def test_a_run_and_its_obvious_answers(data, tmp_path):
     assert result["bests"]["psnr"] == 100
     contour = evaluate(EnlargedContour("low_res"), None, data, Setting("enlarged"), tmp_path / "b", progress=False)
     assert contour["figures"]["psnr"]["value"] > 25 and contour["figures"]["judge.judge"]["preference"]["value"] < 0.1
+    with Image.open(tmp_path / "examples.png") as picture:
+        assert picture.size == (6 * 32, 32)
     assert (tmp_path / "pairs.csv").is_file() and not list(tmp_path.glob("chunk*"))
     with np.load(tmp_path / "columns.npz") as columns:
         assert columns["judge.identity"].shape == (480,) and "features" not in columns
@@ -146,9 +104,9 @@ def test_an_interrupted_run_goes_on(data, tmp_path):
     assert len(list((tmp_path / "run").glob("chunk*"))) == 1
     method = Blend()
     found = evaluate(method, None, data, setting, tmp_path / "run", progress=False)
-    assert method.calls == 6  # the second chunk alone
+    assert method.calls == 7  # the second chunk and the examples
     assert timeless(found) == timeless(evaluate(Blend(), None, data, setting, tmp_path / "b", progress=False))
-    assert evaluate(method, None, data, setting, tmp_path / "run", progress=False) == found and method.calls == 6
+    assert evaluate(method, None, data, setting, tmp_path / "run", progress=False) == found and method.calls == 7
 
 
 def test_results_are_never_mixed(data, tmp_path):

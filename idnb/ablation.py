@@ -1,0 +1,225 @@
+"""Ablations: each arm is an encoder trained from scratch under one budget, with several seeds, and measured alike.
+
+An arm says what is different; everything else is the full encoder. The tables are
+
+    table2      the paper's: baseline, + IFBlock, + input latent code, + pretrained identity encoder
+    modulation  gamma and beta as tensors or as one value a channel, or identity stacked on the input
+    losses      each term of equation 6 left out, and a stronger identity term
+    views       the identity loss sees random views of the output, or the plain one as in the paper
+    table1      pSp and ReStyle beside the full encoder
+    ambiguity   contours of 4 to 64 pixels, with and without an identity image
+
+Paper: section 3.4, table 2. It names neither seeds nor intervals; here each row has at least three seeds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from idnb.errors import InputError
+from idnb.evaluation import Setting, evaluate, write_text
+from idnb.evaluation_set import EvaluationSet
+from idnb.models.encoder import ContourEncoder
+from idnb.models.stylegan2 import Generator
+from idnb.presets import get_preset
+
+__all__ = ["TABLES", "Arm", "Budget", "build_encoder", "plan", "run_arm"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of an ablation.
+
+    name: short, for files. title: in tables. encoder: "dual", "restyle" or "psp". options: of that class, where they
+    differ from the full encoder. weights: of the loss, likewise. views: whether the identity loss sees random views.
+    contour_size: of low-resolution contours; None is the preset's.
+    """
+
+    name: str
+    title: str
+    encoder: str = "dual"
+    options: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    views: bool = True
+    contour_size: int | None = None
+
+
+FULL = Arm("full", "+ pretrained identity (the full encoder)")
+TABLES: dict[str, tuple[Arm, ...]] = {
+    "table2": (
+        Arm(
+            "baseline",
+            "baseline: identity stacked on the input",
+            options={"modulation": "none", "input_latent": False, "pretrained_identity": False},
+        ),
+        Arm("ifblock", "+ IFBlock", options={"input_latent": False, "pretrained_identity": False}),
+        Arm("input_latent", "+ input latent", options={"pretrained_identity": False}),
+        FULL,
+    ),
+    "modulation": (
+        Arm("stacked", "identity stacked on the input", options={"modulation": "none"}),
+        Arm("vector", "gamma and beta as vectors", options={"modulation": "vector"}),
+        replace(FULL, title="gamma and beta as tensors (the full encoder)"),
+    ),
+    "losses": (
+        replace(FULL, title="all terms (the full encoder)"),
+        Arm("no_l2", "without the L2 term", weights={"l2": 0.0}),
+        Arm("no_perceptual", "without the perceptual term", weights={"perceptual": 0.0}),
+        Arm("no_identity", "without the identity term", weights={"identity": 0.0}),
+        Arm("no_w_norm", "without the W-norm term", weights={"w_norm": 0.0}),
+        Arm("identity_x3", "identity term three times as strong", weights={"identity": 1.5}),
+    ),
+    "views": (
+        Arm("plain", "identity loss on the plain output (as in the paper)", views=False),
+        replace(FULL, title="identity loss on random views too (the full encoder)"),
+    ),
+    "table1": (
+        Arm("psp", "pSp", encoder="psp"),
+        Arm("restyle", "ReStyle", encoder="restyle"),
+        replace(FULL, title="the dual encoder"),
+    ),
+    "ambiguity": tuple(
+        arm
+        for size in (4, 8, 16, 32, 64)
+        for arm in (
+            Arm(
+                f"alone_{size}",
+                f"{size} px, contour alone",
+                encoder="restyle",
+                options={"uses_identity": False},
+                weights={"identity": 0.0},
+                contour_size=size,
+            ),
+            Arm(f"guided_{size}", f"{size} px, with an identity image", contour_size=size),
+        )
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every arm of a table gets, so that rows differ in nothing else.
+
+    images: shown in training. batch, learning_rate, steps (of refinement): see `EncoderConfig`. people: of the training
+    set. kind: of contour. contours: of the test set, each with ten identities.
+    """
+
+    images: int = 24_000
+    batch: int = 16
+    learning_rate: float = 4e-4
+    steps: int = 2
+    people: int | None = None
+    kind: str = "low_res"
+    contours: int | None = 300
+
+
+def plan(table: str, seeds: list[int]) -> Iterator[tuple[Arm, int]]:
+    """All arms with all seeds; the first seed of every arm comes before the second of any.
+
+    Raises InputError for an unknown table and for seeds that repeat.
+    """
+    if table not in TABLES:
+        raise InputError(f"table {table!r} is unknown; choose one of: {', '.join(TABLES)}")
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise InputError(f"seeds {seeds}: give at least one, each once")
+    for seed in seeds:
+        for arm in TABLES[table]:
+            yield arm, seed
+
+
+def build_encoder(arm: Arm, kind: str, preset_name: str, seed: int) -> ContourEncoder:
+    """The untrained encoder of an arm; fresh weights come from the seed, pretrained ones from the identity network."""
+    from idnb.models.baselines.psp import PSpEncoder
+    from idnb.models.baselines.restyle import ReStyleEncoder
+    from idnb.models.encoder import IdentityGuidedEncoder
+    from idnb.models.identity import load_identity_network
+
+    classes: dict[str, Any] = {"dual": IdentityGuidedEncoder, "restyle": ReStyleEncoder, "psp": PSpEncoder}
+    if arm.encoder not in classes:
+        raise InputError(f"encoder {arm.encoder!r} of arm {arm.name!r} is unknown; choose one of: {', '.join(classes)}")
+    preset = get_preset(preset_name)
+    if arm.contour_size is not None:
+        preset = replace(preset, low_res_size=arm.contour_size)
+    torch.manual_seed(seed)
+    encoder = classes[arm.encoder](kind, preset, **arm.options)
+    pretrained = arm.options.get("pretrained_identity", True)
+    if pretrained and hasattr(encoder, "load_identity"):
+        encoder.load_identity(load_identity_network(preset_name))
+    return encoder
+
+
+def run_arm(
+    arm: Arm,
+    seed: int,
+    budget: Budget,
+    generator: Generator,
+    faces: list[Any],
+    data: EvaluationSet,
+    out: Path,
+    preset: str = "tiny",
+    minutes: float | None = None,
+) -> dict[str, Any] | None:
+    """Train an arm and measure it, or go on where it stopped.
+
+    faces: training sets. data: who measures. out: folder of the table's runs; this arm uses `ARM_seedN` below it.
+    minutes: stop training after so much time; the run goes on with the next call.
+    Returns the result, with the arm, seed and budget in it; None when training is not finished.
+    """
+    from idnb.encoder_training import EncoderConfig, Phase
+    from idnb.identity_views import ViewConfig
+    from idnb.losses import EncoderLoss, LossWeights
+    from idnb.models.identity import load_identity_network
+    from idnb.models.perceptual import load_face_feature_distance
+    from idnb.pair_data import read_pair_data
+    from idnb.training import train_encoder
+
+    folder = out / f"{arm.name}_seed{seed}"
+    description = {"arm": asdict(arm), "seed": seed, "budget": asdict(budget)}
+    note = folder / "arm.json"
+    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != json.loads(json.dumps(description)):
+        raise InputError(f"{note}: this folder holds an arm with another budget or other options; give another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(note, json.dumps(description, indent=1) + "\n")
+    encoder = build_encoder(arm, budget.kind, preset, seed)
+    pairs = read_pair_data(faces, budget.kind, encoder.preset, budget.people)
+    config = EncoderConfig(
+        phases=(Phase(1 if arm.encoder == "psp" else budget.steps, budget.images, encoder.preset.encoder_size),),
+        batch=budget.batch,
+        learning_rate=budget.learning_rate,
+        warmup=budget.images // 20,
+        decay=0.3,
+        seed=seed,
+    )
+    loss = EncoderLoss(
+        load_identity_network(preset),
+        load_face_feature_distance(),
+        LossWeights(**arm.weights),
+        ViewConfig() if arm.views else None,
+    )
+    trained = train_encoder(encoder, generator, pairs, loss, config, folder / "training", minutes=minutes)
+    if not finished(folder / "training", budget.images):
+        return None
+    setting = Setting(
+        arm.title,
+        kind=budget.kind,
+        contours=budget.contours,
+        steps=1 if arm.encoder == "psp" else budget.steps,
+        contour_size=arm.contour_size,
+        preset=preset,
+    )
+    trained.requires_grad_(False).eval()
+    result = evaluate(trained, generator, data, setting, folder / "evaluation")
+    return None if result is None else result | {"training": description}
+
+
+def finished(folder: Path, images: int) -> bool:
+    """Whether the log of a training run says that all images were shown."""
+    log = folder / "log.csv"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    return len(lines) > 1 and int(lines[-1].split(",")[lines[0].split(",").index("images")]) >= images

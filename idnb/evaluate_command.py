@@ -1,0 +1,137 @@
+"""`idnb evaluate`: measure methods by the protocol of `idnb.evaluation`; a run that was interrupted goes on."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from idnb.errors import InputError
+from idnb.evaluation import Setting, evaluate
+from idnb.evaluation_methods import METHODS, load_method
+from idnb.evaluation_set import load_evaluation_set
+from idnb.result_tables import method_table
+
+__all__ = ["add_arguments", "run", "run_name"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `idnb evaluate`."""
+    known = "; ".join(f"{name}: {about}" for name, (_, about) in METHODS.items())
+    parser.add_argument("methods", nargs="*", metavar="METHOD", default=["dual"], help=f"{known} (default dual)")
+    parser.add_argument("--kind", default="low_res", help="low_res, sketch or label_map (default low_res)")
+    parser.add_argument("--mode", default="any", help="any identity, the same person, another one: any, same, other")
+    parser.add_argument("--contours", default="300", help="how many contours, evenly spread, or all (default 300)")
+    parser.add_argument("--count", type=int, default=10, help="identities for each contour (default 10)")
+    parser.add_argument("--seeds", default="0", help="seeds of the pairs, commas between: one run each (default 0)")
+    parser.add_argument("--steps", type=int, default=None, help="refinement steps; the method's own when not given")
+    parser.add_argument("--contour-size", type=int, default=None, help="side of low_res contours in pixels")
+    parser.add_argument("--preset", default="tiny", help="tiny or paper")
+    parser.add_argument("--generator", default=None, help="a generator file of your own")
+    parser.add_argument("--weights", default=None, help="weights of the method: a file, for methods that are trained")
+    parser.add_argument("--name", default=None, help="what to call the method in results; its name when not given")
+    parser.add_argument("--data", default="test", help="set of test people: a name or a folder (default test)")
+    parser.add_argument("--reference", default="starter", help="set for the distance between sets; none: the test set")
+    parser.add_argument("--features", default="identity", help="features of that distance: identity or inception")
+    parser.add_argument("--judges", default=None, help="training, judge, facenet, commas between; all there are")
+    parser.add_argument("--out", default="runs/evaluation", help="folder with one folder a run")
+    parser.add_argument("--processes", type=int, default=1, help="share the work among so many processes")
+    parser.add_argument("--threads", type=int, default=None, help="CPU threads of each process")
+    parser.add_argument("--shard", default=None, help="k/n: do only every n-th part from the k-th (from 0) on")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure each method with each seed and print the table."""
+    from idnb.faces.synthetic import load_faces
+    from idnb.models.stylegan2_files import load_generator
+
+    if args.weights and len(args.methods) > 1:
+        raise InputError("--weights belongs to one method; name only one")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.processes > 1 and args.shard is None:
+        share_out(args.processes)
+    shard = parse_shard(args.shard)
+    settings = [
+        Setting(
+            method=args.name or method,
+            kind=args.kind,
+            mode=args.mode,
+            count=args.count,
+            seed=seed,
+            contours=None if args.contours == "all" else parse_number("--contours", args.contours),
+            steps=args.steps,
+            contour_size=args.contour_size,
+            preset=args.preset,
+        )
+        for method in args.methods
+        for seed in [parse_number("--seeds", word) for word in args.seeds.split(",")]
+    ]
+    generator = load_generator(args.preset, path=args.generator)
+    data = load_evaluation_set(
+        load_faces(args.data),
+        args.preset,
+        None if args.judges is None else args.judges.split(","),
+        args.features,
+        None if args.reference == "none" else load_faces(args.reference),
+    )
+    began, pairs, results = time.perf_counter(), 0, []
+    for setting, method_name in zip(settings, [m for m in args.methods for _ in args.seeds.split(",")], strict=True):
+        method = load_method(method_name, args.preset, args.kind, args.weights)
+        result = evaluate(method, generator, data, setting, Path(args.out) / run_name(setting), shard)
+        if result is not None:
+            results.append(result)
+            pairs += result["pairs"]
+    if results:
+        print(method_table(results))
+        print(f"\n{pairs:,} pairs in {(time.perf_counter() - began) / 60:.1f} minutes; every figure is in {args.out}")
+    elif args.shard is None:
+        print("Not every part is done; give the same command again.")
+    return 0
+
+
+def run_name(setting: Setting) -> str:
+    """The folder of a run: all that sets it apart from others."""
+    words = [setting.method, setting.kind, setting.mode, f"seed{setting.seed}"]
+    words += [f"{setting.contours}x{setting.count}" if setting.contours else f"allx{setting.count}"]
+    words += [f"{setting.steps}steps"] if setting.steps else []
+    words += [f"{setting.contour_size}px"] if setting.contour_size else []
+    return "_".join(words)
+
+
+def parse_shard(text: str | None) -> tuple[int, int]:
+    """ "1/4" to (1, 4); None is the whole."""
+    if text is None:
+        return (0, 1)
+    parts = text.split("/")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts) or not int(parts[0]) < int(parts[1]):
+        raise InputError(f"--shard {text!r}: expected k/n with k from 0 to n - 1, such as 0/2")
+    return (int(parts[0]), int(parts[1]))
+
+
+def parse_number(name: str, text: str) -> int:
+    """A whole number of at least 0. Raises InputError that names the option."""
+    if not text.strip().isdigit():
+        raise InputError(f"{name} {text!r}: expected a whole number")
+    return int(text)
+
+
+def share_out(processes: int) -> None:
+    """Start this very command once for each share and wait; what they leave is put together afterwards."""
+    words = list(sys.argv[1:])
+    started = [
+        subprocess.Popen([sys.executable, "-m", "idnb", *words, "--shard", f"{k}/{processes}"])
+        for k in range(processes)
+    ]
+    try:
+        codes = [process.wait() for process in started]
+    except KeyboardInterrupt:
+        for process in started:
+            process.wait()
+        raise
+    if any(codes):
+        raise InputError(f"a process of --processes ended with code {max(codes)}; its message stands above")

@@ -1,0 +1,62 @@
+"""`idnb results`: tables as Markdown and figures, from stored results; nothing is measured again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from idnb.ablate_command import RESULTS, report
+from idnb.ablation import TABLES
+from idnb.errors import InputError
+from idnb.result_tables import method_table, read_results
+
+__all__ = ["add_arguments", "run"]
+
+FIGURES = ("figure3", "arms", "ambiguity_curve", "judges")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `idnb results`."""
+    parser.add_argument(
+        "what",
+        choices=["methods", *TABLES, *FIGURES],
+        help="methods: a table of `idnb evaluate` runs; the tables of `idnb ablate`; figure3: methods side by side; "
+        "arms: one measure with intervals; ambiguity_curve; judges: network of the loss against the held-out judge",
+    )
+    parser.add_argument("--results", default=None, help="folder of results; those of the package when not given")
+    parser.add_argument("--data", default="test", help="set that figure3 shows (default test)")
+    parser.add_argument("--measure", default="judge.judge/similarity", help="what `arms` shows; see the first error")
+    parser.add_argument("--out", default=None, help="file for the figure or the table; tables are printed otherwise")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table, or draw the figure."""
+    folder = Path(args.results) if args.results else RESULTS
+    if args.what not in FIGURES:
+        text = method_table(read_results(folder)) if args.what == "methods" else report(args.what, folder / args.what)
+        if args.out:
+            Path(args.out).write_text(text + "\n", encoding="utf-8")
+        else:
+            print(text)
+        return 0
+    if not args.out:
+        raise InputError(f"{args.what} is a figure; say where it shall go with --out FILE.png")
+    from idnb import result_figures
+    from idnb.result_tables import COLUMNS
+
+    if args.what == "figure3":
+        from idnb.faces.synthetic import load_faces
+
+        fig = result_figures.methods_figure(read_results(folder), load_faces(args.data))
+    elif args.what == "arms":
+        if args.measure not in COLUMNS:
+            raise InputError(f"--measure {args.measure!r} is unknown; choose one of: {', '.join(COLUMNS)}")
+        fig = result_figures.arms_figure(read_results(folder), args.measure)
+    elif args.what == "ambiguity_curve":
+        fig = result_figures.ambiguity_figure(read_results(folder))
+    else:
+        fig = result_figures.judges_figure(read_results(folder))
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    fig.savefig(args.out)
+    print(f"wrote {args.out}")
+    return 0

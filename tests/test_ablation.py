@@ -1,0 +1,174 @@
+"""Ablations and their tables on networks of random weights: what is planned, trained, measured, stored, printed."""
+
+import json
+
+import pytest
+import torch
+
+import idnb.ablate_command as command
+from idnb.__main__ import main
+from idnb.ablation import TABLES, Budget, build_encoder, finished, plan, run_arm
+from idnb.errors import InputError
+from idnb.evaluation import Setting, evaluate
+from idnb.evaluation_methods import CopyIdentity, EnlargedContour, load_method
+from idnb.faces.synthetic import load_faces
+from idnb.models.stylegan2 import Generator
+from idnb.presets import TINY
+from idnb.result_figures import ambiguity_figure, arms_figure, judges_figure, methods_figure
+from idnb.result_tables import joined, method_table, paper_table, read_results
+from tests.evaluation_people import People, colour_set
+
+BUDGET = Budget(images=4, batch=2, steps=1, people=2, contours=4)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    torch.manual_seed(0)
+    return Generator.from_preset(TINY).eval().requires_grad_(False)
+
+
+def test_the_plan():
+    todo = list(plan("table2", [0, 1, 2]))
+    assert len(todo) == 12 and [seed for _, seed in todo] == [0] * 4 + [1] * 4 + [2] * 4
+    assert len(list(plan("ambiguity", [0]))) == 10
+    for table in TABLES.values():
+        assert len({arm.name for arm in table}) == len({arm.title for arm in table}) == len(table)
+    with pytest.raises(InputError, match="table 'table3' is unknown"):
+        list(plan("table3", [0]))
+    with pytest.raises(InputError, match="each once"):
+        list(plan("table2", [1, 1]))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_arm_can_be_built_and_differs_from_the_others(table):
+    seen = []
+    for arm in TABLES[table]:
+        encoder = build_encoder(arm, "low_res", "tiny", 0)
+        description = (type(encoder).__name__, sorted(getattr(encoder, "options", {}).items()), arm.weights, arm.views)
+        seen.append((str(description), arm.contour_size))
+    assert len(set(seen)) == len(seen)
+
+
+def test_rows_of_table_2_add_one_thing_each():
+    encoders = [build_encoder(arm, "low_res", "tiny", 0) for arm in TABLES["table2"]]
+    switches = [tuple(encoder.options.values()) for encoder in encoders]
+    assert switches == [
+        ("none", False, False),
+        ("tensor", False, False),
+        ("tensor", True, False),
+        ("tensor", True, True),
+    ]
+    again = build_encoder(TABLES["table2"][1], "low_res", "tiny", 0)
+    assert all(torch.equal(a, b) for a, b in zip(encoders[1].parameters(), again.parameters(), strict=True))
+    other = build_encoder(TABLES["table2"][1], "low_res", "tiny", 1)
+    assert not all(torch.equal(a, b) for a, b in zip(encoders[1].parameters(), other.parameters(), strict=True))
+
+
+def test_an_arm_from_training_to_result(generator, tmp_path, monkeypatch):
+    monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "cache"))
+    arm, faces = TABLES["table2"][1], [load_faces("starter")]
+    result = run_arm(arm, 3, BUDGET, generator, faces, colour_set(), tmp_path)
+    assert result["pairs"] == 40 and result["training"]["seed"] == 3 and result["setting"]["method"] == "+ IFBlock"
+    assert result["parameters"] > 1e5 and finished(tmp_path / "ifblock_seed3" / "training", 4)
+    assert not finished(tmp_path / "ifblock_seed3" / "training", 5) and not finished(tmp_path, 1)
+    assert run_arm(arm, 3, BUDGET, generator, faces, colour_set(), tmp_path) == result
+    with pytest.raises(InputError, match="another budget"):
+        run_arm(arm, 3, Budget(images=6, batch=2, people=2), generator, faces, colour_set(), tmp_path)
+
+
+def test_the_command(generator, tmp_path, monkeypatch, capsys):
+    def train(arm, seed, budget, *args):
+        method = CopyIdentity() if arm.name == "full" else EnlargedContour("low_res")
+        result = evaluate(method, None, colour_set(), Setting(arm.title, contours=4), tmp_path / f"{arm.name}{seed}")
+        described = {"arm": {"name": arm.name}, "seed": seed, "budget": {**budget.__dict__}}
+        return result | {"training": described}
+
+    monkeypatch.setattr(command, "run_arm", train)
+    monkeypatch.setattr(command, "load_evaluation_set", lambda *args, **words: None)
+    monkeypatch.setattr("idnb.models.stylegan2_files.load_generator", lambda *args, **words: generator)
+    words = ["ablate", "table2", "--seeds", "0,1", "--images", "4", "--store", str(tmp_path / "store")]
+    assert main([*words, "--arms", "full,baseline", "--out", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "| baseline: identity stacked on the input | " in text
+        and "40 x 2" in text
+        and "as printed in the paper" in text
+    )
+    assert "Every arm: 4 images" in text and "training seeds [0, 1]" in text
+    assert len(list((tmp_path / "store" / "table2").glob("*.json"))) == 4
+    monkeypatch.setattr(command, "run_arm", lambda *args: pytest.fail("nothing is done twice"))
+    assert main([*words, "--arms", "full,baseline", "--out", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main([*words, "--arms", "half"]) == 2 and "has no row 'half'" in capsys.readouterr().err
+    for what in ("arms", "judges"):
+        code = main(["results", what, "--results", str(tmp_path / "store"), "--out", str(tmp_path / "x.png")])
+        assert code == (0 if what == "arms" else 2)  # judges needs the network of the loss as well
+    assert (tmp_path / "x.png").stat().st_size > 5000
+    capsys.readouterr()
+    assert main(["results", "table2", "--results", str(tmp_path / "store")]) == 0
+    assert "two strangers" in capsys.readouterr().out
+    assert main(["results", "table2", "--results", str(tmp_path / "nothing")]) == 0
+    assert "No arm is finished" in capsys.readouterr().out
+    assert main(["results", "figure3"]) == 2 and "--out FILE.png" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder, data = tmp_path_factory.mktemp("results"), colour_set()
+    for seed in (0, 1, 2):
+        setting = Setting("copy", contours=4, seed=seed)
+        evaluate(CopyIdentity(), None, data, setting, folder / f"copy{seed}", progress=False)
+    evaluate(
+        EnlargedContour("low_res"), None, data, Setting("enlarged", contours=4), folder / "enlarged", progress=False
+    )
+    return folder
+
+
+def test_tables(measured):
+    results = read_results(measured)
+    text = method_table(results)
+    lines = text.splitlines()
+    assert len({line.count("|") for line in lines[:7]}) == 1  # as many cells in every row
+    assert "| copy |" in lines[2] and "40 x 3" in lines[2] and "| enlarged |" in lines[3]
+    assert "none dropped" in text and "n = 40 pairs" in text and "two strangers" in text
+    mean, low, high = joined(results[:3], "perceptual")
+    assert low < mean < high
+    assert mean == pytest.approx(sum(r["figures"]["perceptual"]["value"] for r in results[:3]) / 3)
+    results[0]["setting"]["kind"] = "sketch"
+    with pytest.raises(InputError, match="do not share a table"):
+        method_table(results)
+    assert "0.7733" in paper_table(command.PAPER_TABLE_1)
+
+
+def test_figures(measured):
+    results = read_results(measured)
+    fig = methods_figure([results[0], results[3]], People())
+    assert fig.get_label()
+    assert arms_figure(results).axes[0].get_xlabel().startswith("IDSIM, held-out judge")
+    for result, name, size in zip(results, ("alone", "guided", "alone", "guided"), (4, 4, 8, 8), strict=True):
+        result["training"] = {"arm": {"name": f"{name}_{size}"}}
+        result["setting"]["contour_size"] = size
+    assert len(ambiguity_figure(results).axes) == 2
+    for result in results:
+        result["figures"]["judge.training"] = result["figures"]["judge.judge"]
+        result["bands"]["training"] = result["bands"]["judge"]
+    assert len(judges_figure(results).axes[0].get_legend_handles_labels()[0]) == 2
+
+
+def test_bad_folders_and_names(tmp_path, capsys):
+    with pytest.raises(InputError, match="no results there"):
+        read_results(tmp_path)
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(InputError, match=r"x.json is damaged"):
+        read_results(tmp_path)
+    with pytest.raises(InputError, match="method 'magic' is unknown"):
+        load_method("magic")
+    with pytest.raises(InputError, match="a sketch is no picture"):
+        load_method("enlarged", kind="sketch")
+    for words, message in (
+        (["--shard", "2/2"], "expected k/n"),
+        (["--seeds", "one"], "--seeds 'one': expected a whole number"),
+        (["dual", "copy", "--weights", "x"], "--weights belongs to one method"),
+    ):
+        assert main(["evaluate", *words]) == 2 and message in capsys.readouterr().err
+    assert json.loads(json.dumps(BUDGET.__dict__))["images"] == 4
