@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,7 +24,18 @@ from idnb.models.stylegan2 import Generator
 from idnb.objectives import Distance, Guidance, Objective, Reconstruction
 from idnb.shapes import check_shape
 
-__all__ = ["Inversion", "InversionConfig", "in_batches", "invert", "invert_guided", "invert_images", "psnr", "rate_at"]
+__all__ = [
+    "Best",
+    "Inversion",
+    "InversionConfig",
+    "in_batches",
+    "invert",
+    "invert_guided",
+    "invert_images",
+    "psnr",
+    "rate_at",
+    "w_spread",
+]
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,7 @@ class Inversion:
     psnr: [steps + 1, B] in dB, likewise; None where no picture is known.
     seconds: time of the optimisation for an image.
     converged: [B] bool, for methods that have a goal; None for others.
+    noise: noise pictures [B, 1, r, r] that belong to `images`, where a method changes them; None for the fixed ones.
     """
 
     w_plus: Tensor
@@ -68,7 +80,8 @@ class Inversion:
     terms: dict[str, Tensor]
     psnr: Tensor | None = None
     seconds: float = 0.0
-    converged: Tensor | None = field(default=None)
+    converged: Tensor | None = None
+    noise: list[Tensor] | None = None
 
 
 def psnr(images: Tensor, targets: Tensor) -> Tensor:
@@ -215,6 +228,7 @@ def in_batches(count: int, batch: int, run: Callable[[slice], Inversion]) -> Inv
     ratios = [part.psnr for part in parts if part.psnr is not None]
     latents = [part.input_latent for part in parts if part.input_latent is not None]
     reached = [part.converged for part in parts if part.converged is not None]
+    noises = [part.noise for part in parts if part.noise is not None]
     return Inversion(
         w_plus=torch.cat([part.w_plus for part in parts]),
         input_latent=torch.cat(latents) if latents else None,
@@ -223,6 +237,7 @@ def in_batches(count: int, batch: int, run: Callable[[slice], Inversion]) -> Inv
         psnr=torch.cat(ratios, dim=1) if ratios else None,
         seconds=sum(part.seconds * len(part.w_plus) for part in parts) / count,
         converged=torch.cat(reached) if reached else None,
+        noise=[torch.cat(maps) for maps in zip(*noises, strict=True)] if noises else None,
     )
 
 

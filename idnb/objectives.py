@@ -49,6 +49,12 @@ def shrink(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
 
 
+def refuse_judge(network: FaceEmbedder | None) -> None:
+    """Raise InputError for the held-out judge: what optimises for it cannot be judged by it."""
+    if type(network).__name__ == "JudgeNetwork":
+        raise InputError("identity_network: the held-out judge may not be optimised for; it would judge no longer")
+
+
 def identity_term(network: FaceEmbedder, target: Tensor, images: Tensor) -> Tensor:
     """One minus the cosine of two embeddings, [B] (equation 4); target: [B, embedding] of length one."""
     return 1 - (network(images) * target).sum(dim=1)
@@ -77,6 +83,7 @@ class Reconstruction:
         weights: dict[str, float] | None = None,
     ) -> None:
         check_shape("targets", targets, ["B", 3, "H", targets.shape[-1]])
+        refuse_judge(identity_network)
         self.weights = merged(self.DEFAULTS, weights)
         self.targets, self.perceptual, self.perceptual_size = targets, perceptual, perceptual_size
         self.identity_network = identity_network
@@ -121,6 +128,7 @@ class Guidance:
             )
         if (x_id is None) != (identity_network is None):
             raise InputError("x_id and identity_network belong together: give both or neither")
+        refuse_judge(identity_network)
         if x_id is not None:
             check_shape("x_id", x_id, [len(x_c), 3, "H", "W"])
         self.weights = merged(self.DEFAULTS, weights)
