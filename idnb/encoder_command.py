@@ -1,0 +1,252 @@
+"""`idnb train encoder`: from rendered people to a bundled encoder of one kind of contour, in one command."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from idnb.contours import CONTOURS, contour_kind
+from idnb.encoder_training import EncoderConfig, Phase
+from idnb.errors import InputError
+from idnb.identity_views import ViewConfig
+from idnb.losses import EncoderLoss, LossWeights
+from idnb.models.encoder import MODULATIONS, ContourEncoder, IdentityGuidedEncoder
+from idnb.models.encoder_files import bundled_name
+from idnb.models.stylegan2 import Generator
+from idnb.pair_data import PairData, read_pair_data
+from idnb.panels import tile
+from idnb.presets import Preset, get_preset
+from idnb.training import train_encoder
+from idnb.weights import WeightFile, export_bundled
+
+__all__ = ["CONFIGS", "add_arguments", "build_loss", "make_accelerator", "pair_panel", "parse_phases", "run"]
+
+CONFIGS = {
+    # Refinement is learnt from few steps to many, most of it on faces generated up to 64 px, which is half the work.
+    "tiny": EncoderConfig(
+        phases=(Phase(1, 40_000, 64), Phase(2, 60_000, 64), Phase(3, 20_000)),
+        batch=16,
+        learning_rate=8e-4,
+        warmup=1_000,
+        decay=0.4,
+        average=4_000,
+        clip=5.0,
+    ),
+    "paper": EncoderConfig(),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> None:
+    """Add the arguments of `idnb train encoder`; what is not given is the preset's choice."""
+    add = parser.add_argument
+    add("--kind", required=True, choices=list(CONTOURS), help="of contour")
+    add("--data", nargs="+", default=["starter"], help="sets of rendered people: names or folders")
+    add("--people", type=int, default=None, help="use so many people of each set at most")
+    add("--out", default=None, help="folder for checkpoint, log, panels (default runs/encoder_KIND)")
+    add("--preset", default="tiny", help="sizes: tiny or paper")
+    add("--generator", default=None, help="file of another generator than the preset's")
+    add("--identity", nargs="+", default=[], help="files of further identity networks for the loss")
+    add("--phases", default=None, help="STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between; see below")
+    add("--batch", type=int, default=None, help="images a step and process")
+    add("--learning-rate", type=float, default=None, help="of Adam")
+    add("--decay", type=float, default=None, help="last share of the run, in which the rate falls to zero")
+    add("--same-share", type=float, default=None, help="share of pairs that show one person twice")
+    add("--weights", default=None, help="L2,PERCEPTUAL,IDENTITY,W: lambda 1 to 4 (the paper's: 0.1,1,0.5,0.003)")
+    add("--views", type=int, default=None, help="random views of each output in the identity loss; 0 is the paper's")
+    add("--modulation", default="tensor", choices=MODULATIONS, help="ablation: of the identity features")
+    add("--no-input-latent", action="store_true", help="ablation: keep the generator's constant input")
+    add("--no-pretrained-identity", action="store_true", help="ablation: the identity encoder starts from nothing")
+    add("--seed", type=int, default=None, help="of initial weights, pairs and views (default 1)")
+    add("--minutes", type=float, default=None, help="stop after so much time; go on later")
+    add("--save-minutes", type=float, default=5.0, help="time between checkpoints and panels")
+    add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
+    add("--precision", default=None, choices=("no", "bf16", "fp16"), help="mixed precision; bf16 where it is fast")
+    add("--threads", type=int, default=None, help="CPU threads")
+    add("--export", action="store_true", help="write the weights into the package and its manifest")
+    parser.epilog = (
+        "A phase such as 2@64:60000 trains with 2 refinement steps on 60,000 images and generates them up to 64 px "
+        "only, which is faster; 3:20000 uses the whole generator. Several processes: accelerate launch "
+        "--num_processes 2 -m idnb train encoder ..."
+    )
+
+
+def parse_phases(text: str) -> tuple[Phase, ...]:
+    """`"1@64:40000,3:20000"` -> (Phase(1, 40000, 64), Phase(3, 20000)). Raises InputError for anything else."""
+    phases = []
+    try:
+        for part in text.split(","):
+            what, images = part.split(":")
+            steps, _, size = what.partition("@")
+            phases.append(Phase(int(steps), int(images), int(size) if size else None))
+    except ValueError as error:
+        raise InputError(f"--phases {text!r}: expected STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between") from error
+    if any(phase.steps < 1 or phase.images < 1 for phase in phases):
+        raise InputError(f"--phases {text!r}: steps and images are 1 or more")
+    return tuple(phases)
+
+
+def parse_weights(text: str | None) -> LossWeights:
+    """`"0.1,1,0.5,0.003"` -> LossWeights. Raises InputError for anything else."""
+    if text is None:
+        return LossWeights()
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--weights {text!r}: expected four numbers such as 0.1,1,0.5,0.003") from error
+    if len(numbers) != 4 or not all(number >= 0 for number in numbers):
+        raise InputError(f"--weights {text!r}: expected four numbers of 0 or more such as 0.1,1,0.5,0.003")
+    return LossWeights(*numbers)
+
+
+def make_accelerator(device: str | None = None, precision: str | None = None) -> Any:
+    """The accelerator of a run: device and mixed precision.
+
+    device: a torch device, or None for the fastest. precision: "no", "bf16", "fp16", or None for bf16 where it is fast.
+    """
+    from accelerate import Accelerator
+
+    from idnb.env import fast_bf16, pick_device
+
+    chosen = pick_device(device)
+    precision = precision or ("bf16" if fast_bf16(chosen) else "no")
+    return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)
+
+
+def build_loss(preset: Preset, weights: LossWeights, views: int = 1, identity_files: list[str] | None = None) -> Any:
+    """The loss of a preset with its own networks.
+
+    weights: see `LossWeights`. views: random views of each output, 0 for none. identity_files: of further networks.
+    tiny uses the bundled identity network and the bundled perceptual distance; paper the public IR-SE50 and LPIPS.
+    """
+    from idnb.models.identity import load_identity_network
+    from idnb.models.perceptual import load_face_feature_distance
+
+    networks = [load_identity_network(preset.name)]
+    networks += [load_identity_network(preset.name, path=path) for path in identity_files or []]
+    perceptual: torch.nn.Module = load_face_feature_distance() if preset.name == "tiny" else lpips_distance()
+    return EncoderLoss(networks, perceptual, weights, ViewConfig() if views else None, views)
+
+
+def lpips_distance() -> torch.nn.Module:
+    """LPIPS with AlexNet. Raises InputError where its backbone cannot be downloaded."""
+    import warnings
+
+    import lpips
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return lpips.LPIPS(net="alex", verbose=False)
+        except Exception as error:
+            raise InputError(
+                f"LPIPS: its AlexNet could not be downloaded ({error}); run this once with a network connection"
+            ) from error
+
+
+def pair_panel(generator: Generator, data: PairData, count: int = 6, seed: int = 5) -> Callable[..., Tensor]:
+    """A function that draws what an encoder makes of some fixed pairs: contour, identity, each step, the photo."""
+    random = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(data), generator=random)[:count]
+    partners = torch.randperm(len(data), generator=random)[:count]
+    contour, photo, x_id = data.contour(rows), data.images(rows), data.images(partners)
+    shown = contour_kind(data.kind).display(contour, data.preset.encoder_size)
+
+    def draw(encoder: ContourEncoder) -> Tensor:
+        result = encoder.generate(generator, contour, x_id, encoder.steps).images.cpu()
+        side = data.preset.image_size if data.preset.image_size <= 128 else data.preset.encoder_size
+        return tile([[shown[i], x_id[i], *result[i], photo[i]] for i in range(len(rows))], side)
+
+    return draw
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or go on training; then export the weights if asked to."""
+    from idnb.faces.synthetic import load_faces
+    from idnb.gan_loop import keep_freed_memory
+    from idnb.models.identity import load_identity_network
+    from idnb.models.stylegan2_files import load_generator
+
+    preset = get_preset(args.preset)
+    if args.export and (preset.name != "tiny" or args.modulation != "tensor" or args.no_input_latent):
+        raise InputError("--export: only the whole tiny encoder is part of the package; drop the ablation's options")
+    given = {
+        "phases": None if args.phases is None else parse_phases(args.phases),
+        **{name: getattr(args, name) for name in ("batch", "learning_rate", "decay", "same_share", "seed")},
+    }
+    config = replace(CONFIGS[preset.name], **{name: value for name, value in given.items() if value is not None})
+    weights = parse_weights(args.weights)
+    views = (1 if preset.name == "tiny" else 0) if args.views is None else args.views
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    accelerator = make_accelerator(args.device, args.precision)
+    say: Callable[[str], None] = print if accelerator.is_main_process else (lambda text: None)
+    generator = load_generator(preset.name, path=args.generator)
+    torch.manual_seed(config.seed)
+    encoder = IdentityGuidedEncoder(
+        args.kind, preset, args.modulation, not args.no_input_latent, not args.no_pretrained_identity
+    )
+    if not args.no_pretrained_identity:
+        encoder.load_identity(load_identity_network(preset.name))
+    say(f"encoder for {args.kind}: {sum(p.numel() for p in encoder.parameters()):,} parameters on {accelerator.device}")
+    data = read_pair_data([load_faces(name) for name in args.data], args.kind, preset, args.people, report=say)
+    loss = build_loss(preset, weights, views, args.identity)
+    kept = train_encoder(
+        encoder,
+        generator,
+        data,
+        loss,
+        config,
+        Path(args.out or f"runs/encoder_{args.kind}"),
+        accelerator,
+        args.minutes,
+        args.save_minutes,
+        say,
+        pair_panel(generator, data),
+    )
+    if args.export and accelerator.is_main_process:
+        export(args, kept, data, config, weights, views)
+    return 0
+
+
+def export(
+    args: argparse.Namespace,
+    encoder: ContourEncoder,
+    data: PairData,
+    config: EncoderConfig,
+    weights: LossWeights,
+    views: int,
+) -> None:
+    """Put an encoder into the package, with the command that made it."""
+    phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
+    sets = [Path(name).name for name in args.data]
+    lambdas = (weights.l2, weights.perceptual, weights.identity, weights.w_norm)
+    words = ["idnb", "train", "encoder", "--kind", args.kind, "--data", *sets]
+    words += ["--people", str(args.people)] if args.people else []
+    words += ["--phases", phases, "--batch", str(config.batch), "--learning-rate", f"{config.learning_rate:g}"]
+    words += ["--decay", f"{config.decay:g}", "--same-share", f"{config.same_share:g}"]
+    words += ["--weights", ",".join(f"{value:g}" for value in lambdas), "--views", str(views)]
+    words += ["--identity", *args.identity] if args.identity else []
+    words += ["--seed", str(config.seed), "--export"]
+    name = bundled_name(args.kind)
+    entry = WeightFile(
+        name=name,
+        file=f"{name}.safetensors",
+        about=f"dual encoder: {contour_kind(args.kind).title} contour and identity image to codes of generator_tiny",
+        licence="CC0-1.0",
+        command=shlex.join(words),
+        seed=config.seed,
+        data=f"rendered people: {', '.join(sets)}; {len(data):,} images of {data.people:,} people",
+    )
+    state = {key: value for key, value in encoder.state_dict().items() if "num_batches" not in key}
+    if not all(bool(torch.isfinite(value).all()) for value in state.values()):
+        raise InputError("the weights hold values that are no numbers; train again with a lower --learning-rate")
+    path = export_bundled(entry, state)
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
