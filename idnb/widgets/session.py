@@ -1,0 +1,215 @@
+"""What the labs compute, without any widget: contours, people, mixtures of both, and what the result is worth.
+
+Identities are mixed where the encoder keeps them: in what `encode_identity` makes of an identity image, which for the
+dual encoder is gamma and beta of equation 1. Strength 0 takes those of the average face, 1 those of the person.
+Contours of two kinds go through their own encoders, and the codes are mixed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from idnb.contours import contour_kind
+from idnb.errors import InputError
+from idnb.fidelity import FIDELITY, contour_fidelity
+from idnb.models.encoder import Code, ContourEncoder, to_size
+from idnb.models.face_parser import FaceParser
+from idnb.models.identity import FaceEmbedder
+from idnb.models.stylegan2 import Generator
+
+__all__ = ["Outcome", "Session", "blend"]
+
+KEPT = 64
+"""How many people are remembered in encoded form."""
+
+
+class Outcome(NamedTuple):
+    """One answer: images [1 + steps, 3, H, W], from the average face to the result, and the code of the result."""
+
+    images: Tensor
+    code: Code
+
+
+def blend(codes: Sequence[Code], weights: Sequence[float]) -> Code:
+    """Weighted sum of codes. Weights should add up to 1. Codes without input latent take part in W+ alone."""
+    w_plus = sum(weight * code.w_plus for code, weight in zip(codes, weights, strict=True))
+    latents = [(c.input_latent, weight) for c, weight in zip(codes, weights, strict=True) if c.input_latent is not None]
+    total = sum(weight for _, weight in latents)
+    if not latents or abs(total) < 1e-8:
+        return Code(w_plus, latents[0][0] if latents else None)  # type: ignore[arg-type]
+    return Code(w_plus, sum(weight / total * latent for latent, weight in latents))  # type: ignore[arg-type]
+
+
+class Session:
+    """Generator, encoders and measures, held together for a lab.
+
+    generator: frozen. encoders: kind of contour -> encoder for it. judge: the held-out network that scores identity.
+    parser: reads label maps off pictures; without one, label maps cannot be made from photos or scored.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        encoders: Mapping[str, ContourEncoder],
+        judge: FaceEmbedder | None = None,
+        parser: FaceParser | None = None,
+    ) -> None:
+        if not encoders:
+            raise InputError("encoders is empty; a lab needs an encoder for at least one kind of contour")
+        self.generator, self.encoders, self.judge, self.parser = generator, dict(encoders), judge, parser
+        self._known: OrderedDict[tuple[str, int], list[Tensor]] = OrderedDict()
+        self._starts: dict[str, tuple[Code, Tensor]] = {}
+
+    @classmethod
+    def bundled(cls) -> Session:
+        """Everything that comes with the package at `tiny`. Raises InputError when no encoder is bundled."""
+        import idnb
+        from idnb.contours import CONTOURS
+        from idnb.models.encoder_files import load_encoder
+        from idnb.models.face_parser import load_face_parser
+
+        encoders: dict[str, ContourEncoder] = {}
+        for kind in CONTOURS:
+            try:
+                encoders[kind] = load_encoder("tiny", kind)
+            except InputError:
+                continue  # not bundled
+        if not encoders:
+            raise InputError("no trained encoder is bundled; train one with `idnb train encoder`")
+        try:
+            parser: FaceParser | None = load_face_parser()
+        except InputError:
+            parser = None
+        judge = idnb.load_identity_network("tiny", judge=True)
+        return cls(idnb.load_generator("tiny"), encoders, judge, parser)
+
+    @property
+    def size(self) -> int:
+        """Side of a picture in pixels."""
+        return self.generator.size
+
+    def contour(self, kind: str, image: Tensor, label_map: Tensor | None = None, low_res: int | None = None) -> Tensor:
+        """The contour of a picture, a batch of one.
+
+        kind: one that has an encoder. image: [3, H, H] in [-1, 1]. label_map: [H, H], where it is known; a label map of
+        a photo is read by the parser. low_res: side of a low-resolution contour; None: that of the preset.
+        """
+        encoder = self.encoder(kind)
+        if kind == "low_res":
+            return contour_kind(kind, size=low_res or encoder.preset.low_res_size).make(image[None])
+        if label_map is None and self.parser is not None:
+            label_map = self.parser.label_maps(image[None])[0]
+        return contour_kind(kind).make(image[None], None if label_map is None else label_map[None])
+
+    def encoder(self, kind: str) -> ContourEncoder:
+        """The encoder for a kind of contour. Raises InputError when there is none."""
+        if kind not in self.encoders:
+            raise InputError(f"there is no encoder for {kind} here; there are: {', '.join(self.encoders)}")
+        return self.encoders[kind]
+
+    @torch.inference_mode()
+    def identity(self, kind: str, people: Sequence[tuple[Tensor, float]], strength: float = 1.0) -> list[Tensor]:
+        """What the encoder of a kind keeps of one person, or of a mixture.
+
+        people: identity images [3, H, H] with their weights, which are made to add up to 1. strength: 0 is nobody in
+        particular, 1 the person, more than 1 a caricature.
+        """
+        total = sum(weight for _, weight in people)
+        if not people or total <= 0:
+            raise InputError("a mixture needs at least one person with a weight above zero")
+        known = [(self._encoded(kind, image), weight / total) for image, weight in people if weight]
+        mixed = [sum(weight * parts[i] for parts, weight in known) for i in range(len(known[0][0]))]
+        if strength == 1.0:
+            return mixed  # type: ignore[return-value]
+        nobody = self._encoded(kind, self._start(kind)[1][0])
+        return [neutral + strength * (part - neutral) for neutral, part in zip(nobody, mixed, strict=True)]
+
+    def _encoded(self, kind: str, image: Tensor) -> list[Tensor]:
+        key = (kind, hash(image.detach().cpu().contiguous().numpy().tobytes()))
+        if key not in self._known:
+            small = to_size(image[None], self.encoder(kind).preset.encoder_size)
+            self._known[key] = self.encoder(kind).encode_identity(small)
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
+
+    def _start(self, kind: str) -> tuple[Code, Tensor]:
+        if kind not in self._starts:
+            self._starts[kind] = self.encoder(kind).start(self.generator, 1)
+        return self._starts[kind]
+
+    @torch.inference_mode()
+    def run(
+        self,
+        kind: str,
+        x_c: Tensor,
+        people: Sequence[tuple[Tensor, float]],
+        strength: float = 1.0,
+        steps: int | None = None,
+    ) -> Outcome:
+        """A face with this contour and this identity; all steps, the average face first.
+
+        kind, x_c: from `contour`. people, strength: see `identity`. steps: None is what the encoder is meant for.
+        """
+        encoder = self.encoder(kind)
+        steps = encoder.steps if steps is None else int(steps)
+        if not 0 <= steps <= 20:
+            raise InputError(f"steps is {steps}; expected 0 to 20")
+        size = encoder.preset.encoder_size
+        contour = contour_kind(kind).network_input(x_c, size)
+        identity = self.identity(kind, people, strength)
+        code, y_hat = self._start(kind)
+        images = [self.generator.synthesis(code.w_plus, code.input_latent)]
+        for _ in range(steps):
+            code = encoder.refine(contour, identity, y_hat, code)
+            images.append(self.generator.synthesis(code.w_plus, code.input_latent))
+            y_hat = to_size(images[-1], size)
+        return Outcome(torch.cat(images), code)
+
+    @torch.inference_mode()
+    def paint(self, code: Code) -> Tensor:
+        """The picture of a code: [3, H, H]."""
+        return self.generator.synthesis(code.w_plus, code.input_latent)[0]
+
+    @torch.inference_mode()
+    def similarity(self, image: Tensor, person: Tensor) -> float | None:
+        """Cosine of two faces by the held-out judge, or None without one."""
+        if self.judge is None:
+            return None
+        faces = self.judge(torch.stack([to_size(x[None], self.size)[0] for x in (image.clamp(-1, 1), person)]))
+        return float((faces[0] * faces[1]).sum())
+
+    def fidelity(self, kind: str, image: Tensor, x_c: Tensor) -> tuple[str, float, str] | None:
+        """How well a picture keeps a contour: name, value, unit; None where no parser is at hand for it."""
+        if kind not in FIDELITY or (kind == "label_map" and self.parser is None):
+            return None
+        name, unit = FIDELITY[kind]
+        measured = contour_fidelity(kind, image[None], x_c, self.parser)
+        return name, float(measured[name][0]), unit
+
+    @torch.inference_mode()
+    def bands(self, faces: Any, people: int = 40) -> dict[str, tuple[float, float]]:
+        """What similarity means for this judge: middle 90 % of pairs of strangers, and of pictures of one person.
+
+        faces: a set of people. people: how many are compared, with two pictures each. Returns name -> (low, high).
+        """
+        if self.judge is None:
+            return {}
+        seen: dict[int, list[int]] = {}
+        for index, person in enumerate(faces.identity.tolist()):
+            seen.setdefault(person, []).append(index)
+        pairs = [rows[:2] for rows in seen.values() if len(rows) > 1][:people]
+        if len(pairs) < 2:
+            return {}
+        first, second = (self.judge(faces.images([pair[i] for pair in pairs])) for i in (0, 1))
+        cosines = first @ second.T  # [P, P]
+        own = torch.eye(len(pairs), dtype=torch.bool)
+        levels = torch.tensor([0.05, 0.95])
+        named = {"strangers": cosines[~own], "same person": cosines[own]}
+        return {name: tuple(torch.quantile(c, levels).tolist()) for name, c in named.items()}  # type: ignore[misc]
