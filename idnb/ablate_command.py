@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arms", default=None, help="only these rows, by name, commas between")
     parser.add_argument("--images", type=int, default=default.images, help="images shown to each arm (default 24000)")
     parser.add_argument("--batch", type=int, default=default.batch, help="images a step (default 16)")
-    parser.add_argument("--learning-rate", type=float, default=default.learning_rate, help="of Adam (default 0.0004)")
+    parser.add_argument("--learning-rate", type=float, default=default.learning_rate, help="of Adam (default 0.0008)")
     parser.add_argument("--steps", type=int, default=default.steps, help="refinement steps (default 2)")
     parser.add_argument("--kind", default=default.kind, help="low_res, sketch or label_map (default low_res)")
     parser.add_argument("--contours", type=int, default=default.contours, help="test contours (default 300)")
@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train and measure what is missing, then print the table of all there is."""
     from idnb.faces.synthetic import load_faces
+    from idnb.gan_loop import keep_freed_memory
     from idnb.models.stylegan2_files import load_generator
 
     if args.threads:
@@ -70,8 +71,9 @@ def run(args: argparse.Namespace) -> int:
     missing = [(arm, seed) for arm, seed in todo[first::step] if not files[arm.name, seed].is_file()]
     print(f"{args.table}: {len(todo)} runs, {len(todo) - len(missing)} of them not to be done here or stored already")
     if missing:
+        keep_freed_memory()
         generator = load_generator(args.preset, path=args.generator)
-        data = load_evaluation_set(load_faces(args.test), args.preset, reference=load_faces("starter"))
+        data = load_evaluation_set(load_faces(args.test), args.preset, reference=load_faces("starter"), kind=args.kind)
         faces = [load_faces(name) for name in args.data.split(",")]
         for arm, seed in missing:
             print(f"{arm.title}, seed {seed}", flush=True)

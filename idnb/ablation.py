@@ -112,7 +112,7 @@ class Budget:
 
     images: int = 24_000
     batch: int = 16
-    learning_rate: float = 4e-4
+    learning_rate: float = 8e-4
     steps: int = 2
     people: int | None = None
     kind: str = "low_res"
@@ -171,11 +171,9 @@ def run_arm(
     minutes: stop training after so much time; the run goes on with the next call.
     Returns the result, with the arm, seed and budget in it; None when training is not finished.
     """
+    from idnb.encoder_command import build_loss
     from idnb.encoder_training import EncoderConfig, Phase
-    from idnb.identity_views import ViewConfig
-    from idnb.losses import EncoderLoss, LossWeights
-    from idnb.models.identity import load_identity_network
-    from idnb.models.perceptual import load_face_feature_distance
+    from idnb.losses import LossWeights
     from idnb.pair_data import read_pair_data
     from idnb.training import train_encoder
 
@@ -193,15 +191,12 @@ def run_arm(
         batch=budget.batch,
         learning_rate=budget.learning_rate,
         warmup=budget.images // 20,
-        decay=0.3,
+        decay=0.4,
+        average=budget.images / 30,
+        clip=5.0,
         seed=seed,
     )
-    loss = EncoderLoss(
-        load_identity_network(preset),
-        load_face_feature_distance(),
-        LossWeights(**arm.weights),
-        ViewConfig() if arm.views else None,
-    )
+    loss = build_loss(encoder.preset, LossWeights(**arm.weights), int(arm.views))
     trained = train_encoder(encoder, generator, pairs, loss, config, folder / "training", minutes=minutes)
     if not finished(folder / "training", budget.images):
         return None

@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
         None if args.judges is None else args.judges.split(","),
         args.features,
         None if args.reference == "none" else load_faces(args.reference),
+        kind=args.kind,
     )
     began, pairs, results = time.perf_counter(), 0, []
     for setting, method_name in zip(settings, [m for m in args.methods for _ in args.seeds.split(",")], strict=True):

@@ -194,16 +194,19 @@ def evaluate(
     return result
 
 
-def example_rows(pairs: Pairs, data: EvaluationSet, count: int = 6) -> NDArray[np.int64]:
-    """Rows of a few pairs of two people, spread over the list; the same for every method with the same pairs."""
-    rows = np.flatnonzero(data.identity[pairs.contour] != data.identity[pairs.identity])
+def example_rows(pairs: Pairs, identity: NDArray[np.int64], count: int = 6) -> NDArray[np.int64]:
+    """Rows of a few pairs of two people, spread over the list; the same for every method with the same pairs.
+
+    identity: [N] who each image of the set shows.
+    """
+    rows = np.flatnonzero(identity[pairs.contour] != identity[pairs.identity])
     rows = rows if len(rows) else np.arange(len(pairs))
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
 
 
 def save_examples(path: Path, method: Any, generator: Any, data: EvaluationSet, setting: Setting, pairs: Pairs) -> None:
     """Write the outputs for a few pairs side by side, for figures that compare methods."""
-    rows = example_rows(pairs, data)
+    rows = example_rows(pairs, data.identity)
     x_c = data.contours(setting.kind, pairs.contour[rows], setting.contour_size)
     result = method.generate(generator, x_c, data.images(pairs.identity[rows]), steps=setting.steps)
     images = result.images[:, -1].float().cpu().clamp(-1.0, 1.0)

@@ -17,6 +17,7 @@ from idnb.contours import contour_kind
 from idnb.errors import InputError
 from idnb.models.encoder import Result
 from idnb.models.stylegan2 import Generator
+from idnb.presets import get_preset
 
 __all__ = ["METHODS", "AverageFace", "CopyIdentity", "EnlargedContour", "Searched", "load_method"]
 
@@ -112,7 +113,7 @@ def load_pulse(preset: str, kind: str, path: Path | None) -> Any:
     spaces: dict[int, Any] = {}
 
     def search(generator: Generator, x_c: Tensor, x_id: Tensor) -> Any:
-        space = spaces.setdefault(id(generator), None) or MappedSpace.fit(generator)
+        space = spaces.get(id(generator)) or MappedSpace.fit(generator)
         spaces[id(generator)] = space
         return pulse(generator, x_c, x_id, network, PulseConfig(batch=len(x_c)), space, progress=False)
 
@@ -132,13 +133,55 @@ def load_optimised(preset: str, kind: str, path: Path | None) -> Any:
     return Searched(search)
 
 
+def load_hybrid(preset: str, kind: str, path: Path | None) -> Any:
+    """The dual encoder's answer, improved by optimisation."""
+    from idnb.hybrid import hybrid_guided
+    from idnb.models.encoder_files import load_encoder
+    from idnb.models.identity import load_identity_network
+
+    encoder, network = load_encoder(preset, kind, path), load_identity_network(preset)
+
+    def search(generator: Generator, x_c: Tensor, x_id: Tensor) -> Any:
+        return hybrid_guided(encoder, generator, x_c, x_id, network, progress=False)
+
+    return Searched(search)
+
+
+def load_baseline(preset: str, kind: str, path: Path | None) -> Any:
+    """pSp or ReStyle from the `checkpoint.pt` of a training run; the file says which."""
+    from idnb.models.baselines.psp import PSpEncoder
+    from idnb.models.baselines.restyle import ReStyleEncoder
+    from idnb.models.identity import load_strictly
+
+    if path is None:
+        raise InputError(
+            "pSp and ReStyle are not bundled; train them with `idnb ablate table1` and give --weights FILE"
+        )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        description, state = content["description"], content["weights"]
+        name, found = description["encoder"], (description["kind"], description["preset"])
+        options = description["options"]
+    except Exception as error:  # torch.load has many exception types; the cause is chained
+        raise InputError(f"{path}: not a checkpoint of an encoder's training") from error
+    classes: dict[str, Any] = {"PSpEncoder": PSpEncoder, "ReStyleEncoder": ReStyleEncoder}
+    if name not in classes or found != (kind, preset):
+        raise InputError(f"{path}: holds {name} for {found[0]} contours, preset {found[1]!r}; ask for that one")
+    encoder = classes[name](kind, get_preset(preset), **options)
+    load_strictly(encoder, state, path)
+    return encoder.requires_grad_(False).eval()
+
+
 METHODS: dict[str, tuple[Callable[[str, str, Path | None], Any], str]] = {
     "average": (load_average, "the generator's average face"),
     "enlarged": (load_enlarged, "the enlarged low-resolution contour"),
     "copy": (load_copy, "the identity image itself"),
     "dual": (load_dual, "the dual encoder of the paper"),
+    "psp": (load_baseline, "pSp with the identity image stacked on the contour; give --weights"),
+    "restyle": (load_baseline, "ReStyle with the identity image stacked on the contour; give --weights"),
     "pulse": (load_pulse, "PULSE with an identity loss: search on a sphere, low_res only"),
     "optimised": (load_optimised, "W+ optimisation from the average under contour and identity, low_res only"),
+    "hybrid": (load_hybrid, "the dual encoder's answer, improved by W+ optimisation, low_res only"),
 }
 """Name -> (loader of preset, kind and a weight file, one line)."""
 

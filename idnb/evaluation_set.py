@@ -123,16 +123,17 @@ def load_evaluation_set(
     features: str = "identity",
     reference: Any = None,
     perceptual: str | None = None,
+    kind: str | None = None,
 ) -> EvaluationSet:
     """Test people with all judges there are.
 
     faces: a set, from `idnb.load_faces`. preset: gives sizes and networks. judges: see `load_judges`.
     features: see `feature_network`. reference: another set for the distance between sets; None compares with the test
-    images. perceptual: see `load_perceptual_measure`.
+    images. perceptual: see `load_perceptual_measure`. kind: of contour, if there is one only; low_res needs no parser.
     """
     network = feature_network(features, preset)
     reader = load_face_reader() if "pose.yaw" in getattr(faces, "parameters", {}) else None
-    parser = load_face_parser() if reader is not None else None
+    parser = load_face_parser() if reader is not None and kind != "low_res" else None
     known = None
     if reference is not None:
         rows = np.arange(len(reference))

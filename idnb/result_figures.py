@@ -30,7 +30,7 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
     """
     setting = Setting(**results[0]["setting"])
     pairs = pairs_of(setting, np.asarray(faces.identity))
-    rows = example_rows(pairs, _Identities(np.asarray(faces.identity)))
+    rows = example_rows(pairs, np.asarray(faces.identity))
     kind = (
         contour_kind(setting.kind)
         if setting.kind != "low_res"
@@ -54,13 +54,6 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
         names.append(name)
     columns = [list(column) for column in zip(*pictures, strict=True)]  # one row of pictures a pair
     return show_grid(columns, column_labels=names, title=f"{setting.kind}: one row a pair")
-
-
-class _Identities:
-    """The one attribute of an evaluation set that choosing examples needs."""
-
-    def __init__(self, identity: np.ndarray) -> None:
-        self.identity = identity
 
 
 def arms_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarity") -> Figure:
