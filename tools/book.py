@@ -21,7 +21,7 @@ from tools.notebook_run import keep_alternative_text
 
 __all__ = ["main", "mathml", "write_book"]
 
-APPENDICES = ("glossary", "paper_audit", "where_this_stands", "responsible_use")
+APPENDICES = ("glossary", "measures", "paper_audit", "where_this_stands", "responsible_use")
 
 CSS = """
 :root { color-scheme: light; }
