@@ -17,8 +17,8 @@ from idnb.encoder_training import EncoderConfig, Phase
 from idnb.errors import InputError
 from idnb.identity_views import ViewConfig
 from idnb.losses import EncoderLoss, LossWeights
-from idnb.models.encoder import MODULATIONS, ContourEncoder, IdentityGuidedEncoder
-from idnb.models.encoder_files import bundled_name
+from idnb.models.encoder import MODULATIONS, ContourEncoder
+from idnb.models.encoder_files import ENCODERS, bundled_name, encoder_class
 from idnb.models.stylegan2 import Generator
 from idnb.pair_data import PairData, read_pair_data
 from idnb.panels import tile
@@ -47,9 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     """Add the arguments of `idnb train encoder`; what is not given is the preset's choice."""
     add = parser.add_argument
     add("--kind", required=True, choices=list(CONTOURS), help="of contour")
+    add("--method", default="dual", choices=list(ENCODERS), help="dual is the paper's; the others are its baselines")
     add("--data", nargs="+", default=["starter"], help="sets of rendered people: names or folders")
     add("--people", type=int, default=None, help="use so many people of each set at most")
-    add("--out", default=None, help="folder for checkpoint, log, panels (default runs/encoder_KIND)")
+    add("--out", default=None, help="folder for checkpoint, log, panels (default runs/METHOD_KIND)")
     add("--preset", default="tiny", help="sizes: tiny or paper")
     add("--generator", default=None, help="file of another generator than the preset's")
     add("--identity", nargs="+", default=[], help="files of further identity networks for the loss")
@@ -166,6 +167,25 @@ def pair_panel(generator: Generator, data: PairData, count: int = 6, seed: int =
     return draw
 
 
+def build_encoder(args: argparse.Namespace, preset: Preset) -> Any:
+    """The untrained encoder that the arguments ask for; ablations are of the dual encoder."""
+    options = {"pretrained_identity": not args.no_pretrained_identity}
+    if args.method == "dual":
+        options |= {"modulation": args.modulation, "input_latent": not args.no_input_latent}
+    elif args.modulation != "tensor" or args.no_input_latent:
+        raise InputError(f"--method {args.method}: --modulation and --no-input-latent belong to the dual encoder")
+    return encoder_class(args.method)(args.kind, preset, **options)
+
+
+def fitting(phases: tuple[Phase, ...], encoder: ContourEncoder, given: str | None) -> tuple[Phase, ...]:
+    """Phases for an encoder: one that knows a single step gets single steps, unless others were asked for by name."""
+    if encoder.steps > 1 or all(phase.steps == 1 for phase in phases):
+        return phases
+    if given is not None:
+        raise InputError(f"--phases {given!r}: this encoder looks once; every phase needs one step, as in 1:40000")
+    return tuple(replace(phase, steps=1) for phase in phases)
+
+
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training; then export the weights if asked to."""
     from idnb.faces.synthetic import load_faces
@@ -190,12 +210,12 @@ def run(args: argparse.Namespace) -> int:
     say: Callable[[str], None] = print if accelerator.is_main_process else (lambda text: None)
     generator = load_generator(preset.name, path=args.generator)
     torch.manual_seed(config.seed)
-    encoder = IdentityGuidedEncoder(
-        args.kind, preset, args.modulation, not args.no_input_latent, not args.no_pretrained_identity
-    )
+    encoder = build_encoder(args, preset)
+    config = replace(config, phases=fitting(config.phases, encoder, args.phases))
     if not args.no_pretrained_identity:
         encoder.load_identity(load_identity_network(preset.name))
-    say(f"encoder for {args.kind}: {sum(p.numel() for p in encoder.parameters()):,} parameters on {accelerator.device}")
+    count = sum(p.numel() for p in encoder.parameters())
+    say(f"{args.method} encoder for {args.kind}: {count:,} parameters on {accelerator.device}")
     data = read_pair_data([load_faces(name) for name in args.data], args.kind, preset, args.people, report=say)
     loss = build_loss(preset, weights, views, args.identity)
     kept = train_encoder(
@@ -204,7 +224,7 @@ def run(args: argparse.Namespace) -> int:
         data,
         loss,
         config,
-        Path(args.out or f"runs/encoder_{args.kind}"),
+        Path(args.out or f"runs/{bundled_name(args.kind, args.method)}"),
         accelerator,
         args.minutes,
         args.save_minutes,
@@ -228,18 +248,19 @@ def export(
     phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
     sets = [Path(name).name for name in args.data]
     lambdas = (weights.l2, weights.perceptual, weights.identity, weights.w_norm)
-    words = ["idnb", "train", "encoder", "--kind", args.kind, "--data", *sets]
+    words = ["idnb", "train", "encoder", "--kind", args.kind, "--method", args.method, "--data", *sets]
     words += ["--people", str(args.people)] if args.people else []
     words += ["--phases", phases, "--batch", str(config.batch), "--learning-rate", f"{config.learning_rate:g}"]
     words += ["--decay", f"{config.decay:g}", "--same-share", f"{config.same_share:g}"]
     words += ["--weights", ",".join(f"{value:g}" for value in lambdas), "--views", str(views)]
     words += ["--identity", *args.identity] if args.identity else []
     words += ["--seed", str(config.seed), "--export"]
-    name = bundled_name(args.kind)
+    name = bundled_name(args.kind, args.method)
     entry = WeightFile(
         name=name,
         file=f"{name}.safetensors",
-        about=f"dual encoder: {contour_kind(args.kind).title} contour and identity image to codes of generator_tiny",
+        about=f"{args.method} encoder: {contour_kind(args.kind).title} contour and identity image to codes of "
+        "generator_tiny",
         licence="CC0-1.0",
         command=shlex.join(words),
         seed=config.seed,

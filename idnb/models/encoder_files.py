@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,32 @@ import torch
 
 from idnb.contours import CONTOURS
 from idnb.errors import InputError
-from idnb.models.encoder import IdentityGuidedEncoder
+from idnb.models.encoder import ContourEncoder
 from idnb.models.identity import load_strictly
 from idnb.presets import get_preset
 from idnb.weights import read_tensors, weight_path
 
-__all__ = ["bundled_name", "load_encoder"]
+__all__ = ["ENCODERS", "bundled_name", "encoder_class", "load_encoder"]
+
+# Method -> (module, class) of every learned encoder.
+ENCODERS = {
+    "dual": ("idnb.models.encoder", "IdentityGuidedEncoder"),
+    "psp": ("idnb.models.baselines.psp", "PSpEncoder"),
+    "restyle": ("idnb.models.baselines.restyle", "ReStyleEncoder"),
+}
 
 
-def bundled_name(kind: str) -> str:
+def encoder_class(method: str) -> type[Any]:
+    """The class of a method: "dual" (the paper's), "psp" or "restyle". Raises InputError for another word."""
+    if method not in ENCODERS:
+        raise InputError(f"method {method!r} is unknown; choose one of: {', '.join(ENCODERS)}")
+    module, name = ENCODERS[method]
+    return getattr(import_module(module), name)
+
+
+def bundled_name(kind: str, method: str = "dual") -> str:
     """The manifest entry of the bundled encoder of a kind of contour."""
-    return f"encoder_{kind}"
+    return f"encoder_{kind}" if method == "dual" else f"{method}_{kind}"
 
 
 def load_encoder(
@@ -27,16 +43,18 @@ def load_encoder(
     kind: str = "low_res",
     path: str | Path | None = None,
     device: torch.device | str | None = None,
-) -> IdentityGuidedEncoder:
-    """A trained dual encoder: frozen, in eval mode.
+    method: str = "dual",
+) -> ContourEncoder:
+    """A trained encoder: frozen, in eval mode.
 
     preset: "tiny" (bundled) or "paper" (only with a path: train it with `idnb train encoder --preset paper`).
     kind: "low_res", "sketch" or "label_map".
     path: a `.safetensors` file of weights, or the `checkpoint.pt` of a training run; None takes the bundled file.
     device: where to put it; None is the CPU.
+    method: "dual" is the paper's dual encoder, "psp" and "restyle" are what it is compared with.
     Raises InputError for an unknown preset or kind, and for a file that is missing, damaged or belongs to another one.
     """
-    sizes = get_preset(preset)
+    sizes, make = get_preset(preset), encoder_class(method)
     if kind not in CONTOURS:
         raise InputError(f"no contour is called {kind!r}; choose one of: {', '.join(CONTOURS)}")
     if path is None:
@@ -45,19 +63,19 @@ def load_encoder(
                 f"no encoder of preset {preset!r} is bundled: the paper published none; train one with "
                 f"`idnb train encoder --preset {preset}` and give its checkpoint as path="
             )
-        path = weight_path(bundled_name(kind))
+        path = weight_path(bundled_name(kind, method))
     path = Path(path)
     options: dict[str, Any] = {}
     if path.suffix == ".pt":
-        state, options = _from_checkpoint(path, kind, preset)
+        state, options = _from_checkpoint(path, make.__name__, kind, preset)
     else:
         state = read_tensors(path)
-    encoder = IdentityGuidedEncoder(kind, sizes, **options)
+    encoder = make(kind, sizes, **options)
     load_strictly(encoder, state, path)
-    return encoder.requires_grad_(False).eval().to(device or "cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return encoder.requires_grad_(False).eval().to(device or "cpu", memory_format=torch.channels_last)
 
 
-def _from_checkpoint(path: Path, kind: str, preset: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _from_checkpoint(path: Path, name: str, kind: str, preset: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The weights and switches of a training run."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -68,6 +86,6 @@ def _from_checkpoint(path: Path, kind: str, preset: str) -> tuple[dict[str, torc
         state, options = content["weights"], description["options"]
     except Exception as error:  # torch.load has many exception types; the cause is chained
         raise InputError(f"{path}: not a checkpoint of `idnb train encoder`") from error
-    if found != ("IdentityGuidedEncoder", kind, preset):
+    if found != (name, kind, preset):
         raise InputError(f"{path}: holds {found[0]} for {found[1]} contours, preset {found[2]!r}; ask for that one")
     return state, options
