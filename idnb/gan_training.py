@@ -4,7 +4,9 @@ Every step draws its noise and its batch from (seed, step) alone, so a run that 
 had not been. The losses are the paper's: non-saturating logistic loss, gradient penalty R1 every sixteenth step, style
 mixing, and a moving average of the generator, which is the one that is kept (Karras et al. 2020, section 2 and
 appendix B; Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018). Left out: path-length
-regularisation.
+regularisation. Added, where the code of a real picture is known (idnb.gan_warmup): half of the fakes are made from
+such codes and are also compared with their pictures, so that the discriminator sharpens what the warm-up has learnt
+instead of replacing it (as in Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017).
 """
 
 from __future__ import annotations
@@ -20,10 +22,14 @@ from torch import Tensor
 from idnb.errors import InputError
 from idnb.gan_data import RealImages
 from idnb.models.discriminator import Discriminator
+from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator, mix_styles
 from idnb.presets import Preset
 
 __all__ = ["GanConfig", "GanTraining", "grow_generator"]
+
+
+PERCEPTUAL_WEIGHT = 0.1  # of the perceptual distance beside the mean square, wherever pictures are compared
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class GanConfig:
     phases: (size in pixels, images shown) one after the other; each size is twice the one before.
     batch: images a step. learning_rate: of Adam. r1_gamma: weight of the gradient penalty at 64 px; it grows with the
     number of pixels. r1_every: steps between penalties. mixing: share of samples whose code is mixed from two.
+    paired: weight of the difference from the picture, for fakes made from a known code.
     ema_share: half-life of the average generator as a share of the images seen, at most ema_images. fade_images:
     images over which a new top block of the discriminator is blended in. seed: of weights and of every step.
     """
@@ -43,6 +50,7 @@ class GanConfig:
     r1_gamma: float = 0.2
     r1_every: int = 16
     mixing: float = 0.9
+    paired: float = 4.0
     ema_share: float = 0.05
     ema_images: int = 10_000
     fade_images: int = 10_000
@@ -82,16 +90,24 @@ def grow_generator(generator: Generator, preset: Preset) -> Generator:
 class GanTraining:
     """The state of a run, and one step of it.
 
-    preset: sizes. config: the run. device: where to compute. bf16: feature maps in bfloat16, where it is fast.
+    preset: sizes. config: the run. codes: [N, style_dim], the codes of the real pictures where they are known.
+    device: where to compute. bf16: feature maps in bfloat16, where it is fast.
     Attributes: generator, average (the moving average that is kept), discriminator, step, images.
     """
 
-    columns = ("loss_g", "loss_d", "sign", "r1")
+    columns = ("loss_g", "loss_d", "sign", "r1", "paired")
 
     def __init__(
-        self, preset: Preset, config: GanConfig, device: torch.device | str = "cpu", bf16: bool = False
+        self,
+        preset: Preset,
+        config: GanConfig,
+        codes: Tensor | None = None,
+        device: torch.device | str = "cpu",
+        bf16: bool = False,
     ) -> None:
-        self.preset, self.config, self.device, self.bf16 = preset, config, torch.device(device), bf16
+        self.preset, self.config, self.codes = preset, config, codes
+        self.device, self.bf16 = torch.device(device), bf16
+        self.perceptual = None if codes is None else load_face_feature_distance(device=self.device)
         self.step = self.images = self.grown_at = 0
         torch.manual_seed(config.seed)
         size = config.phases[0][0]
@@ -152,13 +168,23 @@ class GanTraining:
         """
         config = self.config
         random = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        fake = self.sample(config.batch, random)  # [B, 3, S, S]
-        pictures = real.batch(config.batch, random).to(self.device)
+        index = torch.randint(len(real), (0 if self.codes is None else config.batch // 2,), generator=random)  # [K]
+        known = None if self.codes is None else self.codes[index].to(self.device)  # [K, D]
+        fake = self.sample(config.batch, random, known)  # [B, 3, S, S]
+        others = real.batch(config.batch - len(index), random)  # [B - K, 3, S, S]
+        pictures = torch.cat([real.at(index), others]).to(self.device)  # [B, 3, S, S]
         # Both networks learn from one pass: the scores of the fakes serve the generator's loss and the discriminator's.
         fake_scores, real_scores = self.score(fake), self.score(pictures)  # [B] each
         generator_loss = F.softplus(-fake_scores).mean()
         loss = F.softplus(fake_scores).mean() + F.softplus(-real_scores).mean()
         (to_fake,) = torch.autograd.grad(generator_loss, fake, retain_graph=True)  # [B, 3, S, S]
+        figures = {"loss_g": generator_loss.item(), "loss_d": loss.item(), "sign": real_scores.sign().mean().item()}
+        if self.perceptual is not None:
+            copy_of_fake = fake.detach()[: len(index)].requires_grad_(True)
+            paired = F.mse_loss(copy_of_fake, pictures[: len(index)])
+            paired = paired + PERCEPTUAL_WEIGHT * self.perceptual(copy_of_fake, pictures[: len(index)]).mean()
+            to_fake[: len(index)] += config.paired * torch.autograd.grad(paired, copy_of_fake)[0]
+            figures["paired"] = paired.item()
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=list(self.discriminator.parameters()))
         self.generator_optimizer.zero_grad(set_to_none=True)
@@ -166,7 +192,6 @@ class GanTraining:
         self.discriminator_optimizer.step()
         self.generator_optimizer.step()
 
-        figures = {"loss_g": generator_loss.item(), "loss_d": loss.item(), "sign": real_scores.sign().mean().item()}
         if self.step % config.r1_every == 0:
             pictures.requires_grad_(True)
             scores = self.discriminator(pictures, self.fade)  # a second derivative: always in float32
@@ -195,10 +220,16 @@ class GanTraining:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             return self.discriminator(images, self.fade)
 
-    def sample(self, count: int, random: torch.Generator) -> Tensor:
-        """Fakes with a graph, [count, 3, S, S]: fresh noise, styles mixed; tracks the mean of w."""
+    def sample(self, count: int, random: torch.Generator, known: Tensor | None = None) -> Tensor:
+        """Fakes with a graph, [count, 3, S, S]: fresh noise, styles mixed; tracks the mean of w.
+
+        known: codes z [K, style_dim] of the first fakes; their styles are not mixed.
+        """
         generator = self.generator
         z = torch.randn(2, count, generator.style_dim, generator=random).to(self.device)
+        fixed = 0 if known is None else len(known)
+        if known is not None:
+            z[0, :fixed] = known
         noise = generator.random_noise(count, random)
         w, other = generator.mapping(z.flatten(0, 1)).unflatten(0, (2, count))  # two times [B, D]
         with torch.no_grad():
@@ -206,7 +237,8 @@ class GanTraining:
         w_plus = generator.to_w_plus(w)
         if torch.rand(1, generator=random).item() < self.config.mixing:
             crossover = int(torch.randint(1, generator.n_styles, (1,), generator=random))
-            w_plus = mix_styles(w_plus, generator.to_w_plus(other), crossover)
+            mixed = mix_styles(w_plus[fixed:], generator.to_w_plus(other[fixed:]), crossover)
+            w_plus = torch.cat([w_plus[:fixed], mixed])  # [B, n_styles, D]
         return generator.synthesis(w_plus, noise=noise)
 
     @torch.no_grad()

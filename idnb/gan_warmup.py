@@ -29,14 +29,13 @@ from torch import Tensor
 
 from idnb.errors import InputError
 from idnb.gan_data import RealImages
-from idnb.gan_training import GanConfig, grow_generator
+from idnb.gan_training import PERCEPTUAL_WEIGHT, GanConfig, grow_generator
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
 from idnb.presets import Preset
 
 __all__ = ["WarmUp", "normal_codes", "read_codes"]
 
-PERCEPTUAL_WEIGHT = 0.1
 MAPPING_RATE = 100.0  # the mapping network otherwise learns a hundred times slower than the rest, on purpose
 SMALLEST_VARIANCE = 0.05  # directions in which the parameters vary less are not enlarged further
 

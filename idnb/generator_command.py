@@ -76,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
         r1_gamma=args.r1_gamma,
         seed=args.seed,
     )
-    training = GanTraining(preset, config, device, bf16)
+    codes = read_codes(args.data, preset.style_dim, args.seed) if args.warm_up else None
+    training = GanTraining(preset, config, codes, device, bf16)
     counts = [sum(p.numel() for p in n.parameters()) for n in (training.generator, training.discriminator)]
     print(f"generator {counts[0]:,} parameters, discriminator {counts[1]:,}, at {training.size} px on {device}")
 
@@ -84,9 +85,9 @@ def run(args: argparse.Namespace) -> int:
         return read_sets(args.data, size)
 
     out, ends = Path(args.out), None if args.minutes is None else time.monotonic() + 60 * args.minutes
-    if args.warm_up and not (out / "checkpoint.pt").is_file():
+    if codes is not None and not (out / "checkpoint.pt").is_file():
         first = replace(config, phases=parse_phases(args.warm_up, "--warm-up"))
-        warm_up = WarmUp(preset, first, read_codes(args.data, preset.style_dim, args.seed), device, bf16)
+        warm_up = WarmUp(preset, first, codes, device, bf16)
         average = train_gan(warm_up, read, out / "warm_up", args.minutes, args.save_minutes)
         if warm_up.images < warm_up.config.total_images:
             print(f"{warm_up.images:,} images of the warm-up shown; the same command goes on from there")

@@ -318,3 +318,22 @@ def test_codes_follow_the_order_of_the_strips():
     brightness = torch.from_numpy(faces.parameters["background.value"]).float()
     corner = pixels[:, :4, :4].float().mean(dim=(1, 2, 3))
     assert torch.corrcoef(torch.stack([brightness, corner]))[0, 1] > 0.5
+
+
+def test_fakes_of_known_codes_are_drawn_towards_their_pictures():
+    """With the discriminator's rate at zero and a large weight, the paired loss alone has to do it."""
+    config = dataclasses.replace(CONFIG, phases=((8, 2_000),), batch=8, paired=100.0)
+    training = GanTraining(SMALL, config, codes())
+    real = RealImages(pictures(8))
+    pairs = [training.run_step(real)["paired"] for _ in range(60)]
+    assert sum(pairs[-10:]) < 0.6 * sum(pairs[:10])
+    assert "paired" not in GanTraining(SMALL, config).run_step(real)
+
+
+def test_known_codes_come_first_and_are_not_mixed():
+    training = GanTraining(SMALL, dataclasses.replace(CONFIG, mixing=1.0))
+    known = codes()[:3]
+    for parameter in (p for name, p in training.generator.named_parameters() if name.endswith("noise.weight")):
+        torch.nn.init.zeros_(parameter)
+    fakes = training.sample(5, torch.Generator().manual_seed(0), known)
+    assert torch.allclose(fakes[:3], training.generator(known), atol=1e-5)
