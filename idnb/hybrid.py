@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from idnb.errors import InputError
-from idnb.inversion import Inversion, InversionConfig, in_batches, invert_guided, invert_images
+from idnb.inversion import Inversion, InversionConfig, batch_size, in_batches, invert_guided, invert_images
 from idnb.models.encoder import Code, ContourEncoder
 from idnb.models.identity import FaceEmbedder
 from idnb.models.stylegan2 import Generator
@@ -70,7 +70,7 @@ def hybrid_guided(
             progress=progress,
         )
 
-    return in_batches(len(x_c), config.batch, run)
+    return in_batches(len(x_c), batch_size(generator, config.batch), run)
 
 
 def hybrid_images(
@@ -104,4 +104,4 @@ def hybrid_images(
             progress=progress,
         )
 
-    return in_batches(len(targets), config.batch, run)
+    return in_batches(len(targets), batch_size(generator, config.batch), run)

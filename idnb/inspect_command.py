@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--faces", type=int, default=50, help="how many of its faces, 0 for none")
     generator.add_argument("--steps", type=int, default=InversionConfig.steps, help="of the W+ optimisation")
     generator.add_argument("--rate", type=float, default=InversionConfig.learning_rate, help="in deviations of w")
-    generator.add_argument("--batch", type=int, default=InversionConfig.batch, help="faces at once")
+    generator.add_argument("--batch", type=int, default=None, help="faces at once (default 10 at 128 px)")
     generator.add_argument("--seed", type=int, default=0, help="of samples, halves and faces (default 0)")
     generator.add_argument("--out", default="runs/inspect", help="folder for report.json and pictures")
     generator.add_argument("--device", default="cpu", help="cpu, cuda, mps")
@@ -182,7 +182,8 @@ def command_of(args: argparse.Namespace) -> str:
     words = ["idnb", "inspect", "generator", "--preset", args.preset, *(["--path", args.path] if args.path else [])]
     words += ["--data", Path(args.data).name, "--images", str(args.images), "--features", args.features]
     words += ["--test", Path(args.test).name, "--faces", str(args.faces), "--steps", str(args.steps)]
-    words += ["--rate", f"{args.rate:g}", "--batch", str(args.batch), "--seed", str(args.seed)]
+    words += ["--rate", f"{args.rate:g}", "--seed", str(args.seed)]
+    words += ["--batch", str(args.batch)] if args.batch else []
     return shlex.join(words)
 
 

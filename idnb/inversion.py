@@ -28,6 +28,7 @@ __all__ = [
     "Best",
     "Inversion",
     "InversionConfig",
+    "batch_size",
     "in_batches",
     "invert",
     "invert_guided",
@@ -48,7 +49,7 @@ class InversionConfig:
     stay_near: weight of the mean squared distance between code and start, in variances of w; 0 walks freely. It keeps
         codes where the generator makes faces when the objective leaves much open.
     tune_input_latent: also change the input latent, if the start has one.
-    batch: images at once.
+    batch: images at once; None takes ten at 128 px and fewer where images are larger, one at 1024 px (about 3 GB).
     """
 
     steps: int = 250
@@ -57,7 +58,7 @@ class InversionConfig:
     ramp_down: float = 0.25
     stay_near: float = 0.0
     tune_input_latent: bool = False
-    batch: int = 10
+    batch: int | None = None
 
 
 @dataclass
@@ -217,6 +218,11 @@ class Best:
         self.total = torch.where(better, total, self.total)
 
 
+def batch_size(generator: Generator, batch: int | None) -> int:
+    """Images at once: `batch`, or as many as need the memory of ten images of 128 px."""
+    return batch or max(1, min(16, 10 * 128**2 // generator.size**2))
+
+
 def in_batches(count: int, batch: int, run: Callable[[slice], Inversion]) -> Inversion:
     """Run an inversion on slices of at most `batch` images and put the answers together.
 
@@ -281,7 +287,7 @@ def invert_images(
             progress=progress,
         )
 
-    return in_batches(len(targets), config.batch, run)
+    return in_batches(len(targets), batch_size(generator, config.batch), run)
 
 
 def invert_guided(
@@ -309,4 +315,4 @@ def invert_guided(
         given, latent = cut(start, rows), cut(input_latent, rows)
         return invert(generator, objective, given, config, input_latent=latent, batch=len(part), progress=progress)
 
-    return in_batches(len(x_c), config.batch, run)
+    return in_batches(len(x_c), batch_size(generator, config.batch), run)

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from idnb.errors import InputError
-from idnb.inversion import InversionConfig, invert, invert_guided, invert_images, psnr, rate_at
+from idnb.inversion import InversionConfig, batch_size, invert, invert_guided, invert_images, psnr, rate_at
 from idnb.models.identity import IdentityNetwork, IdentitySize
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures
 from idnb.models.stylegan2 import Generator, mix_styles
 from idnb.objectives import Guidance, Reconstruction, at_size, shrink
+from idnb.presets import PAPER, TINY
 
 FACE = IdentitySize(32, (2, 30, 2, 30), 28, 4, ((4, 1), (4, 1), (8, 1), (8, 1)), 16, 0.0, 0.2)
 
@@ -44,6 +45,13 @@ def test_images_of_the_generator_are_found_again(generator, known):
     assert bool((found.psnr[-1] > found.psnr[0] + 6).all())
     torch.testing.assert_close(generator.synthesis(found.w_plus), found.images)
     torch.testing.assert_close(psnr(found.images, known[1]), found.psnr[-1])
+
+
+def test_batches_shrink_as_images_grow(generator):
+    assert batch_size(generator, None) == 16 and batch_size(generator, 3) == 3
+    with torch.device("meta"):
+        assert batch_size(Generator.from_preset(TINY), None) == 10
+        assert batch_size(Generator.from_preset(PAPER), None) == 1
 
 
 def test_the_best_code_is_returned_even_when_the_last_is_worse(generator, known):

@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.errors import InputError
-from idnb.inversion import Best, Inversion, in_batches
+from idnb.inversion import Best, Inversion, batch_size, in_batches
 from idnb.models.identity import FaceEmbedder
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_layers import GAIN, SLOPE, scaled_leaky_relu
@@ -45,7 +45,7 @@ class PulseConfig:
         numbers for its rearranged weights.
     noise_maps: how many of the generator's noise pictures, from the coarsest, are searched as well.
     tiled: one row for all layers, W in place of W+.
-    seed: of the start. batch: images at once.
+    seed: of the start. batch: images at once; None as in `InversionConfig`.
     """
 
     steps: int = 100
@@ -57,7 +57,7 @@ class PulseConfig:
     noise_maps: int = 5
     tiled: bool = False
     seed: int = 0
-    batch: int = 10
+    batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def pulse(
         objective = Guidance(x_c[part], person, identity_network, {"identity": config.weight_identity})
         return search(generator, objective, [start[part].to(x_c) for start in starts], config, space, progress)
 
-    return in_batches(len(x_c), config.batch, run)
+    return in_batches(len(x_c), batch_size(generator, config.batch), run)
 
 
 def search(
