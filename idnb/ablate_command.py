@@ -6,22 +6,16 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from idnb.ablation import TABLES, Budget, plan, run_arm
 from idnb.errors import InputError
-from idnb.evaluate_command import parse_number, parse_shard
-from idnb.evaluation import write_text
+from idnb.evaluate_command import RESULTS, keep, parse_number, parse_shard
 from idnb.evaluation_set import load_evaluation_set
 from idnb.result_tables import PAPER_TABLE_1, PAPER_TABLE_2, method_table, paper_table, read_results
-from idnb.weights import ASSETS
 
-__all__ = ["RESULTS", "add_arguments", "run"]
-
-RESULTS = ASSETS / "results"
-"""Where results are kept that are part of the package: a folder a table, a file an arm and seed."""
+__all__ = ["add_arguments", "report", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,31 +76,28 @@ def run(args: argparse.Namespace) -> int:
             result = run_arm(arm, seed, budget, generator, faces, data, folder, args.preset, args.minutes)
             if result is not None:
                 result["minutes"] = round((time.perf_counter() - began) / 60, 2)
-                keep(result, files[arm.name, seed])
+                examples = folder / f"{arm.name}_seed{seed}" / "evaluation" / "examples.png"
+                keep(result, files[arm.name, seed], examples)
     print(report(args.table, store / args.table))
     return 0
-
-
-def keep(result: dict[str, Any], path: Path) -> None:
-    """Store one result in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(result, indent=1) + "\n")
 
 
 def report(table: str, folder: Path) -> str:
     """The table of all stored results of an ablation, with the paper's numbers where it has such a table."""
     order = {arm.title: place for place, arm in enumerate(TABLES[table])}
     try:
-        results = [r for r in read_results(folder) if r["setting"]["method"] in order]
+        results = [r for r in read_results(folder) if r["setting"]["method"] in order or "training" not in r]
     except InputError:
         return "No arm is finished yet; give the same command again."
-    results.sort(key=lambda r: (order[r["setting"]["method"]], r["training"]["seed"]))
-    budgets = {json.dumps(r["training"]["budget"], sort_keys=True) for r in results}
+    results.sort(key=lambda r: order.get(r["setting"]["method"], len(order)))  # untrained methods stand below the arms
+    trained = [r["training"] for r in results if "training" in r]
+    budgets = {json.dumps(training["budget"], sort_keys=True) for training in trained}
     if len(budgets) > 1:
         raise InputError(f"{folder}: holds results of different budgets; keep each budget in a folder of its own")
-    budget = results[0]["training"]["budget"]
     text = method_table(results)
-    text += f"\n\nEvery arm: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}, "
-    text += f"{budget['steps']} refinement steps; training seeds {sorted({r['training']['seed'] for r in results})}."
+    if trained:
+        budget = trained[0]["budget"]
+        text += f"\n\nEvery arm: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}, "
+        text += f"{budget['steps']} refinement steps; training seeds {sorted({run['seed'] for run in trained})}."
     paper = {"table1": PAPER_TABLE_1, "table2": PAPER_TABLE_2}.get(table)
     return text + ("" if paper is None else "\n\n" + paper_table(paper))

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from idnb.errors import InputError
-from idnb.evaluation import Setting, evaluate
+from idnb.evaluation import Setting, evaluate, write_text
 from idnb.evaluation_methods import METHODS, load_method
 from idnb.evaluation_set import load_evaluation_set
 from idnb.result_tables import method_table
+from idnb.weights import ASSETS
 
-__all__ = ["add_arguments", "run", "run_name"]
+__all__ = ["RESULTS", "add_arguments", "keep", "run", "run_name"]
+
+RESULTS = ASSETS / "results"
+"""Where results are kept that are part of the package: a folder a table."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--contours", default="300", help="how many contours, evenly spread, or all (default 300)")
     parser.add_argument("--count", type=int, default=10, help="identities for each contour (default 10)")
     parser.add_argument("--seeds", default="0", help="seeds of the pairs, commas between: one run each (default 0)")
-    parser.add_argument("--steps", type=int, default=None, help="refinement steps; the method's own when not given")
+    parser.add_argument("--steps", default=None, help="refinement steps; 1,2,3 is a run each; the method's own if not")
     parser.add_argument("--contour-size", type=int, default=None, help="side of low_res contours in pixels")
     parser.add_argument("--preset", default="tiny", help="tiny or paper")
     parser.add_argument("--generator", default=None, help="a generator file of your own")
@@ -39,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", default="identity", help="features of that distance: identity or inception")
     parser.add_argument("--judges", default=None, help="training, judge, facenet, commas between; all there are")
     parser.add_argument("--out", default="runs/evaluation", help="folder with one folder a run")
+    parser.add_argument(
+        "--store",
+        default=None,
+        help="keep results and examples in this folder as well, or, given a "
+        "plain word such as table1, in that folder of the package",
+    )
     parser.add_argument("--processes", type=int, default=1, help="share the work among so many processes")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads of each process")
     parser.add_argument("--shard", default=None, help="k/n: do only every n-th part from the k-th (from 0) on")
@@ -46,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure each method with each seed and print the table."""
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.sources import load_faces
     from idnb.models.stylegan2_files import load_generator
 
     if args.weights and len(args.methods) > 1:
@@ -56,24 +69,29 @@ def run(args: argparse.Namespace) -> int:
     if args.processes > 1 and args.shard is None:
         share_out(args.processes)
     shard = parse_shard(args.shard)
-    settings = [
-        Setting(
-            method=args.name or method,
-            kind=args.kind,
-            mode=args.mode,
-            count=args.count,
-            seed=seed,
-            contours=None if args.contours == "all" else parse_number("--contours", args.contours),
-            steps=args.steps,
-            contour_size=args.contour_size,
-            preset=args.preset,
+    steps = [None] if args.steps is None else [parse_number("--steps", word) for word in args.steps.split(",")]
+    runs = [
+        (
+            method,
+            Setting(
+                method=(args.name or method) + (f", {count} steps" if len(steps) > 1 else ""),
+                kind=args.kind,
+                mode=args.mode,
+                count=args.count,
+                seed=seed,
+                contours=None if args.contours == "all" else parse_number("--contours", args.contours),
+                steps=count,
+                contour_size=args.contour_size,
+                preset=args.preset,
+            ),
         )
         for method in args.methods
+        for count in steps
         for seed in [parse_number("--seeds", word) for word in args.seeds.split(",")]
     ]
     generator = load_generator(args.preset, path=args.generator)
     data = load_evaluation_set(
-        load_faces(args.data),
+        load_faces(args.data, otherwise="test"),
         args.preset,
         None if args.judges is None else args.judges.split(","),
         args.features,
@@ -81,23 +99,38 @@ def run(args: argparse.Namespace) -> int:
         kind=args.kind,
     )
     began, pairs, results = time.perf_counter(), 0, []
-    for setting, method_name in zip(settings, [m for m in args.methods for _ in args.seeds.split(",")], strict=True):
-        method = load_method(method_name, args.preset, args.kind, args.weights)
-        result = evaluate(method, generator, data, setting, Path(args.out) / run_name(setting), shard)
+    for name, setting in runs:
+        method = load_method(name, args.preset, args.kind, args.weights)
+        folder = Path(args.out) / run_name(setting)
+        result = evaluate(method, generator, data, setting, folder, shard)
         if result is not None:
             results.append(result)
             pairs += result["pairs"]
+            if args.store:
+                keep(result, stored_path(args.store, setting), folder / "examples.png")
     if results:
         print(method_table(results))
         print(f"\n{pairs:,} pairs in {(time.perf_counter() - began) / 60:.1f} minutes; every figure is in {args.out}")
-    elif args.shard is None:
-        print("Not every part is done; give the same command again.")
     return 0
+
+
+def stored_path(store: str, setting: Setting) -> Path:
+    """Where a result is kept: in a folder, or in a folder of the package's results for a plain word."""
+    folder = RESULTS / store if store.isidentifier() else Path(store)
+    return folder / f"{run_name(setting)}.json"
+
+
+def keep(result: dict[str, Any], path: Path, examples: Path) -> None:
+    """Store a result, and the picture of its examples where there is one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if examples.is_file():
+        shutil.copyfile(examples, path.with_suffix(".png"))
+    write_text(path, json.dumps(result, indent=1) + "\n")
 
 
 def run_name(setting: Setting) -> str:
     """The folder of a run: all that sets it apart from others."""
-    words = [setting.method, setting.kind, setting.mode, f"seed{setting.seed}"]
+    words = [setting.method.replace(", ", "_").replace(" ", "_"), setting.kind, setting.mode, f"seed{setting.seed}"]
     words += [f"{setting.contours}x{setting.count}" if setting.contours else f"allx{setting.count}"]
     words += [f"{setting.steps}steps"] if setting.steps else []
     words += [f"{setting.contour_size}px"] if setting.contour_size else []

@@ -163,15 +163,15 @@ def evaluate(
 
     method: see the module's text. data: the test people and the judges. out: folder of this run; it will hold
     `pairs.csv`, `setting.json`, `columns.npz` (every pair), `examples.png` and `result.json` (every figure).
-    shard: (k, n): do only every n-th chunk from the k-th on; whoever stores the last chunk writes the result.
-    Returns what `result.json` holds; None when chunks of other shards are missing still.
+    shard: (k, n): do only every n-th chunk from the k-th on; a last call without shard puts the parts together.
+    Returns what `result.json` holds; None for a shard.
     Raises InputError where `out` holds a run with another setting, other weights or other pairs.
     """
     from idnb.evaluation_summary import summarise
 
     out.mkdir(parents=True, exist_ok=True)
     pairs = pairs_of(setting, data.identity)
-    weights = weights_fingerprint(method, generator, *data.judges.values())
+    weights = weights_fingerprint(method, generator, *data.judges.values(), data.parser, data.reader, data.features)
     description = {"setting": asdict(setting), "set": data.name, "weights": weights}
     claim(out, description, pairs, data)
     if (out / "result.json").is_file():
@@ -180,7 +180,7 @@ def evaluate(
     mine = [i for i in range(shard[0], len(chunks), shard[1]) if not chunk_path(out, i).is_file()]
     for i in tqdm(mine, desc=out.name, unit="chunk", disable=not progress, mininterval=1.0):
         save_columns(chunk_path(out, i), measure_pairs(method, generator, data, setting, part_of(pairs, chunks[i])))
-    if not all(chunk_path(out, i).is_file() for i in range(len(chunks))):
+    if shard[1] > 1:
         return None
     parts = list(load_chunks(out, len(chunks)))
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

@@ -182,9 +182,10 @@ def bests(data: EvaluationSet, setting: Setting, contours: NDArray[np.int64]) ->
 
 
 def rounded(value: Any, digits: int = 6) -> Any:
-    """The same structure with floats rounded, so that files stay small."""
+    """The same structure with floats rounded; figures over nothing are left out, numbers that are none become None."""
     if isinstance(value, dict):
-        return {key: rounded(inner, digits) for key, inner in value.items()}
+        kept = {key: inner for key, inner in value.items() if not (isinstance(inner, dict) and inner.get("n") == 0)}
+        return {key: rounded(inner, digits) for key, inner in kept.items()}
     if isinstance(value, np.floating | float):
-        return round(float(value), digits)
+        return round(float(value), digits) if np.isfinite(value) else None
     return value

@@ -47,8 +47,10 @@ COLUMNS: dict[str, tuple[str, str, int, float]] = {
 }
 
 
-def read_results(folder: str | Path) -> list[dict[str, Any]]:
+def read_results(folder: str | Path, kind: str | None = None, mode: str | None = None) -> list[dict[str, Any]]:
     """Every `result.json` or stored result below a folder, in order of their paths.
+
+    kind, mode: only runs with this kind of contour, these pairs; None takes all.
 
     Raises InputError where there is none, or one that is damaged.
     """
@@ -60,7 +62,9 @@ def read_results(folder: str | Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise InputError(f"{path} is damaged ({error}); make it again with `idnb evaluate`") from error
         if isinstance(content, dict) and "figures" in content and "setting" in content:
-            found.append(content | {"path": str(path)})
+            setting = content["setting"]
+            if kind in (None, setting["kind"]) and mode in (None, setting["mode"]):
+                found.append(content | {"path": str(path)})
     if not found:
         raise InputError(f"{folder}: no results there; make some with `idnb evaluate`")
     return found
@@ -136,18 +140,23 @@ def band_rows(result: dict[str, Any], keys: list[str]) -> dict[str, list[str]]:
         band = result["bands"].get(name.removeprefix("judge."), {}) if name.startswith("judge.") else {}
         same, strangers, best = "", "", ""
         if measure == "similarity" and band:
-            same, strangers = (f"{band[who]['mean']:.{digits}f}" for who in ("same", "strangers"))
+            same, strangers = (shown(band.get(who, {}).get("mean"), digits, 1.0) for who in ("same", "strangers"))
         elif measure == "rank1" and band:
-            same = f"{factor * band['rank1']:.{digits}f}"
+            same = shown(band["rank1"], digits, factor)
         elif measure == "above_lower_quartile":
             same = "75.0"
         elif name == "correlation" and measure in result["bests"].get("correlation", {}):
-            best = f"{result['bests']['correlation'][measure]:.{digits}f}"
+            best = shown(result["bests"]["correlation"][measure], digits, factor)
         elif name in result["bests"] and not measure:
-            best = f"{result['bests'][name]:.{digits}f}"
+            best = shown(result["bests"][name], digits, factor)
         for row, text in zip(rows.values(), (same, strangers, best), strict=True):
             row.append(text)
     return rows
+
+
+def shown(value: float | None, digits: int, factor: float) -> str:
+    """A number as text; nothing for None."""
+    return "" if value is None else f"{factor * value:.{digits}f}"
 
 
 def note(result: dict[str, Any], groups: dict[str, list[dict[str, Any]]]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from idnb.ablate_command import RESULTS, report
+from idnb.ablate_command import report
 from idnb.ablation import TABLES
 from idnb.errors import InputError
+from idnb.evaluate_command import RESULTS
 from idnb.result_tables import method_table, read_results
 
 __all__ = ["add_arguments", "run"]
@@ -24,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "arms: one measure with intervals; ambiguity_curve; judges: network of the loss against the held-out judge",
     )
     parser.add_argument("--results", default=None, help="folder of results; those of the package when not given")
+    parser.add_argument("--kind", default=None, help="only results of this kind of contour")
+    parser.add_argument("--mode", default=None, help="only results of these pairs: any, same, other")
     parser.add_argument("--data", default="test", help="set that figure3 shows (default test)")
     parser.add_argument("--measure", default="judge.judge/similarity", help="what `arms` shows; see the first error")
     parser.add_argument("--out", default=None, help="file for the figure or the table; tables are printed otherwise")
@@ -33,7 +36,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the table, or draw the figure."""
     folder = Path(args.results) if args.results else RESULTS
     if args.what not in FIGURES:
-        text = method_table(read_results(folder)) if args.what == "methods" else report(args.what, folder / args.what)
+        if args.what == "methods":
+            text = method_table(read_results(folder, args.kind, args.mode))
+        else:
+            text = report(args.what, folder / args.what)
         if args.out:
             Path(args.out).write_text(text + "\n", encoding="utf-8")
         else:
@@ -44,18 +50,19 @@ def run(args: argparse.Namespace) -> int:
     from idnb import result_figures
     from idnb.result_tables import COLUMNS
 
+    results = read_results(folder, args.kind, args.mode)
     if args.what == "figure3":
         from idnb.faces.synthetic import load_faces
 
-        fig = result_figures.methods_figure(read_results(folder), load_faces(args.data))
+        fig = result_figures.methods_figure(results, load_faces(args.data))
     elif args.what == "arms":
         if args.measure not in COLUMNS:
             raise InputError(f"--measure {args.measure!r} is unknown; choose one of: {', '.join(COLUMNS)}")
-        fig = result_figures.arms_figure(read_results(folder), args.measure)
+        fig = result_figures.arms_figure(results, args.measure)
     elif args.what == "ambiguity_curve":
-        fig = result_figures.ambiguity_figure(read_results(folder))
+        fig = result_figures.ambiguity_figure(results)
     else:
-        fig = result_figures.judges_figure(read_results(folder))
+        fig = result_figures.judges_figure(results)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     fig.savefig(args.out)
     print(f"wrote {args.out}")

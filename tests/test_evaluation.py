@@ -1,6 +1,7 @@
 """The protocol on a dozen drawn faces and measures of a few lines: nothing dropped, resumable, the same in shards."""
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from torch import nn
 
 from idnb.errors import InputError
 from idnb.evaluation import CHUNK, Setting, chunks_of, evaluate, pairs_of, weights_fingerprint
-from idnb.evaluation_methods import AverageFace, CopyIdentity, EnlargedContour
+from idnb.evaluation_methods import AverageFace, CopyIdentity, EnlargedContour, Searched
 from idnb.evaluation_summary import area_above, bands
 from idnb.models.encoder import Result
+from idnb.result_tables import method_table
 from tests.evaluation_people import colour_set
 
 
@@ -85,7 +87,10 @@ def test_shards_give_the_same_result(data, tmp_path):
     setting, method = Setting("blend", steps=3), Blend()
     whole = evaluate(method, None, data, setting, tmp_path / "whole", progress=False)
     assert evaluate(method, None, data, setting, tmp_path / "parts", shard=(1, 2), progress=False) is None
-    parts = evaluate(method, None, data, setting, tmp_path / "parts", shard=(0, 2), progress=False)
+    assert evaluate(method, None, data, setting, tmp_path / "parts", shard=(0, 2), progress=False) is None
+    calls = method.calls
+    parts = evaluate(method, None, data, setting, tmp_path / "parts", progress=False)
+    assert method.calls == calls + 1  # the examples alone; nothing is measured twice
     assert timeless(parts) == timeless(whole) and whole["parameters"] == 1
     with np.load(tmp_path / "whole/columns.npz") as a, np.load(tmp_path / "parts/columns.npz") as b:
         assert all(np.array_equal(a[key], b[key]) for key in a.files if key != "seconds")
@@ -156,3 +161,28 @@ def test_average_face_is_the_generators():
     result = AverageFace().generate(generator, torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 64, 64))
     assert result.images.shape == (2, 1, 3, 128, 128)
     assert torch.equal(result.images[0], result.images[1])
+
+
+def test_same_person_mode_has_no_preference(data, tmp_path):
+    result = evaluate(CopyIdentity(), None, data, Setting("copy", mode="same", contours=8), tmp_path, progress=False)
+    judge = result["figures"]["judge.judge"]
+    assert result["pairs"] == 16 and "preference" not in judge and judge["similarity"]["n"] == 16
+    assert "NaN" not in (tmp_path / "result.json").read_text()
+    assert "| copy |" in method_table([result])
+
+
+def test_searches_may_use_gradients(data, tmp_path):
+    """A search runs inside the measuring, which keeps no gradients; it gets its own."""
+
+    class Found(NamedTuple):
+        images: torch.Tensor
+        converged: torch.Tensor
+
+    def search(generator, x_c, x_id):
+        image = torch.zeros_like(x_id).requires_grad_()
+        (image - x_id).square().sum().backward()
+        return Found(-image.grad / 2, torch.arange(len(x_id)) % 2 == 0)
+
+    result = evaluate(Searched(search), None, data, Setting("search", contours=4), tmp_path, progress=False)
+    assert result["figures"]["converged"]["value"] == 0.5
+    assert result["figures"]["judge.judge"]["similarity"]["value"] == pytest.approx(1, abs=1e-4)
