@@ -132,8 +132,8 @@ def test_a_killed_run_goes_on_bit_by_bit(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_one_encoder(tmp_path):
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines"]
-    command += ["1", "--mixed_precision", "no", "--dynamo_backend", "no", str(SCRIPT), str(tmp_path), "12"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += [str(SCRIPT), str(tmp_path), "12"]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     first, second = (torch.load(tmp_path / f"weights_{i}.pt", weights_only=True) for i in (0, 1))
