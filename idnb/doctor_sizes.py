@@ -74,7 +74,7 @@ def measure_speed(steps: int = 3, runs: int = 3) -> float:
 
     with torch.random.fork_rng(devices=[]):
         generator = Generator.from_preset(TINY).eval().requires_grad_(False)
-        encoder = IdentityGuidedEncoder("low_res", TINY).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        encoder = IdentityGuidedEncoder("low_res", TINY).eval().to(memory_format=torch.channels_last)
     x_c, x_id = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 128, 128)
     times = []
     for _ in range(runs + 1):

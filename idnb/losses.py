@@ -82,7 +82,7 @@ class EncoderLoss(nn.Module):
     perceptual: P(.) of equation 3 as a distance: `FaceFeatureDistance`, or any module (a, b) -> [B] such as LPIPS.
     weights: see `LossWeights`.
     views: how the output is changed at random before it is embedded, or None for the plain output as in the paper.
-    n_views: random views of each output, beside the plain one.
+    n_views: random views of each output, whose losses are averaged; the plain output is then not embedded.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class EncoderLoss(nn.Module):
         self.identity_networks = nn.ModuleList(networks)
         self.perceptual = perceptual
         self.weights = weights or LossWeights()
-        self.views, self.n_views = views, n_views if views is not None else 0
+        self.views, self.n_views = views, n_views if views is not None else 1
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> EncoderLoss:
@@ -147,11 +147,11 @@ class EncoderLoss(nn.Module):
         return torch.stack([feature_distance(x, y) for x, y in parts]).sum()
 
     def identity_term(self, output: Tensor, targets: Targets, random: torch.Generator) -> Tensor:
-        """Equation 4, averaged over the identity networks and over the plain output and its random views."""
+        """Equation 4 for the plain output or its random views, averaged over the identity networks."""
         seen = [output]
         if self.views is not None:
-            seen += [random_views(output, random, self.views) for _ in range(self.n_views)]
-        pictures = torch.cat(seen)  # [(1 + n_views) B, 3, S, S]
+            seen = [random_views(output, random, self.views) for _ in range(self.n_views)]
+        pictures = torch.cat(seen)  # [n_views B, 3, S, S]
         losses = [
             identity_loss(z_id.repeat(len(seen), 1), network(pictures))
             for network, z_id in zip(self.identity_networks, targets.embeddings, strict=True)

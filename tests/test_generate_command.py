@@ -81,10 +81,10 @@ def test_which_files_meet(tmp_path):
         find_pairs(c, i, tmp_path / "x.png")
     with pytest.raises(InputError, match=r"a file that ends in \.png"):
         find_pairs(c / "a.png", i / "a.png", tmp_path / "x.jpg")
-    with pytest.raises(InputError, match="--identity .*nobody: no such file or folder"):
+    with pytest.raises(InputError, match=r"--identity .*nobody: no such file or folder"):
         find_pairs(c, tmp_path / "nobody", out)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="--contour .*empty: no picture in this folder"):
+    with pytest.raises(InputError, match=r"--contour .*empty: no picture in this folder"):
         find_pairs(tmp_path / "empty", i, out)
     with pytest.raises(InputError, match="two folders then"):
         find_pairs(c / "a.png", i, out, by_name=True)

@@ -183,34 +183,41 @@ class EncoderSize:
     """Every size of a dual encoder that the preset does not give.
 
     head: channels of the convolutional head. levels: (channels, bottlenecks) of each IFBlock, as many as the identity
-    network has stages. hidden: channels inside the networks of equation 1. steps: refinement steps it is meant for.
+    network has stages. hidden: channels inside the networks of equation 1. frozen: first levels of a pretrained
+    identity encoder that are not trained further, which saves a tenth of a training step. steps: refinement steps it is
+    meant for.
     """
 
     head: int
     levels: tuple[tuple[int, int], ...]
     hidden: int
+    frozen: int = 0
     steps: int = 3
 
 
 ENCODER_SIZES = {
-    "tiny": EncoderSize(16, ((24, 1), (48, 2), (96, 2), (160, 2)), 32),
+    "tiny": EncoderSize(16, ((24, 1), (48, 2), (96, 2), (160, 2)), 32, frozen=1),
     # The paper names no numbers; channels are those of IR-SE50, as in ReStyle, whose encoder it builds on.
-    "paper": EncoderSize(64, ((64, 2), (128, 3), (256, 4), (512, 3)), 128, 5),
+    "paper": EncoderSize(64, ((64, 2), (128, 3), (256, 4), (512, 3)), 128, steps=5),
 }
 
 
 class IdentityEncoder(nn.Module):
     """The body of an identity network without its embedding: one feature map a level.
 
-    size: as in `IDENTITY_SIZES`. frozen_statistics: keep the running means and variances of the pretrained network
-    while training; off, they are learnt, which an encoder without pretraining needs.
+    size_name: of `IDENTITY_SIZES`. pretrained: the running means and variances of the identity network are kept while
+    training, and its first `frozen` levels as they are; an encoder without pretraining learns everything.
     """
 
-    def __init__(self, size_name: str, frozen_statistics: bool) -> None:
+    def __init__(self, size_name: str, pretrained: bool, frozen: int = 0) -> None:
         super().__init__()
-        self.frozen_statistics = frozen_statistics
+        self.frozen_statistics = pretrained
         self.network = IdentityNetwork(IDENTITY_SIZES[size_name])
         self.network.output_layer = nn.Sequential()
+        if pretrained and frozen:
+            units = self.network.body[: self.network.stage_ends[frozen - 1] + 1]
+            for part in (self.network.input_layer, units):
+                part.requires_grad_(False)
 
     def train(self, mode: bool = True) -> IdentityEncoder:
         """As for every module, but frozen statistics stay frozen."""
@@ -255,7 +262,7 @@ class IdentityGuidedEncoder(ContourEncoder):
             "pretrained_identity": pretrained_identity,
         }
         guided = modulation != "none"
-        self.identity_encoder = IdentityEncoder(preset.name, pretrained_identity) if guided else None
+        self.identity_encoder = IdentityEncoder(preset.name, pretrained_identity, size.frozen) if guided else None
         self.head = nn.Conv2d(self.contour_channels + 3 + (0 if guided else 3), size.head, 3, padding=1)
         identity_stages = IDENTITY_SIZES[preset.name].stages
         self.blocks = nn.ModuleList()
