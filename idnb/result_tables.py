@@ -71,11 +71,14 @@ def read_results(folder: str | Path, kind: str | None = None, mode: str | None =
 
 
 def figure_of(result: dict[str, Any], key: str) -> dict[str, Any] | None:
-    """A figure by its path, such as "judge.judge/rank1": {value, low, high, n}, or None where it was not taken."""
+    """A figure by its path, such as "judge.judge/rank1": {value, low, high, n}, or None where it was not taken.
+
+    A correlation of outputs that are all alike is no number, and counts as not taken.
+    """
     found: Any = result["figures"]
     for part in key.split("/"):
         found = found.get(part) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) and "value" in found else None
+    return found if isinstance(found, dict) and found.get("value") is not None else None
 
 
 def joined(results: list[dict[str, Any]], key: str) -> tuple[float, float | None, float | None] | None:

@@ -134,6 +134,10 @@ def test_tables(measured):
     mean, low, high = joined(results[:3], "perceptual")
     assert low < mean < high
     assert mean == pytest.approx(sum(r["figures"]["perceptual"]["value"] for r in results[:3]) / 3)
+    for place, value in enumerate((0.9, 0.9, 0.9, None)):  # outputs that are all alike correlate with nothing
+        results[place]["figures"]["correlation"] = {"pose.yaw": {"value": value, "low": value, "high": value, "n": 40}}
+    alike = method_table(results).splitlines()
+    assert "yaw, r" in alike[0] and "0.900" in alike[2] and "–" in alike[3]
     results[0]["setting"]["kind"] = "sketch"
     with pytest.raises(InputError, match="do not share a table"):
         method_table(results)
