@@ -126,6 +126,8 @@ def train_encoder(
         while run.images < config.images and not stopping:
             over = minutes is not None and time.perf_counter() - began > 60 * minutes
             row, stopping = run.step(stop.raised or over)
+            if run.accelerator.num_processes == 1:  # nobody else has to be told first
+                stopping = stopping or stop.raised
             rows.append(row)
             bar.update(min(run.images, config.images) - bar.n)
             seconds = time.perf_counter() - began

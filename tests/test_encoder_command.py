@@ -1,0 +1,62 @@
+"""`idnb train encoder`: what its options mean, what it exports, and what bad options are told."""
+
+import argparse
+import json
+
+import pytest
+import torch
+
+import idnb.encoder_command as command
+from idnb.__main__ import main
+from idnb.encoder_command import CONFIGS, pair_panel, parse_phases, parse_weights
+from idnb.encoder_training import Phase
+from idnb.errors import InputError
+from idnb.losses import LossWeights
+from idnb.models.encoder_files import load_encoder
+from idnb.weights import export_bundled
+from tests.encoder_run import parts
+
+
+def test_phases_and_weights_are_read():
+    assert parse_phases("1@64:40000,3:20000") == (Phase(1, 40_000, 64), Phase(3, 20_000, None))
+    assert parse_weights("1,0.5,2,0") == LossWeights(1.0, 0.5, 2.0, 0.0)
+    assert parse_weights(None) == LossWeights()
+    for wrong in ("", "1", "a:2", "1:2:3", "1@x:5"):
+        with pytest.raises(InputError, match="expected STEPS:IMAGES"):
+            parse_phases(wrong)
+    with pytest.raises(InputError, match="1 or more"):
+        parse_phases("0:10")
+    for wrong in ("1,2,3", "1,2,3,x", "1,2,3,-4"):
+        with pytest.raises(InputError, match="expected four numbers"):
+            parse_weights(wrong)
+
+
+def test_the_papers_settings_are_the_papers():
+    paper = CONFIGS["paper"]
+    assert (paper.batch, paper.learning_rate, paper.decay, paper.average) == (8, 1e-4, 0.0, 0.0)
+
+
+def test_only_the_whole_encoder_is_exported(capsys):
+    assert main(["train", "encoder", "--kind", "sketch", "--modulation", "vector", "--export"]) == 2
+    assert "--export: only the whole tiny encoder" in capsys.readouterr().err
+
+
+def test_an_exported_encoder_loads_and_says_how_it_was_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "export_bundled", lambda entry, state: export_bundled(entry, state, tmp_path))
+    encoder, _, data, _ = parts("sketch")
+    args = argparse.Namespace(kind="sketch", method="dual", data=["/somewhere/train"], people=None, identity=[])
+    command.export(args, encoder, data, CONFIGS["tiny"], LossWeights(), 1)
+    (entry,) = json.loads((tmp_path / "manifest.json").read_text())["weights"]
+    assert entry["name"] == "encoder_sketch"
+    assert entry["command"].startswith("idnb train encoder --kind sketch --method dual --data train --phases 1@64:")
+    file = tmp_path / entry["file"]
+    assert file.stat().st_size < 10.5e6
+    loaded = load_encoder("tiny", "sketch", file)
+    weight = encoder.blocks[0].bottlenecks[0].conv1.weight
+    assert torch.equal(loaded.blocks[0].bottlenecks[0].conv1.weight, weight.half().float())
+
+
+def test_the_panel_shows_contour_identity_steps_and_photo():
+    encoder, generator, data, _ = parts("label_map")
+    picture = pair_panel(generator, data, count=2)(encoder.eval())
+    assert picture.shape == (3, 2 * 128 + 2, 6 * 128 + 5 * 2)
