@@ -38,7 +38,7 @@ pytestmark = [
         not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (apt install chromium-driver)"
     ),
 ]
-PATIENCE = 240
+PATIENCE = float(os.environ.get("IDNB_PATIENCE", "240"))
 """Seconds to wait for anything: the machine may be busy with other things."""
 
 FLAGS = (
@@ -73,7 +73,7 @@ def until(ask: Any, what: str) -> Any:
         if answer:
             return answer
         time.sleep(0.3)
-    raise AssertionError(f"waited {PATIENCE} s for {what}")
+    raise AssertionError(f"waited {PATIENCE:.0f} s for {what}")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The environment with Colab's versions: its list is exact, admitted by the bounds of the package, and told in words."""
+"""The environment with Colab's versions: its list is exact, admitted by our bounds, and told in words."""
 
 import re
 import tomllib
