@@ -151,10 +151,11 @@ def test_public_psp_and_e4e_files_load_and_compute_as_the_originals(tmp_path, de
     torch.testing.assert_close(result.images[:, -1], generator.synthesis(expected), atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("kernels, counters", [(True, True), (False, False)])
-def test_public_restyle_files_load_and_refine_as_the_original(tmp_path, kernels, counters):
+@pytest.mark.parametrize("kernels, counters, deltas", [(True, True, False), (False, False, True)])
+def test_public_restyle_files_load_and_refine_as_the_originals(tmp_path, kernels, counters, deltas):
     path = tmp_path / "restyle.pt"
-    state = write_public(path, 6, False, kernels, counters, encoder_type="BackboneEncoder")
+    kind = "ProgressiveBackboneEncoder" if deltas else "BackboneEncoder"
+    state = write_public(path, 6, False, kernels, counters, encoder_type=kind)
     encoder, generator = load_public_encoder(path)
     assert isinstance(encoder, ReStyleEncoder) and encoder.steps == 5
     picture = torch.rand(1, 3, SIDE, SIDE) * 2 - 1
@@ -163,7 +164,7 @@ def test_public_restyle_files_load_and_refine_as_the_original(tmp_path, kernels,
     for step in range(2):
         with torch.no_grad():
             y_hat = to_size(generator.synthesis(code), SIDE)
-        code = code + reference(state, torch.cat([picture, y_hat], dim=1), pyramid=False)
+        code = code + reference(state, torch.cat([picture, y_hat], dim=1), pyramid=False, deltas=deltas)
         torch.testing.assert_close(result.w_plus[:, step], code, atol=1e-3, rtol=1e-3)
 
 

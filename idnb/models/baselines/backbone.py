@@ -79,6 +79,7 @@ class BackboneEncoder(ContourEncoder):
     uses_identity: stack the identity image; False is the original task, inversion or translation of one image.
     unit_contour: the network wants contours in [0, 1] where ours are in [-1, 1] (public sketch checkpoints).
     pretrained_identity: the body starts from an identity network (see `load_identity`) and keeps its statistics.
+    deltas: style 0 is the code of all rows, the others are differences from it, as in e4e.
     size: sizes of the body; None takes those of the preset.
     """
 
@@ -91,16 +92,18 @@ class BackboneEncoder(ContourEncoder):
         uses_identity: bool = True,
         unit_contour: bool = False,
         pretrained_identity: bool = True,
+        deltas: bool = False,
         size: BackboneSize | None = None,
     ) -> None:
         super().__init__(kind, preset)
         self.size = BACKBONE_SIZES[preset.name] if size is None else size
         self.uses_identity, self.unit_contour = uses_identity, unit_contour
-        self.pretrained_identity = pretrained_identity
+        self.pretrained_identity, self.deltas = pretrained_identity, deltas
         self.options = {
             "uses_identity": uses_identity,
             "unit_contour": unit_contour,
             "pretrained_identity": pretrained_identity,
+            "deltas": deltas,
         }
         inputs = self.contour_channels + 3 * uses_identity + 3 * self.sees_output
         stem, slope = self.size.stem, self.size.leaky_slope
@@ -163,15 +166,18 @@ class BackboneEncoder(ContourEncoder):
                 maps.append(x)
         return maps
 
-    def styles_of(self, maps: Sequence[Tensor]) -> Tensor:
-        """The change of the W+ code, [B, n_styles, style_dim], from the maps of the body."""
+    def styles_of(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """What each style gives, n_styles times [B, style_dim], from the maps of the body."""
         raise NotImplementedError
 
     def refine(self, contour_input: Tensor, identity: Sequence[Tensor], y_hat: Tensor, code: Code) -> Code:
         """One step; see `ContourEncoder.refine`."""
         contour = 0.5 * contour_input + 0.5 if self.unit_contour else contour_input
         seen = [contour, *(identity[:1] if self.uses_identity else []), *([y_hat] if self.sees_output else [])]
-        change = self.styles_of(self.maps(torch.cat(seen, dim=1)))
+        rows = self.styles_of(self.maps(torch.cat(seen, dim=1)))
+        if self.deltas:
+            rows = [rows[0], *(rows[0] + row for row in rows[1:])]
+        change = torch.stack(rows, dim=1)  # [B, n_styles, style_dim]
         return Code(code.w_plus + change.to(code.w_plus.dtype), code.input_latent)
 
 

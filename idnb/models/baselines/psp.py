@@ -6,8 +6,7 @@
                |            |             |
     styles:   7..          3..6          0..2         each by its own `StyleBlock`, added to the mean of w
 
-pSp looks once: it does not see its output. `deltas=True` is e4e: style 0 is the code of all rows, the others are
-differences from it.
+pSp looks once: it does not see its output. With `deltas=True` it is e4e.
 
 Sources: Richardson et al., "Encoding in Style", CVPR 2021, section 3 and figure 2; Tov et al., "Designing an Encoder
 for StyleGAN Image Manipulation" (e4e), SIGGRAPH 2021, section 4.
@@ -18,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from idnb.errors import InputError
@@ -35,14 +33,13 @@ MIDDLE, FINE = 3, 7  # the first style read from the middle map, and from the fi
 class PSpEncoder(BackboneEncoder):
     """pSp, with the identity image as a further input.
 
-    kind, preset: see `ContourEncoder`. deltas: e4e's reading of the styles. options: see `BackboneEncoder`.
+    kind, preset: see `ContourEncoder`. options: see `BackboneEncoder`.
     """
 
     steps = 1
 
-    def __init__(self, kind: str, preset: Preset, deltas: bool = False, **options: Any) -> None:
+    def __init__(self, kind: str, preset: Preset, **options: Any) -> None:
         super().__init__(kind, preset, **options)
-        self.deltas = self.options["deltas"] = deltas
         (fine, _), (middle, _), (coarse, _) = self.size.stages[-3:]
         side = preset.encoder_size >> len(self.size.stages)  # of the coarsest map
         for row in range(preset.n_styles):
@@ -51,16 +48,13 @@ class PSpEncoder(BackboneEncoder):
         self.latlayer1 = nn.Conv2d(middle, coarse, 1)
         self.latlayer2 = nn.Conv2d(fine, coarse, 1)
 
-    def styles_of(self, maps: Sequence[Tensor]) -> Tensor:
+    def styles_of(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """See `BackboneEncoder.styles_of`."""
         coarse = maps[-1]
         middle = enlarge_and_add(coarse, self.latlayer1(maps[-2]))
         fine = enlarge_and_add(middle, self.latlayer2(maps[-3]))
         levels = (coarse, middle, fine)
-        rows = [style(levels[(row >= MIDDLE) + (row >= FINE)]) for row, style in enumerate(self.styles)]
-        if self.deltas:
-            rows = [rows[0], *(rows[0] + row for row in rows[1:])]
-        return torch.stack(rows, dim=1)  # [B, n_styles, style_dim]
+        return [style(levels[(row >= MIDDLE) + (row >= FINE)]) for row, style in enumerate(self.styles)]
 
     def generate(self, generator: Generator, x_c: Tensor, x_id: Tensor, steps: int | None = None) -> Result:
         """See `ContourEncoder.generate`; the one step that pSp knows. Raises InputError when more are asked for."""

@@ -30,7 +30,8 @@ from idnb.weights import weight_path
 __all__ = ["PublicEncoder", "load_public_encoder"]
 
 WANTED = "expected is a public pSp, ReStyle or e4e checkpoint, such as `idnb fetch psp_ffhq_encode` gets"
-KNOWN = {"GradualStyleEncoder", "BackboneEncoder", "Encoder4Editing"}
+KNOWN = {"GradualStyleEncoder", "BackboneEncoder", "Encoder4Editing", "ProgressiveBackboneEncoder"}
+DELTAS = {"Encoder4Editing", "ProgressiveBackboneEncoder"}  # e4e, and ReStyle over e4e
 
 
 class PublicEncoder(NamedTuple):
@@ -78,9 +79,7 @@ def build_encoder(
     """
     named = options.get("encoder_type", "")
     if named and named not in KNOWN:
-        raise InputError(
-            f"{path}: its encoder is a {named}, which is not one of {', '.join(sorted(KNOWN))}; {WANTED}"
-        )
+        raise InputError(f"{path}: its encoder is a {named}, which is not one of {', '.join(sorted(KNOWN))}; {WANTED}")
     try:
         size, encoder_size = backbone_sizes(state)
         inputs = state["input_layer.0.weight"].shape[1]
@@ -98,13 +97,10 @@ def build_encoder(
         encoder_size=encoder_size,
         low_res_size=max(4, encoder_size // 8),
     )
-    common: dict[str, Any] = {"uses_identity": False, "unit_contour": kind == "sketch", "size": size}
+    common = {"uses_identity": False, "unit_contour": kind == "sketch", "deltas": named in DELTAS, "size": size}
     with torch.device("meta"):  # shapes only; the numbers come from the file
-        if pyramid:
-            deltas = named == "Encoder4Editing"
-            encoder: BackboneEncoder = PSpEncoder(kind, preset, deltas=deltas, **common)
-        else:
-            encoder = ReStyleEncoder(kind, preset, **common)
+        make: type[Any] = PSpEncoder if pyramid else ReStyleEncoder
+        encoder: BackboneEncoder = make(kind, preset, **common)
     counters = {key: torch.tensor(0) for key in encoder.state_dict() if key.endswith("num_batches_tracked")}
     filled = {
         **counters,

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from idnb.models.baselines.backbone import BackboneEncoder, StyleBlock
@@ -36,6 +35,6 @@ class ReStyleEncoder(BackboneEncoder):
         for _ in range(preset.n_styles):
             self.styles.append(StyleBlock(coarse, self.size.hidden, preset.style_dim, side))
 
-    def styles_of(self, maps: Sequence[Tensor]) -> Tensor:
+    def styles_of(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """See `BackboneEncoder.styles_of`."""
-        return torch.stack([style(maps[-1]) for style in self.styles], dim=1)  # [B, n_styles, style_dim]
+        return [style(maps[-1]) for style in self.styles]
