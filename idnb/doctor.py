@@ -14,7 +14,17 @@ from pathlib import Path
 from idnb.env import core_count, fast_bf16, package_version, pick_device
 from idnb.errors import InputError
 
-__all__ = ["Finding", "add_arguments", "check_faces", "check_machine", "check_packages", "check_weights", "run"]
+__all__ = [
+    "Finding",
+    "add_arguments",
+    "check_faces",
+    "check_machine",
+    "check_packages",
+    "check_sizes",
+    "check_weights",
+    "memory_gb",
+    "run",
+]
 
 SIGNS = {"ok": "  ok     ", "missing": "  missing", "broken": "  BROKEN "}
 REINSTALL = "git checkout -- idnb/assets, or reinstall idnb"
@@ -57,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         "Packages": check_packages(),
         "Weights": check_weights(not args.no_checksums),
         "Bundled faces": check_faces(Path(__file__).parent / "assets" / "faces", not args.no_checksums),
+        "Sizes": check_sizes(),
     }
     broken = 0
     for title, findings in parts.items():
@@ -81,7 +92,7 @@ def _calmly(findings: Iterable[Finding]) -> Iterator[Finding]:
 def check_machine() -> Iterator[Finding]:
     """Report system, Python, processor and the device that idnb would choose."""
     yield Finding("ok", f"{platform.platform()}, Python {platform.python_version()}")
-    memory = _memory_gb()
+    memory = memory_gb()
     free = shutil.disk_usage(Path.cwd()).free / 1e9
     text = (
         f"{core_count()} cores" + (f", {memory:.0f} GB of memory" if memory else "") + f", {free:.0f} GB of disk free"
@@ -170,6 +181,17 @@ def check_faces(folder: Path, checksums: bool = True) -> Iterator[Finding]:
             yield Finding("ok", text)
 
 
+def check_sizes() -> Iterator[Finding]:
+    """Say what the two presets cost: parameters, memory, and time for one pair, the smaller one measured here."""
+    if find_spec("torch") is None:
+        return
+    from idnb.doctor_sizes import describe_sizes
+
+    for line in describe_sizes():
+        yield Finding("ok", line)
+    yield Finding("ok", "memory and time of training: `idnb estimate`")
+
+
 def _has_checksum(checksum: Callable[[Path], str], folder: Path, expected: str) -> bool:
     try:
         return checksum(folder) == expected
@@ -185,7 +207,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _memory_gb() -> float | None:
+def memory_gb() -> float | None:
+    """Memory of this machine in GB, or None where the system does not say."""
     try:
         import os
 

@@ -95,7 +95,7 @@ def describe_sizes() -> Iterator[str]:
         except InputError:  # a preset of somebody's own, without an encoder
             continue
         took = seconds * cost.operations / tiny.operations
-        said = f"{seconds:.2f} s measured" if name == "tiny" else f"about {took:.0f} s by count of operations"
+        said = f"{seconds:.2f} s measured" if name == "tiny" else f"at most about {took:.0f} s by count of operations"
         yield (
             f"{name}: encoder {cost.encoder / 1e6:.1f} M parameters, generator {cost.generator / 1e6:.1f} M, "
             f"{cost.megabytes:.0f} MB of weights; one pair in {cost.steps} steps: {cost.operations / 1e9:.0f} GFLOP, "
