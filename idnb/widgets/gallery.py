@@ -34,7 +34,8 @@ class Gallery(traitlets.HasTraits):
         if not pictures or len(pictures) != len(labels):
             raise InputError(f"a gallery needs as many labels as pictures, and one at least; got {len(labels)}")
         super().__init__()
-        self.side, self.buttons = side, []
+        self.side = side
+        self.buttons: list[ipywidgets.Button] = []
         self._style = ipywidgets.HTML(layout=ipywidgets.Layout(display="none"))
         self._name = f"idnb-gallery-{next(_numbers)}"
         self._pictures: list[str] = []

@@ -212,4 +212,4 @@ class Session:
         own = torch.eye(len(pairs), dtype=torch.bool)
         levels = torch.tensor([0.05, 0.95])
         named = {"strangers": cosines[~own], "same person": cosines[own]}
-        return {name: tuple(torch.quantile(c, levels).tolist()) for name, c in named.items()}  # type: ignore[misc]
+        return {name: tuple(torch.quantile(c, levels).tolist()) for name, c in named.items()}
