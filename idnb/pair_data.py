@@ -1,7 +1,8 @@
 """What an encoder learns from: contours, the photos they were taken from, and identity images.
 
 Photos and contours are made once, at the encoder's size, and kept in memory as bytes. They are also kept in the cache
-(`idnb.weights.cache_folder`), since drawing sketches takes longer than training on them for a while.
+(`idnb.weights.cache_folder`), since drawing sketches takes longer than training on them for a while. Large sets stay
+there and are read as they are needed (`idnb.shards`).
 
 Most pairs show two people, as in the paper; a share shows one person twice, where the losses agree and the perfect
 answer is a real picture.
@@ -27,6 +28,7 @@ from idnb.faces.labels import LABEL_NAMES
 from idnb.identity_data import finished
 from idnb.models.encoder import to_size
 from idnb.presets import Preset
+from idnb.shards import Rows, joined
 from idnb.weights import cache_folder
 
 __all__ = ["PairBatch", "PairData", "read_pair_data"]
@@ -53,9 +55,9 @@ class PairData:
 
     kind: str
     preset: Preset
-    photos: Tensor
+    photos: Tensor | Rows
     identity: Tensor
-    contours: Tensor
+    contours: Tensor | Rows
 
     def __post_init__(self) -> None:
         order = torch.argsort(self.identity, stable=True)
@@ -169,43 +171,42 @@ def read_pair_data(
         for shard in tqdm(shards, desc=f"{kind} contours", unit="shard", disable=len(shards) < 2):
             part = _shard(faces.select(shard), kind, preset, cache)
             parts.append({**part, "identity": part["identity"] + 1_000_000 * place})
-    whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    data = PairData(kind, preset, **whole)
+    photos, contours = (joined([part[name] for part in parts]) for name in ("photos", "contours"))
+    data = PairData(kind, preset, photos, torch.cat([part["identity"] for part in parts]), contours)
     report(f"{len(data):,} images of {data.people:,} people")
     return data
 
 
 def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tensor]:
     """Photos, contours and identities of some people, from the cache if they are there."""
-    card = faces.folder / "card.json"
     names = [f"{i}-{j}" for i, j in zip(faces.identity, faces.shot, strict=True)]
     size = preset.encoder_size
-    key = "\n".join([str(faces.folder.resolve()), card.read_text(encoding="utf-8"), kind, f"{size} v1", *names])
+    key = "\n".join([str(faces.folder.resolve()), faces.fingerprint(), kind, f"{size} v1", *names])
     path = cache_folder() / "pairs" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
     if cache and path.is_file():
         try:
-            return torch.load(path, weights_only=True)
+            return torch.load(path, weights_only=True, mmap=True)
         except Exception:  # a file cut short by a crash is made again
             path.unlink(missing_ok=True)
     photos, contours = [], []
     for start in range(0, len(faces), 50):
         rows = np.arange(start, min(start + 50, len(faces)))
-        images, label_maps = faces.images(rows), faces.label_maps(rows)  # [b, 3, H, H], [b, H, H]
+        images = faces.images(rows)  # [b, 3, H, H]
+        label_maps = faces.label_maps(rows) if getattr(faces, "has_label_maps", True) else None  # [b, h, h]
         photos.append(((to_size(images, size) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
         contours.append(pack_contours(kind, preset, images, label_maps))
     identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
     part = {"photos": torch.cat(photos), "identity": identity, "contours": torch.cat(contours)}
-    if cache:
-        _keep(part, path)
-    return part
+    return _keep(part, path) if cache else part
 
 
-def _keep(part: dict[str, Tensor], path: Path) -> None:
-    """Write a file of the cache; a full or read-only disk costs time later, nothing else."""
+def _keep(part: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Write a file of the cache and read it from there; a full or read-only disk costs time later, nothing else."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f"{path.name}.{os.getpid()}.part")
         torch.save(part, beside)
         os.replace(beside, path)
+        return torch.load(path, weights_only=True, mmap=True)
     except (OSError, RuntimeError):
-        pass
+        return part

@@ -139,7 +139,7 @@ class CelebAMaskHQ(PhotoFaces):
 
     def _find_labels(self, root: Path, order: str | None, merge: bool) -> None:
         """Find out where label maps come from: a folder of index maps that has them all, else the parts, else none."""
-        self.order: str | None = None
+        self.order = None
         self._maps: dict[int, Path] = {}
         self._parts: dict[int, int] = {}
         self._extra_labels: list[tuple[Path, str]] = []

@@ -6,6 +6,7 @@ pose and light and the like, is not there: `parameters` is empty.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import copy
@@ -37,10 +38,12 @@ class PhotoFaces(ABC):
         identity, shot, index: (N,) int64; shot counts the photos of a person.
         identities_known: False where no list of people is there.
         has_label_maps: whether `label_maps` works.
+        order: that of the classes in files of label maps, None where there are none.
         parameters: empty; nothing else is known of a photo.
     """
 
     has_label_maps = False
+    order: str | None = None
 
     def __init__(
         self, folder: Path, index: NDArray[np.int64], identity: NDArray[np.int64] | None, image_size: int
@@ -98,6 +101,12 @@ class PhotoFaces(ABC):
         if len(missing):
             raise InputError(f"{self!r} has no identity {missing[:5].tolist()}")
         return self.rows(np.flatnonzero(np.isin(self.identity, identities)))
+
+    def fingerprint(self) -> str:
+        """Text that changes when a photo of this set does; what is computed from a set is stored under it."""
+        states = [(path.name, path.stat()) for path in map(self.image_path, range(len(self)))]
+        files = "\n".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
+        return hashlib.sha256(f"{type(self).__name__} {self.has_label_maps} {self.order}\n{files}".encode()).hexdigest()
 
     def images(self, indices: Sequence[int] | NDArray[np.int64], size: int | None = None) -> torch.Tensor:
         """Photos as network input.

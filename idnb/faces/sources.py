@@ -15,13 +15,14 @@ from idnb.faces.synthetic import Faces
 __all__ = ["load_faces", "open_photos"]
 
 
-def load_faces(name: str | Path, split: str | None = None) -> Faces | PhotoFaces:
+def load_faces(name: str | Path, split: str | None = None, otherwise: str | None = None) -> Faces | PhotoFaces:
     """Open a set of people.
 
     Args:
         name: "test" or "starter" (bundled), the folder of a set made by `idnb render`, the folder of CelebAMask-HQ, or
             any folder of aligned photos. `FOLDER@train` stands for `split="train"`.
         split: "train", "val" or "test", for CelebAMask-HQ only; None takes all images.
+        otherwise: the split of CelebAMask-HQ where none is asked for; of other sets all images are taken.
 
     Returns:
         The set: `len`, `identity`, `images(rows, size)`, `label_maps(rows, size)` and `select` are the same for all.
@@ -38,7 +39,7 @@ def load_faces(name: str | Path, split: str | None = None) -> Faces | PhotoFaces
         if split is not None:
             raise InputError(f"{name}: only CelebAMask-HQ has a split; leave split={split!r} out")
         return synthetic.load_faces(name)
-    return open_photos(folder, split)
+    return open_photos(folder, split or (otherwise if celebahq_root(folder) else None))
 
 
 def open_photos(

@@ -132,6 +132,10 @@ class Faces:
             )
         return Faces(self.folder, self._rows[np.isin(self.identity, identities)])
 
+    def fingerprint(self) -> str:
+        """Text that changes when the set does; what is computed from a set is stored under it."""
+        return (self.folder / "card.json").read_text(encoding="utf-8")
+
     def pixels(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Images as stored: (B, H, W, 3) sRGB 0..255."""
         return np.stack([self._tile("images", "webp", i) for i in indices])
