@@ -46,8 +46,8 @@ def as_heat(
     array = torch.as_tensor(values).detach().float().cpu().numpy()
     if array.ndim != 2 or array.size == 0 or not np.isfinite(array).all():
         raise InputError(f"values: expected finite numbers [H, W], got shape {list(array.shape)}")
-    bottom = float(array.min()) if low is None else low
-    top = float(array.max()) if high is None else high
+    bottom = float(array.min() if low is None else low)
+    top = float(array.max() if high is None else high)
     if signed:
         top = max(abs(bottom), abs(top))
         bottom = -top
@@ -93,8 +93,9 @@ def show_heat_table(
         axes.set_yticks(range(len(rows)), list(rows))
         for r, row in enumerate(array):
             for c, value in enumerate(row):
-                dark = value < 0.5 * top
-                axes.text(c, r, f"{value:.{decimals}f}", ha="center", va="center", color="white" if dark else "black")
+                colour = "white" if value < 0.5 * top else "black"
+                text = f"{round(float(value), decimals) + 0.0:.{decimals}f}"  # + 0.0: no "-0.00"
+                axes.text(c, r, text, ha="center", va="center", color=colour)
         axes.set_title(title)
         fig.colorbar(shown, ax=axes)
     largest = [f"{name}: {rows[int(array[:, c].argmax())]}" for c, name in enumerate(columns)]

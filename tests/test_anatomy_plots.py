@@ -39,7 +39,7 @@ def test_heat_refuses_what_is_no_map() -> None:
 
 
 def test_table_carries_its_numbers() -> None:
-    fig = show_heat_table(torch.tensor([[0.0, 1.0], [-0.5, 0.25]]), ["row 1", "row 2"], ["left", "right"], "Shares")
+    fig = show_heat_table(torch.tensor([[-0.001, 1.0], [-0.5, 0.25]]), ["row 1", "row 2"], ["left", "right"], "Shares")
     assert fig.get_figwidth() <= 9 and "right: row 1" in fig.get_label()
     texts = [text.get_text() for text in fig.axes[0].texts]
     assert texts == ["0.00", "1.00", "-0.50", "0.25"]
