@@ -156,6 +156,10 @@ def test_looking_at_another_step_computes_nothing_anew(face_lab):
     outcome = face_lab._last[1]
     face_lab.update(step=0)
     assert face_lab._last[1] is outcome and face_lab.numbers["step"] == 0
+    face_lab.update(steps=3)
+    assert face_lab.controls["step"].max == 3 and face_lab.numbers["step"] == 0
+    face_lab.update(step=3)
+    assert face_lab.update(steps=1)["step"] == 1
 
 
 def test_strength_zero_forgets_the_person(session, faces):
@@ -215,6 +219,9 @@ def stroke(value, *points, radius=2.0):
 def test_strokes_are_painted_where_they_are_drawn():
     sheet = paint_strokes(np.full((64, 64), 255, np.uint8), [stroke(0, 10, 10, 50, 10)])
     assert sheet[10, 30] == 0 and sheet[40, 30] == 255
+    soft = paint_strokes(sheet, [stroke(0, 10, 40, 50, 45)], smooth=True)
+    assert soft[42, 28] == 0 and soft[5, 5] == 255 and ((soft > 0) & (soft < 255)).any()
+    assert (paint_strokes(sheet, [stroke(13, 10, 40, 50, 45)])[..., None] == [0, 13, 255]).any(-1).all()
     for bad in ([{"v": 1}], [stroke(300, 1, 1)], [{"v": 0, "r": 1, "p": [1, 2, 3]}], [{"v": 0, "r": 1, "p": [1, "x"]}]):
         with pytest.raises(InputError):
             paint_strokes(sheet, bad)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
+import torch
 
 from idnb.contours import contour_kind
 from idnb.errors import InputError
@@ -48,6 +49,7 @@ class DrawLab(Lab):
         self._people = list(faces.images(rows[1]))
         shown = [contour_kind(self.kind).display(contour, 64)[0] for contour in self._contours]
         names = [[f"person {faces.identity[i]}, picture {faces.shot[i]}" for i in part] for part in rows]
+        self._before: tuple[tuple[int, int], torch.Tensor] | None = None
         self.pad = DrawingPad(self._contours[0])
         self.links = ipywidgets.HTML()
         controls = {
@@ -69,14 +71,17 @@ class DrawLab(Lab):
         session, person = self.session, self._people[state["person"]]
         given = self._contours[state["contour"]]
         result = session.run(self.kind, state["drawing"], [(person, 1.0)]).images[-1]
-        before = result if not self.pad.strokes else session.run(self.kind, given, [(person, 1.0)]).images[-1]
+        if self._before is None or self._before[0] != (state["contour"], state["person"]):
+            face = session.run(self.kind, given, [(person, 1.0)]).images[-1] if self.pad.strokes else result
+            self._before = (state["contour"], state["person"]), face
+        before = self._before[1]
         numbers, below = score(session, self.kind, result, state["drawing"], {"the person": person}, self.bands)
         numbers |= {"strokes": len(self.pad.strokes), "change": float((result - before).square().mean().sqrt())}
         settings = {"kind": self.kind, "contour": state["contour"], "person": state["person"], **numbers}
         self.links.value = download_links(result, {**settings, "drawn": self.pad.strokes})
         drawn = contour_kind(self.kind).display(state["drawing"], session.size)[0]
         panels = [
-            Panel(drawn, "what is read", f"{numbers['strokes']} strokes"),
+            Panel(drawn, "what is read", "1 stroke" if numbers["strokes"] == 1 else f"{numbers['strokes']} strokes"),
             Panel(person, "identity"),
             Panel(before, "before drawing"),
             Panel(result, "now"),

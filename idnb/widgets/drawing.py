@@ -56,13 +56,15 @@ c.onpointerup = c.onpointercancel = (e) => { s = null; soon(); };
 """
 
 
-def paint_strokes(sheet: np.ndarray, strokes: Sequence[dict[str, Any]]) -> np.ndarray:
+def paint_strokes(sheet: np.ndarray, strokes: Sequence[dict[str, Any]], smooth: bool = False) -> np.ndarray:
     """Draw strokes on a sheet of numbers.
 
-    sheet: [S, S] uint8. strokes: see the module's text; values 0 to 255. Returns a new [S, S] uint8.
+    sheet: [S, S] uint8. strokes: see the module's text; values 0 to 255. smooth: soften the borders of strokes, for
+    grey values; class numbers must not be mixed. Returns a new [S, S] uint8.
     Raises InputError for strokes that are not of that form.
     """
-    picture = Image.fromarray(sheet.copy())
+    fine = 4 if smooth and strokes else 1
+    picture = Image.fromarray(sheet.repeat(fine, 0).repeat(fine, 1))
     pen = ImageDraw.Draw(picture)
     for stroke in strokes:
         try:
@@ -72,11 +74,12 @@ def paint_strokes(sheet: np.ndarray, strokes: Sequence[dict[str, Any]]) -> np.nd
             raise InputError("a stroke has the entries v, r and p, with an even number of coordinates in p") from None
         if not (0 <= value <= 255 and 0 < radius <= len(sheet) and np.isfinite(points).all()):
             raise InputError(f"a stroke has value {value} and radius {radius:g}; expected 0 to 255, and up to the side")
+        points, radius = fine * points - 0.5, fine * radius  # Pillow counts from the middle of the first pixel
         for x, y in points:
-            pen.ellipse((x - radius - 0.5, y - radius - 0.5, x + radius - 0.5, y + radius - 0.5), fill=value)
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=value)
         if len(points) > 1:
-            pen.line([(x - 0.5, y - 0.5) for x, y in points], fill=value, width=max(1, round(2 * radius)))
-    return np.asarray(picture).copy()
+            pen.line([(x, y) for x, y in points], fill=value, width=max(1, round(2 * radius)))
+    return np.asarray(picture.reduce(fine) if fine > 1 else picture).copy()
 
 
 class DrawingPad(traitlets.HasTraits):
@@ -165,7 +168,7 @@ class DrawingPad(traitlets.HasTraits):
             return  # not a message of the canvas
 
     def _take(self, strokes: list[dict[str, Any]]) -> None:
-        sheet = paint_strokes(self._base, strokes)
+        sheet = paint_strokes(self._base, strokes, smooth=not self.is_map)
         self.strokes, self._sheet = strokes, sheet
         if self.is_map:
             self.value = torch.from_numpy(sheet.astype(np.int64).clip(0, N_LABELS - 1))[None]  # [1, S, S]

@@ -52,7 +52,7 @@ class FaceLab(Lab):
                 options=SIZES, value=8, description="its side, pixels", layout=WIDE, style=LABELS
             ),
             "steps": ipywidgets.IntSlider(steps, 1, 6, description="refinement steps", layout=WIDE, style=LABELS),
-            "step": ipywidgets.IntSlider(6, 0, 6, description="look at step", layout=WIDE, style=LABELS),
+            "step": ipywidgets.IntSlider(steps, 0, steps, description="look at step", layout=WIDE, style=LABELS),
             "strength": ipywidgets.FloatSlider(
                 1.0, min=0.0, max=1.6, step=0.1, description="identity strength", layout=WIDE, style=LABELS
             ),
@@ -61,6 +61,7 @@ class FaceLab(Lab):
             "contour": UploadBox("Own picture: contour", session.size, self._add_contour),
             "person": UploadBox("Own picture: identity", session.size, self._add_person),
         }
+        controls["steps"].observe(self._more_steps, names="value")
         self.links = ipywidgets.HTML()
         self._last: tuple[Any, Outcome, torch.Tensor] | None = None
         super().__init__(controls, target)
@@ -103,6 +104,14 @@ class FaceLab(Lab):
         titles = ["average", *(f"step {i}" for i in range(1, state["steps"] + 1))]
         panels += [Panel(image, title) for image, title in zip(outcome.images, titles, strict=True)]
         return panels, numbers, below
+
+    def _more_steps(self, change: Any) -> None:
+        """The slider that looks at a step ends where the steps end, and stays at the result if it was there."""
+        slider = self.controls["step"]
+        at_result = slider.value == slider.max
+        slider.max = change["new"]
+        if at_result:
+            slider.value = change["new"]
 
     def _add_contour(self, name: str, face: torch.Tensor) -> None:
         labels = self.session.parser.label_maps(face[None])[0] if self.session.parser is not None else None

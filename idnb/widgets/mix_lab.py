@@ -37,6 +37,7 @@ class MixLab(Lab):
         rows = pick_faces(faces, contours, 8, 1), pick_faces(faces, identities, 8, 0)
         self._contours = list(zip(faces.images(rows[0]), faces.label_maps(rows[0]), strict=True))
         self._people = list(faces.images(rows[1]))
+        self._alone: dict[Any, tuple[Code, torch.Tensor]] = {}
         names = [[f"person {faces.identity[i]}, picture {faces.shot[i]}" for i in part] for part in rows]
         kinds = [(contour_kind(kind).title, kind) for kind in session.encoders]
         n = session.generator.n_styles
@@ -82,8 +83,17 @@ class MixLab(Lab):
             used = [kind for kind, share in shares.items() if share > 0]
             return blend([session.run(k, contours[k], people).code for k in used], [shares[k] for k in used])
 
-        alone = code([(a, 1.0)]), code([(b, 1.0)])
-        share = state["to_b"]
+        def alone_as(number: int) -> tuple[Code, torch.Tensor]:
+            key = (tuple(shares.items()), state["contour"], number)
+            if key not in self._alone:
+                found = code([(self._people[number], 1.0)])
+                self._alone[key] = found, session.paint(found)
+                if len(self._alone) > 24:
+                    self._alone.pop(next(iter(self._alone)))
+            return self._alone[key]
+
+        (code_a, face_a), (code_b, face_b) = alone_as(state["a"]), alone_as(state["b"])
+        alone, share = (code_a, code_b), state["to_b"]
         mixed = alone[int(share)] if share in (0.0, 1.0) else code([(a, 1.0 - share), (b, share)])
         first, last = state["rows"]
         w_plus = mixed.w_plus.clone()
@@ -92,7 +102,7 @@ class MixLab(Lab):
         kind = state["kind"]
         numbers, below = score(session, kind, result, contours[kind], {"A": a, "B": b}, self.bands)
         panels = [Panel(contour_kind(k).display(contours[k], session.size)[0], contour_kind(k).title) for k in shares]
-        panels += [Panel(a, "A"), Panel(b, "B"), Panel(session.paint(alone[0]), "contour and A")]
+        panels += [Panel(a, "A"), Panel(b, "B"), Panel(face_a, "contour and A")]
         caption = f"{1 - share:.0%} A, {share:.0%} B" + (f", rows {first} to {last - 1} of B" if last > first else "")
-        panels += [Panel(result, "mixture", caption), Panel(session.paint(alone[1]), "contour and B")]
+        panels += [Panel(result, "mixture", caption), Panel(face_b, "contour and B")]
         return panels, numbers, below

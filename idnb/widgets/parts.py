@@ -76,7 +76,7 @@ def _is_image(picture: Any) -> bool:
     return isinstance(picture, torch.Tensor) and picture.is_floating_point()
 
 
-def difference(after: torch.Tensor, before: torch.Tensor, gain: float = 2.0) -> torch.Tensor:
+def difference(after: torch.Tensor, before: torch.Tensor, gain: float = 4.0) -> torch.Tensor:
     """Where two pictures differ: black where they agree, brighter where they do not.
 
     after, before: [3, H, W] in [-1, 1]. gain: brightness of a difference of 1. Returns [3, H, W] in [-1, 1].

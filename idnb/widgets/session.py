@@ -7,7 +7,6 @@ Contours of two kinds go through their own encoders, and the codes are mixed.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from idnb.models.stylegan2 import Generator
 __all__ = ["Outcome", "Session", "blend"]
 
 KEPT = 64
-"""How many people are remembered in encoded form."""
+"""How many people, and how many contours, are remembered."""
 
 
 class Outcome(NamedTuple):
@@ -45,6 +44,17 @@ def blend(codes: Sequence[Code], weights: Sequence[float]) -> Code:
     return Code(w_plus, sum(weight / total * latent for latent, weight in latents))  # type: ignore[arg-type]
 
 
+def _content(tensor: Tensor) -> int:
+    return hash(tensor.detach().cpu().contiguous().numpy().tobytes())
+
+
+def _remember(store: dict[Any, Any], key: Any, value: Any) -> None:
+    """Keep a result, and forget the oldest when there are too many."""
+    store[key] = value
+    if len(store) > KEPT:
+        del store[next(iter(store))]
+
+
 class Session:
     """Generator, encoders and measures, held together for a lab.
 
@@ -62,8 +72,10 @@ class Session:
         if not encoders:
             raise InputError("encoders is empty; a lab needs an encoder for at least one kind of contour")
         self.generator, self.encoders, self.judge, self.parser = generator, dict(encoders), judge, parser
-        self._known: OrderedDict[tuple[str, int], list[Tensor]] = OrderedDict()
+        self._known: dict[Any, list[Tensor]] = {}
+        self._contours: dict[Any, Tensor] = {}
         self._starts: dict[str, tuple[Code, Tensor]] = {}
+        self._average: dict[str, Tensor] = {}
 
     @classmethod
     def bundled(cls) -> Session:
@@ -100,11 +112,16 @@ class Session:
         a photo is read by the parser. low_res: side of a low-resolution contour; None: that of the preset.
         """
         encoder = self.encoder(kind)
-        if kind == "low_res":
-            return contour_kind(kind, size=low_res or encoder.preset.low_res_size).make(image[None])
-        if label_map is None and self.parser is not None:
-            label_map = self.parser.label_maps(image[None])[0]
-        return contour_kind(kind).make(image[None], None if label_map is None else label_map[None])
+        key = (kind, _content(image), 0 if label_map is None else _content(label_map), low_res)
+        if key not in self._contours:
+            if kind == "low_res":
+                made = contour_kind(kind, size=low_res or encoder.preset.low_res_size).make(image[None])
+            else:
+                if label_map is None and self.parser is not None:
+                    label_map = self.parser.label_maps(image[None])[0]
+                made = contour_kind(kind).make(image[None], None if label_map is None else label_map[None])
+            _remember(self._contours, key, made)
+        return self._contours[key]
 
     def encoder(self, kind: str) -> ContourEncoder:
         """The encoder for a kind of contour. Raises InputError when there is none."""
@@ -130,13 +147,10 @@ class Session:
         return [neutral + strength * (part - neutral) for neutral, part in zip(nobody, mixed, strict=True)]
 
     def _encoded(self, kind: str, image: Tensor) -> list[Tensor]:
-        key = (kind, hash(image.detach().cpu().contiguous().numpy().tobytes()))
+        key = (kind, _content(image))
         if key not in self._known:
             small = to_size(image[None], self.encoder(kind).preset.encoder_size)
-            self._known[key] = self.encoder(kind).encode_identity(small)
-            if len(self._known) > KEPT:
-                self._known.popitem(last=False)
-        self._known.move_to_end(key)
+            _remember(self._known, key, self.encoder(kind).encode_identity(small))
         return self._known[key]
 
     def _start(self, kind: str) -> tuple[Code, Tensor]:
@@ -165,7 +179,9 @@ class Session:
         contour = contour_kind(kind).network_input(x_c, size)
         identity = self.identity(kind, people, strength)
         code, y_hat = self._start(kind)
-        images = [self.generator.synthesis(code.w_plus, code.input_latent)]
+        if kind not in self._average:
+            self._average[kind] = self.generator.synthesis(code.w_plus, code.input_latent)
+        images = [self._average[kind]]
         for _ in range(steps):
             code = encoder.refine(contour, identity, y_hat, code)
             images.append(self.generator.synthesis(code.w_plus, code.input_latent))
