@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "data": ("idnb.data_command", "check a folder of photographs before a run; merge the parts of its label maps"),
     "fetch": ("idnb.fetch_command", "list the weights, and get those that are not part of the package"),
+    "estimate": ("idnb.estimate_command", "memory and time of training an encoder, before it is started"),
     "train": ("idnb.train_command", "train a network of the course on rendered people; goes on where it stopped"),
     "generate": ("idnb.generate_command", "a face with the contour of one picture and the identity of another"),
     "figure": ("idnb.figure_command", "figures of the paper, made anew: three kinds of contour with several identities"),

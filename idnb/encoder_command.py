@@ -48,14 +48,20 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add = parser.add_argument
     add("--kind", required=True, choices=list(CONTOURS), help="of contour")
     add("--method", default="dual", choices=list(ENCODERS), help="dual is the paper's; the others are its baselines")
-    add("--data", nargs="+", default=["starter"], help="sets of rendered people: names or folders")
+    add("--data", nargs="+", default=["starter"], help="sets of people: names or folders; see data/README.md")
     add("--people", type=int, default=None, help="use so many people of each set at most")
     add("--out", default=None, help="folder for checkpoint, log, panels (default runs/METHOD_KIND)")
     add("--preset", default="tiny", help="sizes: tiny or paper")
     add("--generator", default=None, help="file of another generator than the preset's")
     add("--identity", nargs="+", default=[], help="files of further identity networks for the loss")
     add("--phases", default=None, help="STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between; see below")
-    add("--batch", type=int, default=None, help="images a step and process")
+    add("--batch", type=int, default=None, help="images at once in a process")
+    add("--accumulate", type=int, default=None, help="batches a step and process, where memory is short (default 1)")
+    add(
+        "--checkpoint",
+        action="store_true",
+        help="save memory: compute the generator's feature maps again on the way back",
+    )
     add("--learning-rate", type=float, default=None, help="of Adam")
     add("--decay", type=float, default=None, help="last share of the run, in which the rate falls to zero")
     add("--same-share", type=float, default=None, help="share of pairs that show one person twice")
@@ -73,8 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add("--export", action="store_true", help="write the weights into the package and its manifest")
     parser.epilog = (
         "A phase such as 2@64:60000 trains with 2 refinement steps on 60,000 images and generates them up to 64 px "
-        "only, which is faster; 3:20000 uses the whole generator. Several processes: accelerate launch "
-        "--num_processes 2 -m idnb train encoder ..."
+        "only, which is faster; 3:20000 uses the whole generator. Several processes: torchrun "
+        "--nproc_per_node 2 -m idnb train encoder ..."
     )
 
 
@@ -127,28 +133,13 @@ def build_loss(preset: Preset, weights: LossWeights, views: int = 1, identity_fi
     tiny uses the bundled identity network and the bundled perceptual distance; paper the public IR-SE50 and LPIPS.
     """
     from idnb.models.identity import load_identity_network
+    from idnb.models.lpips_distance import load_lpips
     from idnb.models.perceptual import load_face_feature_distance
 
     networks = [load_identity_network(preset.name)]
     networks += [load_identity_network(preset.name, path=path) for path in identity_files or []]
-    perceptual: torch.nn.Module = load_face_feature_distance() if preset.name == "tiny" else lpips_distance()
+    perceptual: torch.nn.Module = load_face_feature_distance() if preset.name == "tiny" else load_lpips()
     return EncoderLoss(networks, perceptual, weights, ViewConfig() if views else None, views)
-
-
-def lpips_distance() -> torch.nn.Module:
-    """LPIPS with AlexNet. Raises InputError where its backbone cannot be downloaded."""
-    import warnings
-
-    import lpips
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return lpips.LPIPS(net="alex", verbose=False)
-        except Exception as error:
-            raise InputError(
-                f"LPIPS: its AlexNet could not be downloaded ({error}); run this once with a network connection"
-            ) from error
 
 
 def pair_panel(generator: Generator, data: PairData, count: int = 6, seed: int = 5) -> Callable[..., Tensor]:
@@ -188,10 +179,10 @@ def fitting(phases: tuple[Phase, ...], encoder: ContourEncoder, given: str | Non
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training; then export the weights if asked to."""
-    from idnb.faces.synthetic import load_faces
     from idnb.gan_loop import keep_freed_memory
     from idnb.models.identity import load_identity_network
     from idnb.models.stylegan2_files import load_generator
+    from idnb.scale import checked_sets, say_estimate
 
     preset = get_preset(args.preset)
     if args.export and (preset.name != "tiny" or args.modulation != "tensor" or args.no_input_latent):
@@ -199,6 +190,7 @@ def run(args: argparse.Namespace) -> int:
     given = {
         "phases": None if args.phases is None else parse_phases(args.phases),
         **{name: getattr(args, name) for name in ("batch", "learning_rate", "decay", "same_share", "seed")},
+        **{"accumulate": args.accumulate, "checkpoint": args.checkpoint or None},
     }
     config = replace(CONFIGS[preset.name], **{name: value for name, value in given.items() if value is not None})
     weights = parse_weights(args.weights)
@@ -216,7 +208,11 @@ def run(args: argparse.Namespace) -> int:
         encoder.load_identity(load_identity_network(preset.name))
     count = sum(p.numel() for p in encoder.parameters())
     say(f"{args.method} encoder for {args.kind}: {count:,} parameters on {accelerator.device}")
-    data = read_pair_data([load_faces(name) for name in args.data], args.kind, preset, args.people, report=say)
+    if preset.name != "tiny" and accelerator.is_main_process:
+        say_estimate(config, preset, args.kind, accelerator, say)
+    with accelerator.main_process_first():  # it fills the cache, the others read it
+        sets = checked_sets(args.data, args.kind, say)
+        data = read_pair_data(sets, args.kind, preset, args.people, report=say)
     loss = build_loss(preset, weights, views, args.identity)
     kept = train_encoder(
         encoder,

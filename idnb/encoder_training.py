@@ -57,8 +57,10 @@ class Phase:
 class EncoderConfig:
     """What a training run is made of; the defaults are the paper's where it names them.
 
-    phases: one after the other. batch: images a step and process. learning_rate: of Adam. warmup: images over which
-    the rate rises. decay: share of the run at its end over which the rate falls to zero; 0 keeps it constant.
+    phases: one after the other. batch: images at once in a process. accumulate: batches a step and process; their
+    gradients are averaged, so that 4 x 2 images make the step of 8 where 8 do not fit. checkpoint: compute the
+    generator's feature maps again in the backward pass (`Generator.checkpoint`). learning_rate: of Adam. warmup: images
+    over which the rate rises. decay: share of the run at its end over which it falls to zero; 0 keeps it constant.
     same_share: chance of a pair that shows one person twice. average: half-life in images of the moving average of the
     weights that is kept; 0 keeps the weights themselves. clip: longest gradient. seed: of weights, pairs and views.
     """
@@ -72,6 +74,8 @@ class EncoderConfig:
     average: float = 0.0
     clip: float = 10.0
     seed: int = 1
+    accumulate: int = 1
+    checkpoint: bool = False
 
     @property
     def images(self) -> int:
@@ -109,10 +113,12 @@ def run_step(
     phase: Phase,
     random: torch.Generator,
     accelerator: Accelerator,
+    batches: int = 1,
 ) -> list[dict[str, float]]:
     """Gradients of one batch, added to those of the encoder's parameters.
 
-    batch: on the right device. random: source of the views. Returns the loss terms of each refinement step.
+    batch: on the right device. random: source of the views. batches: over which the
+    step's gradient is averaged. Returns the loss terms of each refinement step.
     """
     targets = loss.targets(batch.photo, batch.x_id)
     with accelerator.autocast():
@@ -126,7 +132,7 @@ def run_step(
             code = encoder.refine(batch.contour_input, seen, y_hat, code.detach())
         picture = picture_of(generator, code, encoder.preset.encoder_size, phase.size)
         terms = loss(picture, targets, code.w_plus, generator.w_avg, random)
-        accelerator.backward(terms["total"] / phase.steps)
+        accelerator.backward(terms["total"] / (phase.steps * batches))
         y_hat = picture.detach()
         rows.append({name: term.item() for name, term in terms.items()})
     learnt = [(part, copied.grad) for part, copied in zip(identity, seen, strict=True) if copied.grad is not None]
@@ -169,7 +175,7 @@ class EncoderRun:
             accelerator = Accelerator()
         self.accelerator, self.out, self.config, self.data = accelerator, out, config, data
         self.leads = accelerator.is_main_process
-        self.batch = config.batch * accelerator.num_processes
+        self.batch = config.batch * config.accumulate * accelerator.num_processes
         self.images = self.steps_done = 0
         out.mkdir(parents=True, exist_ok=True)
         device = accelerator.device
@@ -177,6 +183,7 @@ class EncoderRun:
         self.encoder.to(memory_format=torch.channels_last)
         self.kept = copy.deepcopy(self.encoder).eval().requires_grad_(False) if config.average else self.encoder
         self.generator = generator.to(device).eval().requires_grad_(False)
+        self.generator.checkpoint = config.checkpoint
         self.generator.compute_dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
         self.loss = loss.to(device)
         self.loss.to(memory_format=torch.channels_last)
@@ -194,11 +201,17 @@ class EncoderRun:
         place = self.steps_done * 4096 + self.accelerator.process_index
         random = torch.Generator().manual_seed(config.seed * 1_000_000_007 + place)
         torch.manual_seed(config.seed * 7_919 + place)  # for encoders with dropout
-        batch = self.data.draw(config.batch, random, config.same_share)
-        batch = PairBatch(*(part.to(self.accelerator.device) for part in batch))
         self.encoder.train()
         self.optimizer.zero_grad(set_to_none=True)
-        rows = run_step(self.encoder, self.generator, self.loss, batch, phase, random, self.accelerator)
+        parts = []
+        for _ in range(config.accumulate):
+            batch = self.data.draw(config.batch, random, config.same_share)
+            batch = PairBatch(*(part.to(self.accelerator.device) for part in batch))
+            networks = (self.encoder, self.generator, self.loss)
+            parts.append(run_step(*networks, batch, phase, random, self.accelerator, config.accumulate))
+        rows = [
+            {name: sum(row[name] for row in step) / len(step) for name in TERMS} for step in zip(*parts, strict=True)
+        ]
         figures = {name: sum(row[name] for row in rows) / len(rows) for name in TERMS}
         for name in ("identity", "perceptual"):
             figures |= {f"{name}_first": rows[0][name], f"{name}_last": rows[-1][name]}

@@ -7,10 +7,8 @@ Every function works on plain tensors and returns one number an image, so that m
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +17,9 @@ from torch import Tensor, nn
 from idnb.errors import InputError
 from idnb.feature_networks import resize_smoothly
 from idnb.models.identity import FaceEmbedder, load_identity_network
+from idnb.models.lpips_distance import load_lpips
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.presets import get_preset
-from idnb.weights import read_tensors, weight_path
 
 __all__ = [
     "JUDGES",
@@ -58,29 +56,6 @@ class PerceptualMeasure:
         """Distance of images a, b [B, 3, H, H] in [-1, 1] (values outside are cut off): [B], 0 for equal images."""
         pair = [resize_smoothly(images, self.size).clamp(-1.0, 1.0) for images in (a, b)]
         return self.network(*pair).flatten()  # [B]
-
-
-def load_lpips(path: str | Path | None = None) -> nn.Module:
-    """LPIPS v0.1 over AlexNet: the learned weights come with the package `lpips`, the backbone from `idnb fetch`.
-
-    path: the AlexNet file of torchvision; None takes the fetched one. Nothing is downloaded here.
-    Raises InputError where package or backbone is missing.
-    """
-    path = weight_path("lpips_alexnet") if path is None else Path(path)
-    try:
-        import lpips
-    except ImportError as error:
-        raise InputError("the package lpips is not installed: pip install lpips") from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # lpips calls torchvision in a way that is deprecated
-        network = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
-    state = read_tensors(path)
-    for name, parameter in network.net.named_parameters():  # sliceK.INDEX.weight, INDEX as in AlexNet's features
-        key = f"features.{name.split('.', 1)[1]}"
-        if key not in state or state[key].shape != parameter.shape:
-            raise InputError(f"{path}: is not torchvision's AlexNet (no {key} of shape {list(parameter.shape)})")
-        parameter.data.copy_(state[key])
-    return network.requires_grad_(False).eval()
 
 
 def load_perceptual_measure(name: str | None = None, preset: str = "tiny") -> PerceptualMeasure:

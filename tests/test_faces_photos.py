@@ -18,6 +18,7 @@ from idnb.faces.celebahq import CelebAMaskHQ
 from idnb.faces.label_files import set_order
 from idnb.faces.pairs import draw_pairs
 from idnb.faces.photo_folder import PhotoFolder
+from idnb.scale import checked_sets
 from tests.photo_trees import MEMBERS, celebamask_tree, label_map, other_order, photo
 
 
@@ -171,6 +172,21 @@ def test_missing_images_stop_a_run_before_it_starts(small):
         idnb.load_faces(small, split="test")
     assert len(idnb.load_faces(small, split="train")) == 2
     assert sources.open_photos(small, "test", allow_missing=True).index.tolist() == [4]
+
+
+def test_sets_are_checked_before_a_run(small, tmp_path):
+    said: list[str] = []
+    (faces,) = checked_sets([str(small)], "sketch", said.append)
+    assert faces.split == "train" and len(faces) == 2 and "2 images of train" in said[0]
+    (rendered,) = checked_sets(["test"], "label_map", said.append)
+    assert len(said) == 1 and len(rendered) > 2
+    (small / "CelebA-HQ-img" / "0.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"0\.jpg: is empty"):
+        checked_sets([str(small)], "low_res", said.append)
+    (tmp_path / "plain").mkdir()
+    photo(1, 64).save(tmp_path / "plain" / "a.jpg")
+    with pytest.raises(InputError, match="has no label maps, which label_map contours are"):
+        checked_sets([str(tmp_path / "plain")], "label_map", said.append)
 
 
 @pytest.mark.parametrize(
