@@ -38,7 +38,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
 table { border-collapse: collapse; font-size: .85rem; margin: 1rem 0; }
 th, td { border: 1px solid #c9ced6; padding: .3rem .5rem; text-align: left; vertical-align: top; }
 details { border: 1px solid #d5dae1; border-radius: 4px; padding: .4rem .9rem; margin: .8rem 0; }
-summary { font-weight: bold; } math[display=block] { margin: .8rem 0; overflow-x: auto; }
+summary { font-weight: bold; } math[display=block] { margin: .8rem 0; }
 section.chapter { border-top: 2px solid #1c1c1c; margin-top: 4rem; padding-top: 1.5rem; }
 nav li { margin: .2rem 0; } .small { color: #555; font-size: .85rem; }
 @page { margin: 18mm 16mm; }
