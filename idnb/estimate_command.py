@@ -91,7 +91,7 @@ def run_estimate(cost: StepCost, batch: int, steps: int, images: int, device: to
     lines = [
         *describe(cost),
         f"  batch of {batch:<6d} {memory / 1e9:.1f} GB{verdict}",
-        f"  on this {device.type:<8s} about {seconds:.3g} s a step of {steps} refinements, "
+        f"  on this {device.type:<8s} about {_round(seconds)} s a step of {steps} refinements, "
         f"{_duration(seconds * images / batch)} for {images:,} images (from one convolution: a rough guess)",
     ]
     if "DOES NOT FIT" in verdict:
@@ -122,7 +122,7 @@ def fit_table(preset: str, kind: str, batch: int, steps: int, images: int) -> st
                 how = "fits" if fits >= each else f"{math.ceil(each / fits)} x {fits} accumulated" if fits else "-"
                 share = f"{each} each" if gpu.count > 1 else f"{each}"
                 cells = [gpu.name, name, "checkpointed" if checkpoint else "as it is"]
-                cells += [f"{fits} on a GPU" if gpu.count > 1 else f"{fits}", f"{share}: {how}, {seconds:.2g} s"]
+                cells += [f"{fits} on a GPU" if gpu.count > 1 else f"{fits}", f"{share}: {how}, {_round(seconds)} s"]
                 cells += [_duration(seconds * images / batch) if fits else "-"]
                 lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -161,5 +161,9 @@ def _memory_of(device: torch.device) -> float | None:
 def _duration(seconds: float) -> str:
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.2g} seconds"
+            return f"{_round(seconds / size)} {unit}"
+    return f"{_round(seconds)} seconds"
+
+
+def _round(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.2g}"
