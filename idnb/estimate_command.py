@@ -119,7 +119,10 @@ def fit_table(preset: str, kind: str, batch: int, steps: int, images: int) -> st
                 fits = cost.largest_batch(gpu.memory)
                 each = math.ceil(batch / gpu.count)
                 seconds = each * steps * cost.operations / (UTILISATION * speed)
-                how = "fits" if fits >= each else f"{math.ceil(each / fits)} x {fits} accumulated" if fits else "-"
+                batches = math.ceil(each / fits) if fits else 0
+                how = (
+                    "fits" if batches == 1 else f"{batches} x {math.ceil(each / batches)} accumulated" if fits else "-"
+                )
                 share = f"{each} each" if gpu.count > 1 else f"{each}"
                 cells = [gpu.name, name, "checkpointed" if checkpoint else "as it is"]
                 cells += [f"{fits} on a GPU" if gpu.count > 1 else f"{fits}", f"{share}: {how}, {_round(seconds)} s"]
