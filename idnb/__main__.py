@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "estimate": ("idnb.estimate_command", "memory and time of training an encoder, before it is started"),
     "train": ("idnb.train_command", "train a network of the course on rendered people; goes on where it stopped"),
     "generate": ("idnb.generate_command", "a face with the contour of one picture and the identity of another"),
-    "figure": ("idnb.figure_command", "figures of the paper, made anew: three kinds of contour with several identities"),
+    "figure": ("idnb.figure_command", "figures of the paper made anew: three kinds of contour, several identities"),
     "inspect": ("idnb.inspect_command", "look into a network: sheets of samples, distances, what it can reproduce"),
     "evaluate": ("idnb.evaluate_command", "measure methods on test pairs, with intervals, bands and a held-out judge"),
     "ablate": ("idnb.ablate_command", "train the rows of an ablation, several seeds each, and measure them"),
