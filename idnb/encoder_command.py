@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     parser.epilog = (
         "A phase such as 2@64:60000 trains with 2 refinement steps on 60,000 images and generates them up to 64 px "
         "only, which is faster; 3:20000 uses the whole generator. Several processes: torchrun "
-        "--nproc_per_node 2 -m idnb train encoder ..."
+        "--nproc_per_node 2 -m idnb train encoder ..., or accelerate launch; on CPUs that one needs --multi_gpu, too"
     )
 
 

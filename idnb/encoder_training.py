@@ -295,7 +295,7 @@ class EncoderRun:
         if not path.is_file():
             return
         try:
-            state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)  # "cpu:0" is no place to load to
             description = state["description"]
         except Exception as error:  # torch.load has many exception types; the cause is chained
             raise InputError(f"{path}: damaged, or not a checkpoint of this command; choose another --out") from error
