@@ -48,6 +48,9 @@ def timed(function: Callable[[], object]) -> dict[str, float]:
 
 def measure_strip(steps: int) -> dict[str, float]:
     """One contour and one identity image through `steps` refinement steps."""
+    from idnb.gan_loop import keep_freed_memory
+
+    keep_freed_memory()
     encoder, generator = networks()
     encoder.eval()
     x_c, x_id = torch.rand(1, 3, 32, 32) * 2 - 1, torch.rand(1, 3, 1024, 1024) * 2 - 1

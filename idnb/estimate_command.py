@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from idnb.contours import CONTOURS
-from idnb.estimate import RESERVE, StepCost, step_cost
+from idnb.estimate import RESERVE, TRANSIENT, StepCost, step_cost
 from idnb.presets import PRESETS
 
 __all__ = ["GPUS", "Gpu", "add_arguments", "describe", "fit_table", "machine_speed", "run", "run_estimate"]
@@ -72,7 +72,7 @@ def describe(cost: StepCost) -> list[str]:
         f"preset {cost.preset}, {cost.kind} contours, {str(cost.dtype)[6:]}{checkpointed}",
         f"  parameters      {cost.trained / 1e6:.1f} M trained, {cost.frozen / 1e6:.1f} M frozen",
         f"  fixed           {cost.fixed / 1e9:.2f} GB: weights, gradients, Adam, frozen networks",
-        f"  each sample     {cost.per_sample / 1e9:.2f} GB: {parts}",
+        f"  each sample     {cost.per_sample / 1e9:.2f} GB at the peak; kept: {parts}",
         f"  operations      {cost.operations / 1e12:.3g} TFLOP a sample and refinement step",
     ]
 
@@ -106,8 +106,8 @@ def fit_table(preset: str, kind: str, batch: int, steps: int, images: int) -> st
     """What fits on GPUs that are not here: computed from the bytes a sample keeps and from data sheets."""
     head = "| GPU | precision | generator | largest batch | a step of " + f"{batch} | {images:,} images |"
     lines = [
-        "Computed, not measured: bytes kept for the backward pass as counted above, 1 GB put aside on each GPU, and "
-        f"{UTILISATION:.0%} of the data sheet's speed.",
+        f"Computed, not run on these GPUs: bytes kept for the backward pass x {TRANSIENT} (measured on a CPU), 1 GB "
+        f"put aside on each GPU, and {UTILISATION:.0%} of the data sheet's speed.",
         "",
         head,
         "|---|---|---|---|---|---|",

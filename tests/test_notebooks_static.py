@@ -16,7 +16,8 @@ def test_names_and_numbers_of_the_series():
     if not names:
         pytest.skip("the series is empty so far")
     assert all(NAME_PATTERN.match(name) for name in names)
-    assert [int(name[:2]) for name in names] == list(range(len(names)))
+    numbers = [int(name[:2]) for name in names]  # the series may have gaps while it is being written
+    assert numbers == sorted(set(numbers)) and numbers[0] == 0
 
 
 def test_every_check_says_what_it_checks():
