@@ -15,17 +15,17 @@ from idnb.errors import InputError
 __all__ = ["RealImages", "read_strips"]
 
 
-def read_strips(folder: str | Path, size: int, progress: bool = True) -> Tensor:
+def read_strips(folder: str | Path, size: int, people: int | None = None, progress: bool = True) -> Tensor:
     """Decode every picture of a rendered set.
 
     folder: a set, with images/*.webp or images/*.png: one strip a person, square shots side by side.
     size: side of the result in pixels; larger shots are averaged down by a whole factor.
-    progress: show a bar.
+    people: only so many of the first; None takes all. progress: show a bar.
     Returns [N, size, size, 3] uint8 in the order of the file names.
     Raises InputError when there is no picture, or one is damaged, or its side is no multiple of `size`.
     """
     folder = Path(folder)
-    paths = sorted(path for path in (folder / "images").glob("*") if path.suffix in (".webp", ".png"))
+    paths = sorted(path for path in (folder / "images").glob("*") if path.suffix in (".webp", ".png"))[:people]
     if not paths:
         raise InputError(f"{folder}: no images/*.webp or images/*.png; make a set with `idnb render --out {folder}`")
     shots = []

@@ -17,8 +17,7 @@ from tqdm.auto import tqdm
 
 from idnb.errors import InputError
 from idnb.gan_data import RealImages
-from idnb.gan_training import GanTraining
-from idnb.gan_warmup import WarmUp
+from idnb.gan_growing import GrowingTraining
 from idnb.models.stylegan2 import Generator
 from idnb.training import CsvLog, StopFlag, save_atomically
 
@@ -64,7 +63,7 @@ def in_parts(generator: Generator, z: Tensor, psi: float) -> list[Tensor]:
 
 
 def train_gan(
-    training: GanTraining | WarmUp,
+    training: GrowingTraining,
     read_images: Callable[[int], Tensor],
     out: Path,
     minutes: float | None = None,

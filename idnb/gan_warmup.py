@@ -15,10 +15,8 @@ TPAMI 2017.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -29,9 +27,8 @@ from torch import Tensor
 
 from idnb.errors import InputError
 from idnb.gan_data import RealImages
-from idnb.gan_training import PERCEPTUAL_WEIGHT, GanConfig, grow_generator
+from idnb.gan_growing import PERCEPTUAL_WEIGHT, GanConfig, GrowingTraining
 from idnb.models.perceptual import load_face_feature_distance
-from idnb.models.stylegan2 import Generator
 from idnb.presets import Preset
 
 __all__ = ["WarmUp", "normal_codes", "read_codes"]
@@ -44,10 +41,11 @@ MAPPING_RATE = 300.0
 SMALLEST_VARIANCE = 0.05  # directions in which the parameters vary less are not enlarged further
 
 
-def read_codes(folders: Sequence[str], length: int, seed: int = 1) -> Tensor:
+def read_codes(folders: Sequence[str], length: int, people: int | None = None, seed: int = 1) -> Tensor:
     """The codes of all pictures of some rendered sets, in the order in which `idnb.gan_data.read_strips` has them.
 
-    folders: sets of rendered people. length, seed: see `normal_codes`. Returns [N, length].
+    folders: sets of rendered people. people: of each set only so many of the first; None takes all. length, seed: see
+    `normal_codes`. Returns [N, length].
     """
     from idnb.faces.synthetic import load_faces
     from idnb.identity_data import finished
@@ -55,6 +53,7 @@ def read_codes(folders: Sequence[str], length: int, seed: int = 1) -> Tensor:
     parts = []
     for folder in folders:
         faces = finished(load_faces(folder), lambda _: None)
+        faces = faces.select(np.unique(faces.identity)[:people])
         order = np.lexsort((faces.shot, faces.identity))
         parts.append({name: np.asarray(values)[order] for name, values in faces.parameters.items()})
     return normal_codes({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, length, seed)
@@ -88,15 +87,11 @@ def normal_codes(parameters: Mapping[str, NDArray[Any]], length: int, seed: int 
     return torch.cat([normal @ whiten, filling], dim=1).float()
 
 
-class WarmUp:
-    """The state of a warm-up, and one step of it; made like `GanTraining`, so the same loop runs it.
-
-    preset: sizes. config: phases, batch, learning rate, average and seed are used. codes: [N, style_dim], one a
-    picture. device: where to compute. bf16: feature maps in bfloat16, where it is fast.
-    Attributes: generator, average (the moving average that is kept), step, images.
-    """
+class WarmUp(GrowingTraining):
+    """The warm-up: what it keeps, and one step of it. Arguments as of `GrowingTraining`; the codes must be known."""
 
     columns = ("loss", "mse", "perceptual")
+    stateful = ("generator", "average", "optimizer")
 
     def __init__(
         self,
@@ -106,13 +101,7 @@ class WarmUp:
         device: torch.device | str = "cpu",
         bf16: bool = False,
     ) -> None:
-        self.preset, self.config, self.codes = preset, config, codes
-        self.device, self.bf16 = torch.device(device), bf16
-        self.step = self.images = 0
-        torch.manual_seed(config.seed)
-        self.generator = Generator.from_preset(preset, config.phases[0][0]).to(self.device)
-        self.generator.compute_dtype = torch.bfloat16 if bf16 else torch.float32
-        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        super().__init__(preset, config, codes, device, bf16)
         self.perceptual = load_face_feature_distance(device=self.device)
         self._make_optimizer()
 
@@ -123,20 +112,9 @@ class WarmUp:
         groups: list[dict[str, Any]] = [{"params": mapping, "lr": MAPPING_RATE * rate}, {"params": others}]
         self.optimizer = torch.optim.Adam(groups, lr=rate, betas=(0.9, 0.99))
 
-    @property
-    def size(self) -> int:
-        """The resolution trained at now."""
-        return self.generator.size
-
     def grow(self) -> None:
         """Double the resolution: a new top block, fresh memory of the optimizer; all other weights go on."""
-        torch.manual_seed(self.config.seed + self.size)
-        self.generator = grow_generator(self.generator, self.preset).to(self.device)
-        self.generator.compute_dtype = torch.bfloat16 if self.bf16 else torch.float32
-        average = grow_generator(self.average, self.preset)
-        new = {k: v for k, v in self.generator.state_dict().items() if k not in self.average.state_dict()}
-        average.load_state_dict(new, strict=False)
-        self.average = average.to(self.device).eval().requires_grad_(False)
+        super().grow()
         self._make_optimizer()
 
     def run_step(self, real: RealImages) -> dict[str, float]:
@@ -144,47 +122,17 @@ class WarmUp:
 
         real: the pictures at the current size, as many as there are codes. Returns the loss and its two terms.
         """
-        if len(real) != len(self.codes):
-            raise InputError(f"{len(real)} pictures, but {len(self.codes)} codes: did the set grow meanwhile?")
-        config, generator = self.config, self.generator
-        random = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        index = torch.randint(len(real), (config.batch,), generator=random)
-        pictures = real.at(index).to(self.device)  # [B, 3, S, S]
-        w = generator.mapping(self.codes[index].to(self.device))  # [B, D]
+        generator, random = self.generator, self.random_of_step()
+        codes, pictures = self.draw_known(real, self.config.batch, random)  # [B, D], [B, 3, S, S]
+        w = generator.mapping(codes)  # [B, D]
         with torch.no_grad():
             generator.w_avg.lerp_(w.mean(dim=0), 0.005)
-        drawn = generator.synthesis(generator.to_w_plus(w), noise=generator.random_noise(config.batch, random))
+        drawn = generator.synthesis(generator.to_w_plus(w), noise=generator.random_noise(len(w), random))
         mse = F.mse_loss(drawn, pictures)
         perceptual = self.perceptual(drawn, pictures).mean()
         loss = mse + PERCEPTUAL_WEIGHT * perceptual
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        self.step += 1
-        self.images += config.batch
-        self._update_average()
+        self.count_step()
         return {"loss": loss.item(), "mse": mse.item(), "perceptual": perceptual.item()}
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = self.config.average_decay(self.images)
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
-        self.average.w_avg.copy_(self.generator.w_avg)
-
-    def state(self) -> dict[str, Any]:
-        """Everything that a later process needs to go on bit by bit."""
-        parts = {name: getattr(self, name).state_dict() for name in ("generator", "average", "optimizer")}
-        counters = {"step": self.step, "images": self.images, "size": self.size}
-        return {**parts, **counters, "preset": self.preset.name, "config": asdict(self.config)}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Take up a state. Raises InputError when it belongs to another preset or to other phases."""
-        if state["preset"] != self.preset.name:
-            raise InputError(f"the checkpoint belongs to preset {state['preset']!r}, not to {self.preset.name!r}")
-        while self.size < state["size"]:
-            self.grow()
-        if self.size != state["size"]:
-            raise InputError(f"the checkpoint is at {state['size']} px, the phases start at {self.size} px")
-        for name in ("generator", "average", "optimizer"):
-            getattr(self, name).load_state_dict(state[name])
-        self.step, self.images = state["step"], state["images"]

@@ -15,8 +15,9 @@ from torch import Tensor
 from idnb.env import fast_bf16, pick_device
 from idnb.errors import InputError
 from idnb.gan_data import read_strips
+from idnb.gan_growing import GanConfig, grow_generator
 from idnb.gan_loop import train_gan
-from idnb.gan_training import GanConfig, GanTraining, grow_generator
+from idnb.gan_training import GanTraining
 from idnb.gan_warmup import WarmUp, read_codes
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import BUNDLED_NAMES
@@ -29,6 +30,7 @@ __all__ = ["add_arguments", "export", "parse_phases", "run"]
 def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
     """Add the arguments of `idnb train generator`."""
     parser.add_argument("--data", nargs="+", required=True, help="folders of rendered people (see `idnb render`)")
+    parser.add_argument("--people", type=int, default=None, help="of each set only so many of the first people")
     parser.add_argument("--out", default="runs/generator", help="folder for checkpoint, log, sample sheets")
     parser.add_argument("--preset", default="tiny", help="sizes: tiny or paper")
     parser.add_argument("--warm-up", default="", help="SIZE:IMAGES,... first draw people from their parameters")
@@ -58,11 +60,6 @@ def parse_phases(text: str, argument: str = "--phases") -> tuple[tuple[int, int]
     return phases
 
 
-def read_sets(folders: list[str], size: int) -> Tensor:
-    """The pictures of several sets at one size, [N, size, size, 3] uint8."""
-    return torch.cat([read_strips(folder, size) for folder in folders])
-
-
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training."""
     if args.threads:
@@ -76,13 +73,13 @@ def run(args: argparse.Namespace) -> int:
         r1_gamma=args.r1_gamma,
         seed=args.seed,
     )
-    codes = read_codes(args.data, preset.style_dim, args.seed) if args.warm_up else None
+    codes = read_codes(args.data, preset.style_dim, args.people, args.seed) if args.warm_up else None
     training = GanTraining(preset, config, codes, device, bf16)
     counts = [sum(p.numel() for p in n.parameters()) for n in (training.generator, training.discriminator)]
     print(f"generator {counts[0]:,} parameters, discriminator {counts[1]:,}, at {training.size} px on {device}")
 
     def read(size: int) -> Tensor:
-        return read_sets(args.data, size)
+        return torch.cat([read_strips(folder, size, args.people) for folder in args.data])  # [N, size, size, 3]
 
     out, ends = Path(args.out), None if args.minutes is None else time.monotonic() + 60 * args.minutes
     if codes is not None and not (out / "checkpoint.pt").is_file():
@@ -112,18 +109,16 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
     trained_size = average.size
     while average.size < preset.image_size:
         average = grow_generator(average, preset)
-    words = ["idnb", "train", "generator", "--data", *args.data, "--preset", args.preset]
+    words = ["idnb", "train", "generator", "--data", *args.data]
+    words += [] if args.people is None else ["--people", str(args.people)]
+    words += ["--preset", args.preset]
     words += ["--warm-up", args.warm_up] if args.warm_up else []
-    words += ["--phases", args.phases]
-    words += [
-        "--batch",
-        str(args.batch),
-        "--learning-rate",
-        f"{args.learning_rate:g}",
-        "--r1-gamma",
-        f"{args.r1_gamma:g}",
-    ]
-    words += ["--seed", str(args.seed), "--export"]
+    words += ["--phases", args.phases, "--batch", str(args.batch), "--learning-rate", f"{args.learning_rate:g}"]
+    words += ["--r1-gamma", f"{args.r1_gamma:g}", "--seed", str(args.seed), "--export"]
+    shown = f"{images:,} images shown"
+    if args.warm_up:
+        before = sum(count for _, count in parse_phases(args.warm_up))
+        shown = f"{before:,} images shown in the warm-up, then {images:,}"
     name = BUNDLED_NAMES[args.preset]
     entry = WeightFile(
         name=name,
@@ -132,7 +127,7 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
         licence="CC0-1.0",
         command=shlex.join(words),
         seed=args.seed,
-        data=f"rendered people: {', '.join(Path(folder).name for folder in args.data)}; {images:,} images shown",
+        data=f"rendered people: {', '.join(Path(folder).name for folder in args.data)}; {shown}",
         figures={"images_shown": images, "trained_up_to_px": trained_size},
     )
     path = export_bundled(entry, average.state_dict())

@@ -14,8 +14,9 @@ from PIL import Image
 from idnb import generator_command
 from idnb.errors import InputError
 from idnb.gan_data import RealImages, read_strips
+from idnb.gan_growing import GanConfig, grow_generator
 from idnb.gan_loop import train_gan
-from idnb.gan_training import GanConfig, GanTraining, grow_generator
+from idnb.gan_training import GanTraining
 from idnb.gan_warmup import WarmUp, normal_codes, read_codes
 from idnb.generator_command import parse_phases
 from idnb.models.discriminator import Discriminator, minibatch_deviation
@@ -44,7 +45,7 @@ def pictures(size):
 
 
 def parameters(training):
-    return [value for name in training._stateful()[:3] for value in getattr(training, name).state_dict().values()]
+    return [value for name in training.stateful[:3] for value in getattr(training, name).state_dict().values()]
 
 
 def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
@@ -229,6 +230,7 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
     args = argparse.Namespace(
         preset="tiny",
         data=["/some/train"],
+        people=30,
         warm_up="8:8",
         phases="8:24",
         batch=4,
@@ -237,8 +239,9 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
         seed=1,
     )
     generator_command.export(args, average, 24)
-    command = "idnb train generator --data /some/train --preset tiny --warm-up 8:8 --phases 8:24"
+    command = "idnb train generator --data /some/train --people 30 --preset tiny --warm-up 8:8 --phases 8:24"
     assert written["entry"].command.startswith(command)
+    assert written["entry"].data == "rendered people: train; 8 images shown in the warm-up, then 24"
     generator = load_generator(path=tmp_path / "generator_tiny.safetensors")
     assert generator.size == 16 and generator.n_styles == 6
     args.preset = "paper"
@@ -270,7 +273,7 @@ def test_the_warm_up_learns_which_code_gives_which_picture():
         drawn, targets = training.generator(codes()), real.at(torch.arange(20))
     own = (drawn - targets).square().mean()
     other = (drawn - targets.roll(1, dims=0)).square().mean()
-    assert own < 0.7 * other
+    assert own < 0.5 * other
     with pytest.raises(InputError, match="20 pictures, but 19 codes"):
         WarmUp(SMALL, CONFIG, codes()[1:]).run_step(real)
 
@@ -312,7 +315,8 @@ def test_codes_follow_the_order_of_the_strips():
 
     faces = load_faces("test")
     z = read_codes([str(faces.folder)], 256)
-    assert z.shape == (len(faces), 256)
+    assert z.shape == (len(faces), 256) and read_codes([str(faces.folder)], 256, people=3).shape == (12, 256)
+    assert len(read_strips(faces.folder, 32, people=3, progress=False)) == 12
     pixels = read_strips(faces.folder, 32, progress=False)
     assert (pixels[5].permute(2, 0, 1) / 127.5 - 1 - faces.images([5], 32)[0]).abs().mean() < 0.03
     brightness = torch.from_numpy(faces.parameters["background.value"]).float()
