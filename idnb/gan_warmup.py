@@ -34,8 +34,7 @@ from idnb.presets import Preset
 __all__ = ["WarmUp", "normal_codes", "read_codes"]
 
 # Three times the rate of the adversarial training, and for the mapping network, which is otherwise slow on purpose, 300
-# times that. On 200 pictures held out, 7,000 images at 16 px left an error of 0.074 with both factors, and 0.119 with
-# the plain rate and 100 for the mapping network.
+# times that: benchmarks/warm_up.py compares them by the error on people held out.
 RATE = 3.0
 MAPPING_RATE = 300.0
 SMALLEST_VARIANCE = 0.05  # directions in which the parameters vary less are not enlarged further
