@@ -2,6 +2,7 @@
 
 import os
 import platform
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["PROFILES", "core_count", "fast_bf16", "on_colab", "package_version", "pick_device", "report"]
+__all__ = [
+    "PROFILES",
+    "core_count",
+    "fast_bf16",
+    "matrix_units",
+    "on_colab",
+    "package_version",
+    "pick_device",
+    "report",
+]
 
 # The values of PROFILE in a notebook: a code-path check in seconds, the committed run, a run that uses a GPU.
 PROFILES = ("smoke", "cpu", "gpu")
@@ -80,13 +90,21 @@ def fast_bf16(device: "torch.device | str" = "cpu") -> bool:
     kind = torch.device(device).type
     if kind == "cuda":
         return torch.cuda.is_available() and torch.cuda.get_device_capability(device)[0] >= 8
-    if kind != "cpu":
-        return False
+    return kind == "cpu" and bool({"amx_bf16", "avx512_bf16"} & processor_flags())
+
+
+def matrix_units() -> bool:
+    """Tell whether the CPU multiplies whole matrices (AMX): there bf16 convolutions are cheaper than moving memory."""
+    return "amx_bf16" in processor_flags()
+
+
+@cache
+def processor_flags() -> frozenset[str]:
+    """Return the processor's abilities as Linux names them; elsewhere nothing: PyTorch has no fast bf16 there."""
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return frozenset(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split())
     except OSError:
-        return False  # not Linux: PyTorch has no fast bf16 convolutions there
-    return any(flag in flags.split() for flag in ("amx_bf16", "avx512_bf16"))
+        return frozenset()
 
 
 def report() -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matplotlib.colors import hsv_to_rgb
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -31,7 +32,7 @@ from idnb.gan_growing import PERCEPTUAL_WEIGHT, GanConfig, GrowingTraining
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.presets import Preset
 
-__all__ = ["WarmUp", "normal_codes", "read_codes"]
+__all__ = ["WarmUp", "normal_codes", "read_codes", "without_hues"]
 
 # Three times the rate of the adversarial training, and for the mapping network, which is otherwise slow on purpose, 300
 # times that: benchmarks/warm_up.py compares them by the error on people held out.
@@ -55,7 +56,29 @@ def read_codes(folders: Sequence[str], length: int, people: int | None = None, s
         faces = faces.select(np.unique(faces.identity)[:people])
         order = np.lexsort((faces.shot, faces.identity))
         parts.append({name: np.asarray(values)[order] for name, values in faces.parameters.items()})
-    return normal_codes({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, length, seed)
+    parameters = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return normal_codes(without_hues(parameters), length, seed)
+
+
+def without_hues(parameters: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The same parameters, with colours given as hue, saturation and value turned into red, green and blue.
+
+    A hue is a circle: the two ends of its numbers are one red, which no smooth function of a code can draw.
+
+    parameters: name -> values [N]; "x.hue" counts as a colour where "x.saturation" and "x.value" are there, too.
+    """
+    found = dict(parameters)
+    for name in parameters:
+        place, _, last = name.rpartition(".")
+        rest = [f"{place}.saturation", f"{place}.value"]
+        if last != "hue" or not all(key in parameters for key in rest):
+            continue
+        hsv = np.stack([parameters[key].astype(float) for key in (name, *rest)], axis=1)  # [N, 3]
+        for key in (name, *rest):
+            del found[key]
+        rgb = hsv_to_rgb(hsv.clip(0, 1))  # [N, 3]
+        found |= {f"{place}.{channel}": rgb[:, i] for i, channel in enumerate(("red", "green", "blue"))}
+    return found
 
 
 def normal_codes(parameters: Mapping[str, NDArray[Any]], length: int, seed: int = 1) -> Tensor:

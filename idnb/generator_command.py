@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     parser.add_argument("--batch", type=int, default=16, help="images a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
     parser.add_argument("--r1-gamma", type=float, default=0.2, help="weight of the gradient penalty at 64 px")
+    parser.add_argument("--paired", type=float, default=4.0, help="weight of the picture behind a known code")
     parser.add_argument("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
     parser.add_argument("--minutes", type=float, default=None, help="stop after so much time; go on later")
     parser.add_argument("--save-minutes", type=float, default=5.0, help="time between checkpoints")
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         learning_rate=args.learning_rate,
         r1_gamma=args.r1_gamma,
+        paired=args.paired,
         seed=args.seed,
     )
     codes = read_codes(args.data, preset.style_dim, args.people, args.seed) if args.warm_up else None
@@ -114,7 +116,8 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
     words += ["--preset", args.preset]
     words += ["--warm-up", args.warm_up] if args.warm_up else []
     words += ["--phases", args.phases, "--batch", str(args.batch), "--learning-rate", f"{args.learning_rate:g}"]
-    words += ["--r1-gamma", f"{args.r1_gamma:g}", "--seed", str(args.seed), "--export"]
+    words += ["--r1-gamma", f"{args.r1_gamma:g}"] + (["--paired", f"{args.paired:g}"] if args.warm_up else [])
+    words += ["--seed", str(args.seed), "--export"]
     shown = f"{images:,} images shown"
     if args.warm_up:
         before = sum(count for _, count in parse_phases(args.warm_up))

@@ -17,7 +17,7 @@ from idnb.gan_data import RealImages, read_strips
 from idnb.gan_growing import GanConfig, grow_generator
 from idnb.gan_loop import train_gan
 from idnb.gan_training import GanTraining
-from idnb.gan_warmup import WarmUp, normal_codes, read_codes
+from idnb.gan_warmup import WarmUp, normal_codes, read_codes, without_hues
 from idnb.generator_command import parse_phases
 from idnb.models.discriminator import Discriminator, minibatch_deviation
 from idnb.models.stylegan2 import Generator
@@ -236,6 +236,7 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
         batch=4,
         learning_rate=2e-3,
         r1_gamma=0.2,
+        paired=2.0,
         seed=1,
     )
     generator_command.export(args, average, 24)
@@ -341,3 +342,16 @@ def test_known_codes_come_first_and_are_not_mixed():
         torch.nn.init.zeros_(parameter)
     fakes = training.sample(5, torch.Generator().manual_seed(0), known)
     assert torch.allclose(fakes[:3], training.generator(known), atol=1e-5)
+
+
+def test_hues_become_colours_without_a_seam():
+    parameters = {
+        "cloth.hue": np.array([0.0, 1.0, 1 / 3]),
+        "cloth.saturation": np.array([1.0, 1.0, 1.0]),
+        "cloth.value": np.array([0.5, 0.5, 1.0]),
+        "iris.hue": np.array([0.1, 0.2, 0.3]),
+    }
+    found = without_hues(parameters)
+    assert list(found) == ["iris.hue", "cloth.red", "cloth.green", "cloth.blue"]
+    rgb = np.stack([found[f"cloth.{channel}"] for channel in ("red", "green", "blue")], axis=1)
+    np.testing.assert_allclose(rgb, [[0.5, 0, 0], [0.5, 0, 0], [0, 1, 0]], atol=1e-9)

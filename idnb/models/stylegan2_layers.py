@@ -21,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from idnb.env import matrix_units
+
 __all__ = [
     "GAIN",
     "SLOPE",
@@ -174,7 +176,8 @@ class ModulatedConv(nn.Module):
         weight = (self.weight[0] if weight is None else weight).to(x.dtype)  # [O, I, k, k]
         bias = None if bias is None else bias.to(x.dtype)
         if self.up:
-            return upsampling_conv(x, weight, x.dtype == torch.bfloat16 and x.device.type == "cpu", bias)
+            folded = x.dtype == torch.bfloat16 and x.device.type == "cpu" and matrix_units()
+            return upsampling_conv(x, weight, folded, bias)
         return F.conv2d(x, weight, bias, padding=self.padding)
 
 
