@@ -18,7 +18,7 @@ from idnb.errors import InputError
 from idnb.identity_views import ViewConfig
 from idnb.losses import EncoderLoss, LossWeights
 from idnb.models.encoder import MODULATIONS, ContourEncoder
-from idnb.models.encoder_files import ENCODERS, bundled_name, encoder_class
+from idnb.models.encoder_files import ENCODERS, bundled_name, encoder_class, start_from
 from idnb.models.stylegan2 import Generator
 from idnb.pair_data import PairData, read_pair_data
 from idnb.panels import tile
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add("--out", default=None, help="folder for checkpoint, log, panels (default runs/METHOD_KIND)")
     add("--preset", default="tiny", help="sizes: tiny or paper")
     add("--generator", default=None, help="file of another generator than the preset's")
+    add("--start", default=None, metavar="KIND=FILE", help="begin with an encoder of another kind of contour")
     add("--identity", nargs="+", default=[], help="files of further identity networks for the loss")
     add("--phases", default=None, help="STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between; see below")
     add("--batch", type=int, default=None, help="images at once in a process")
@@ -110,6 +111,14 @@ def parse_weights(text: str | None) -> LossWeights:
     if len(numbers) != 4 or not all(number >= 0 for number in numbers):
         raise InputError(f"--weights {text!r}: expected four numbers of 0 or more such as 0.1,1,0.5,0.003")
     return LossWeights(*numbers)
+
+
+def parse_start(text: str) -> tuple[str, str]:
+    """`"low_res=file.pt"` -> (file, kind). Raises InputError for anything else."""
+    kind, _, path = text.partition("=")
+    if kind not in CONTOURS or not path:
+        raise InputError(f"--start {text!r}: expected KIND=FILE such as low_res=runs/encoder_low_res/checkpoint.pt")
+    return path, kind
 
 
 def make_accelerator(device: str | None = None, precision: str | None = None) -> Any:
@@ -206,6 +215,8 @@ def run(args: argparse.Namespace) -> int:
     config = replace(config, phases=fitting(config.phases, encoder, args.phases))
     if not args.no_pretrained_identity:
         encoder.load_identity(load_identity_network(preset.name))
+    if args.start is not None:
+        start_from(encoder, *parse_start(args.start), method=args.method)
     count = sum(p.numel() for p in encoder.parameters())
     say(f"{args.method} encoder for {args.kind}: {count:,} parameters on {accelerator.device}")
     if preset.name != "tiny" and accelerator.is_main_process:
@@ -250,6 +261,7 @@ def export(
     words += ["--decay", f"{config.decay:g}", "--same-share", f"{config.same_share:g}"]
     words += ["--weights", ",".join(f"{value:g}" for value in lambdas), "--views", str(views)]
     words += ["--identity", *args.identity] if args.identity else []
+    words += ["--start", args.start] if args.start else []
     words += ["--seed", str(config.seed), "--export"]
     name = bundled_name(args.kind, args.method)
     entry = WeightFile(

@@ -28,9 +28,12 @@ class GanConfig:
     """What a training run is made of.
 
     phases: (size in pixels, images shown) one after the other; each size is twice the one before.
-    batch: images a step. learning_rate: of Adam. r1_gamma: weight of the gradient penalty at 64 px; it grows with the
+    batch: images a step. learning_rate: of Adam. generator_rates: share of it that the generator moves with against a
+    discriminator, one a phase; a warmed-up generator is ahead, and has to wait until the discriminator sees what is
+    missing. r1_gamma: weight of the gradient penalty at 64 px; it grows with the
     number of pixels. r1_every: steps between penalties. mixing: share of samples whose code is mixed from two.
-    paired: weight of the difference from the picture, for fakes made from a known code.
+    noise_up_to: highest resolution in pixels at which the generator may use noise; above it a small discriminator takes
+    speckle for hair. paired: weight of the difference from the picture, for fakes made from a known code.
     ema_share: half-life of the average generator as a share of the images seen, at most ema_images. fade_images:
     images over which a new top block of the discriminator is blended in. seed: of weights and of every step.
     """
@@ -38,9 +41,11 @@ class GanConfig:
     phases: tuple[tuple[int, int], ...] = ((64, 150_000), (128, 100_000))
     batch: int = 16
     learning_rate: float = 2e-3
+    generator_rates: tuple[float, ...] = (1.0,)
     r1_gamma: float = 0.2
     r1_every: int = 16
     mixing: float = 0.9
+    noise_up_to: int = 64
     paired: float = 4.0
     ema_share: float = 0.05
     ema_images: int = 10_000
@@ -54,6 +59,11 @@ class GanConfig:
                 return size
             images -= count
         return self.phases[-1][0]
+
+    def generator_rate(self, size: int) -> float:
+        """The generator's share of the learning rate at a resolution; the last one given holds for what follows."""
+        place = [phase for phase, _ in self.phases].index(size)
+        return self.generator_rates[min(place, len(self.generator_rates) - 1)]
 
     @property
     def total_images(self) -> int:
@@ -100,6 +110,15 @@ class GrowingTraining:
         self.generator = Generator.from_preset(preset, config.phases[0][0]).to(self.device)
         self.generator.compute_dtype = torch.bfloat16 if bf16 else torch.float32
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.switch_noise_off()
+
+    def switch_noise_off(self) -> None:
+        """Hold the strength of noise above `noise_up_to` at zero."""
+        for network in (self.generator, self.average):
+            for m in range(len(network.to_rgbs)):
+                if 8 * 2**m > self.config.noise_up_to:
+                    for conv in network.convs[2 * m : 2 * m + 2]:
+                        conv.noise.weight.requires_grad_(False).zero_()  # type: ignore[union-attr, operator]
 
     @property
     def size(self) -> int:
@@ -116,6 +135,7 @@ class GrowingTraining:
         new = {k: v for k, v in self.generator.state_dict().items() if k not in self.average.state_dict()}
         average.load_state_dict(new, strict=False)
         self.average = average.to(self.device).eval().requires_grad_(False)
+        self.switch_noise_off()
 
     def run_step(self, real: RealImages) -> dict[str, float]:
         """One step on one batch of pictures of the current size; returns its figures by name."""
@@ -163,6 +183,11 @@ class GrowingTraining:
         if self.size != state["size"]:
             raise InputError(f"the checkpoint is at {state['size']} px, the phases start at {self.size} px")
         for name in self.stateful:
-            getattr(self, name).load_state_dict(state[name])
+            part = getattr(self, name)
+            rates = [group["lr"] for group in getattr(part, "param_groups", [])]
+            part.load_state_dict(state[name])
+            for group, rate in zip(getattr(part, "param_groups", []), rates, strict=True):
+                group["lr"] = rate  # a run that goes on may be given another one
+        self.switch_noise_off()
         for name in self.counters:
             setattr(self, name, state[name])

@@ -51,7 +51,9 @@ class GanTraining(GrowingTraining):
 
     def _make_optimizers(self) -> None:
         rate, every = self.config.learning_rate, self.config.r1_every
-        self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), lr=rate, betas=(0.0, 0.99))
+        self.generator_optimizer = torch.optim.Adam(
+            self.generator.parameters(), lr=rate * self.config.generator_rate(self.size), betas=(0.0, 0.99)
+        )
         # One step in `every` is done twice, with and without penalty: the rate and the memory are scaled accordingly.
         ratio = every / (every + 1)
         self.discriminator_optimizer = torch.optim.Adam(

@@ -24,7 +24,7 @@ from idnb.models.stylegan2_files import BUNDLED_NAMES
 from idnb.presets import get_preset
 from idnb.weights import WeightFile, export_bundled
 
-__all__ = ["add_arguments", "export", "parse_phases", "run"]
+__all__ = ["add_arguments", "export", "parse_phases", "parse_rates", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     parser.add_argument("--phases", default="64:150000,128:100000", help="SIZE:IMAGES,... one after the other")
     parser.add_argument("--batch", type=int, default=16, help="images a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
+    parser.add_argument("--generator-rates", default="1", help="share of it for the generator; one a phase, with commas")
     parser.add_argument("--r1-gamma", type=float, default=0.2, help="weight of the gradient penalty at 64 px")
     parser.add_argument("--paired", type=float, default=4.0, help="weight of the picture behind a known code")
     parser.add_argument("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
@@ -61,6 +62,17 @@ def parse_phases(text: str, argument: str = "--phases") -> tuple[tuple[int, int]
     return phases
 
 
+def parse_rates(text: str) -> tuple[float, ...]:
+    """`"0.2,0.5"` -> (0.2, 0.5). Raises InputError for anything else."""
+    try:
+        rates = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--generator-rates {text!r}: expected numbers such as 0.2,0.5") from error
+    if not all(0 < rate <= 10 for rate in rates):
+        raise InputError(f"--generator-rates {text!r}: every rate lies above 0 and is at most 10")
+    return rates
+
+
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training."""
     if args.threads:
@@ -71,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         phases=parse_phases(args.phases),
         batch=args.batch,
         learning_rate=args.learning_rate,
+        generator_rates=parse_rates(args.generator_rates),
         r1_gamma=args.r1_gamma,
         paired=args.paired,
         seed=args.seed,
@@ -116,7 +129,8 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
     words += ["--preset", args.preset]
     words += ["--warm-up", args.warm_up] if args.warm_up else []
     words += ["--phases", args.phases, "--batch", str(args.batch), "--learning-rate", f"{args.learning_rate:g}"]
-    words += ["--r1-gamma", f"{args.r1_gamma:g}"] + (["--paired", f"{args.paired:g}"] if args.warm_up else [])
+    words += ["--generator-rates", args.generator_rates, "--r1-gamma", f"{args.r1_gamma:g}"]
+    words += (["--paired", f"{args.paired:g}"] if args.warm_up else [])
     words += ["--seed", str(args.seed), "--export"]
     shown = f"{images:,} images shown"
     if args.warm_up:

@@ -5,14 +5,17 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import idnb.encoder_command as command
 from idnb.__main__ import main
-from idnb.encoder_command import CONFIGS, pair_panel, parse_phases, parse_weights
+from idnb.encoder_command import CONFIGS, pair_panel, parse_phases, parse_start, parse_weights
 from idnb.encoder_training import Phase
 from idnb.errors import InputError
 from idnb.losses import LossWeights
-from idnb.models.encoder_files import load_encoder
+from idnb.models.encoder import IdentityGuidedEncoder
+from idnb.models.encoder_files import load_encoder, start_from
+from idnb.presets import TINY
 from idnb.weights import export_bundled
 from tests.encoder_run import parts
 
@@ -45,6 +48,7 @@ def test_an_exported_encoder_loads_and_says_how_it_was_made(tmp_path, monkeypatc
     monkeypatch.setattr(command, "export_bundled", lambda entry, state: export_bundled(entry, state, tmp_path))
     encoder, _, data, _ = parts("sketch")
     args = argparse.Namespace(kind="sketch", method="dual", data=["/somewhere/train"], people=None, identity=[])
+    args.start = None
     command.export(args, encoder, data, CONFIGS["tiny"], LossWeights(), 1)
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())["weights"]
     assert entry["name"] == "encoder_sketch"
@@ -54,6 +58,21 @@ def test_an_exported_encoder_loads_and_says_how_it_was_made(tmp_path, monkeypatc
     loaded = load_encoder("tiny", "sketch", file)
     weight = encoder.blocks[0].bottlenecks[0].conv1.weight
     assert torch.equal(loaded.blocks[0].bottlenecks[0].conv1.weight, weight.half().float())
+
+
+def test_another_kind_of_contour_can_begin_with_trained_weights(tmp_path):
+    trained, new = (IdentityGuidedEncoder(kind, TINY) for kind in ("low_res", "sketch"))
+    file = tmp_path / "trained.safetensors"
+    save_file({key: value.contiguous() for key, value in trained.state_dict().items()}, file)
+    before = new.head.weight.detach().clone()
+    start_from(new, file, "low_res")
+    assert torch.equal(new.head.weight[:, :1], before[:, :1])  # reads the sketch, which the other never saw
+    assert torch.equal(new.head.weight[:, 1:], trained.head.weight[:, 3:])  # reads the current output
+    assert torch.equal(new.blocks[2].ifms[0].fcn_beta[2].weight, trained.blocks[2].ifms[0].fcn_beta[2].weight)
+    assert parse_start("low_res=a.pt") == ("a.pt", "low_res")
+    for wrong in ("a.pt", "edges=a.pt", "sketch="):
+        with pytest.raises(InputError, match="expected KIND=FILE"):
+            parse_start(wrong)
 
 
 def test_the_panel_shows_contour_identity_steps_and_photo():

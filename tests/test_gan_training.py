@@ -236,6 +236,7 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
         batch=4,
         learning_rate=2e-3,
         r1_gamma=0.2,
+        generator_rates="1",
         paired=2.0,
         seed=1,
     )

@@ -15,7 +15,7 @@ from idnb.models.identity import load_strictly
 from idnb.presets import get_preset
 from idnb.weights import read_tensors, weight_path
 
-__all__ = ["ENCODERS", "bundled_name", "encoder_class", "load_encoder"]
+__all__ = ["ENCODERS", "bundled_name", "encoder_class", "load_encoder", "start_from"]
 
 # Method -> (module, class) of every learned encoder.
 ENCODERS = {
@@ -73,6 +73,21 @@ def load_encoder(
     encoder = make(kind, sizes, **options)
     load_strictly(encoder, state, path)
     return encoder.requires_grad_(False).eval().to(device or "cpu", memory_format=torch.channels_last)
+
+
+def start_from(encoder: ContourEncoder, path: str | Path, kind: str, method: str = "dual") -> None:
+    """Begin with the weights of an encoder that was trained on another kind of contour.
+
+    Only the first convolution reads the contour, so all other weights fit; of it, those that read the current output
+    (the last three channels) are taken over, and those that read the contour stay new.
+    encoder: untrained. path, kind, method: of the trained one, as for `load_encoder`.
+    Raises InputError when the two differ in anything but the kind of contour.
+    """
+    trained = load_encoder(encoder.preset.name, kind, path, method=method)
+    state, own = trained.state_dict(), encoder.state_dict()
+    if "head.weight" in state and state["head.weight"].shape != own["head.weight"].shape:
+        state["head.weight"] = torch.cat([own["head.weight"][:, :-3], state["head.weight"][:, -3:]], dim=1)
+    load_strictly(encoder, state, path)
 
 
 def _from_checkpoint(path: Path, name: str, kind: str, preset: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
