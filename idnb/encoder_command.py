@@ -127,9 +127,11 @@ def make_accelerator(device: str | None = None, precision: str | None = None) ->
     device: a torch device, or None for the fastest. precision: "no", "bf16", "fp16", or None for bf16 where it is fast.
     """
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
     from idnb.env import fast_bf16, pick_device
 
+    AcceleratorState._reset_state()  # a process that trained before, a notebook say, may now want another precision
     chosen = pick_device(device)
     precision = precision or ("bf16" if fast_bf16(chosen) else "no")
     return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)

@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     parser.add_argument("--phases", default="64:150000,128:100000", help="SIZE:IMAGES,... one after the other")
     parser.add_argument("--batch", type=int, default=16, help="images a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
-    parser.add_argument("--generator-rates", default="1", help="share of it for the generator; one a phase, with commas")
+    parser.add_argument(
+        "--generator-rates", default="1", help="share of it for the generator; one a phase, with commas"
+    )
     parser.add_argument("--r1-gamma", type=float, default=0.2, help="weight of the gradient penalty at 64 px")
     parser.add_argument("--paired", type=float, default=4.0, help="weight of the picture behind a known code")
     parser.add_argument("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
@@ -130,7 +132,7 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
     words += ["--warm-up", args.warm_up] if args.warm_up else []
     words += ["--phases", args.phases, "--batch", str(args.batch), "--learning-rate", f"{args.learning_rate:g}"]
     words += ["--generator-rates", args.generator_rates, "--r1-gamma", f"{args.r1_gamma:g}"]
-    words += (["--paired", f"{args.paired:g}"] if args.warm_up else [])
+    words += ["--paired", f"{args.paired:g}"] if args.warm_up else []
     words += ["--seed", str(args.seed), "--export"]
     shown = f"{images:,} images shown"
     if args.warm_up:
