@@ -18,7 +18,7 @@ from idnb.gan_growing import GanConfig, grow_generator
 from idnb.gan_loop import train_gan
 from idnb.gan_training import GanTraining
 from idnb.gan_warmup import WarmUp, normal_codes, read_codes, without_hues
-from idnb.generator_command import parse_phases
+from idnb.generator_command import parse_phases, parse_rates
 from idnb.models.discriminator import Discriminator, minibatch_deviation
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import load_generator
@@ -210,8 +210,12 @@ def test_sizes_of_the_tiny_networks():
         Discriminator(64, (8, 8))
 
 
-def test_phases_on_the_command_line():
+def test_phases_and_rates_are_read():
     assert parse_phases("64:1000,128:500") == ((64, 1000), (128, 500))
+    assert parse_rates("0.2,1") == (0.2, 1.0)
+    for text in ("", "a", "0", "1,-1"):
+        with pytest.raises(InputError, match="--generator-rates"):
+            parse_rates(text)
     for text in ("64", "64:x", "64:1,256:1"):
         with pytest.raises(InputError, match="--phases"):
             parse_phases(text)
@@ -356,3 +360,17 @@ def test_hues_become_colours_without_a_seam():
     assert list(found) == ["iris.hue", "cloth.red", "cloth.green", "cloth.blue"]
     rgb = np.stack([found[f"cloth.{channel}"] for channel in ("red", "green", "blue")], axis=1)
     np.testing.assert_allclose(rgb, [[0.5, 0, 0], [0.5, 0, 0], [0, 1, 0]], atol=1e-9)
+
+
+def test_the_generator_has_a_rate_a_phase_and_no_noise_at_the_top():
+    config = dataclasses.replace(CONFIG, phases=((8, 8), (16, 8)), generator_rates=(0.2, 0.5), noise_up_to=8)
+    training = GanTraining(SMALL, config)
+    assert training.generator_optimizer.param_groups[0]["lr"] == pytest.approx(0.2 * config.learning_rate)
+    for _ in range(2):
+        training.run_step(RealImages(torch.randint(0, 256, (12, 8, 8, 3), dtype=torch.uint8)))
+    training.grow()
+    assert training.generator_optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * config.learning_rate)
+    for _ in range(2):
+        training.run_step(RealImages(torch.randint(0, 256, (12, 16, 16, 3), dtype=torch.uint8)))
+    strengths = [conv.noise.weight.item() for conv in training.generator.convs]
+    assert strengths[0] != 0 and strengths[2:] == [0.0, 0.0]
