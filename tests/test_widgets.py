@@ -160,6 +160,7 @@ def test_looking_at_another_step_computes_nothing_anew(face_lab):
     assert face_lab.controls["step"].max == 3 and face_lab.numbers["step"] == 0
     face_lab.update(step=3)
     assert face_lab.update(steps=1)["step"] == 1
+    assert face_lab.update(step=2, steps=4)["step"] == 2  # in whichever order they are named
 
 
 def test_strength_zero_forgets_the_person(session, faces):

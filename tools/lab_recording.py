@@ -69,10 +69,11 @@ def play(driver: Any) -> list[Frame]:
     for step in (1, 2, 3):
         do(face, lambda: nudge(driver, face, slider), f"step {step}")
     do(face, lambda: nudge(driver, face, slider + 1, 4), "more identity than there is: a caricature")
-    look(sheet, "now draw on the contour")
+    shorn = sheet.find_elements("css selector", "button[class*=idnb-gallery]")[6]  # somebody without long hair
+    do(sheet, click(shorn), "now draw on a contour")
     nudge(driver, sheet, 0, 8)  # a wider pen
-    do(sheet, lambda: scribble(driver, sheet, (-52, -70), 7 * [(-3, 26)]), "long hair at one side")
-    do(sheet, lambda: scribble(driver, sheet, (52, -70), 7 * [(3, 26)]), "and at the other: the face follows")
+    do(sheet, lambda: scribble(driver, sheet, (-68, -60), 7 * [(-3, 25)]), "long hair at one side")
+    do(sheet, lambda: scribble(driver, sheet, (72, -60), 7 * [(3, 25)]), "and at the other: the face follows")
     return frames
 
 

@@ -193,8 +193,8 @@ class Lab(ABC):
             )
         self._quiet = True
         try:
-            for name, value in state.items():
-                self.controls[name].value = value
+            for name in (name for name in self.controls if name in state):  # one may set the limits of a later one
+                self.controls[name].value = state[name]
         finally:
             self._quiet = False
         self.refresh()
