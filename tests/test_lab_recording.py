@@ -27,6 +27,16 @@ def test_without_a_browser_the_remedy_is_named(monkeypatch, tmp_path: Path, caps
     assert "apt install chromium" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
+def test_labs_that_do_not_come_up_are_said_in_words(monkeypatch, tmp_path: Path, capsys):
+    def fail(*_arguments):
+        raise RuntimeError("InputError: no trained encoder is bundled")
+
+    for name, value in {"CHROMIUM": "there", "DRIVER": "there", "record": fail}.items():
+        monkeypatch.setattr(lab_recording, name, value)
+    assert main(["--out", str(tmp_path / "lab.gif")]) == 1
+    assert "not recorded: InputError: no trained encoder" in capsys.readouterr().err
+
+
 def test_frames_of_any_size_become_one_small_gif(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(lab_recording, "MAX_BYTES", 60_000)
     random = np.random.default_rng(0)

@@ -132,6 +132,7 @@ def opened(address: str, profile: Path, n_labs: int, window: tuple[int, int] = (
 
     address: from `served`. profile: an empty folder for the browser. n_labs: how many labs the cells make.
     window: width and height in pixels. Gives the driver.
+    Raises RuntimeError with the last line of the traceback when a cell fails.
     """
     from selenium import webdriver
 
@@ -147,7 +148,14 @@ def opened(address: str, profile: Path, n_labs: int, window: tuple[int, int] = (
         until(lambda: driver.execute_script(ready), "the notebook")
         time.sleep(5)  # the kernel is being started; a cell that is run too early asks which kernel to use
         driver.execute_script("window.jupyterapp.commands.execute('notebook:run-all-cells'); return true")
-        until(lambda: len(labs(driver)) == n_labs and all(pictures(lab) for lab in labs(driver)), f"{n_labs} labs")
+
+        def there() -> bool:
+            for output in driver.find_elements("css selector", ".jp-OutputArea-output"):
+                if "Traceback (most recent call last)" in output.text:
+                    raise RuntimeError(output.text.strip().splitlines()[-1])
+            return len(labs(driver)) == n_labs and all(pictures(lab) for lab in labs(driver))
+
+        until(there, f"{n_labs} labs")
         yield driver
     finally:
         driver.quit()

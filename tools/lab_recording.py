@@ -131,7 +131,7 @@ def record(out: Path, width: int = MAX_WIDTH, seconds: float = 1.3, cells: Seque
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Record; the exit code is 2 where there is no browser to record in."""
+    """Record; the exit code is 1 when the labs do not come up, and 2 where there is no browser to record in."""
     parser = argparse.ArgumentParser(prog="python -m tools.lab_recording", description=__doc__)
     parser.add_argument(
         "--out", type=Path, default=Path("docs/img/lab.gif"), help="the GIF (default: docs/img/lab.gif)"
@@ -142,7 +142,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not (CHROMIUM and DRIVER):
         print("no browser: install chromium and chromedriver (apt install chromium chromium-driver)", file=sys.stderr)
         return 2
-    out = record(args.out, args.width, args.seconds)
+    try:
+        out = record(args.out, args.width, args.seconds)
+    except (RuntimeError, TimeoutError) as error:
+        print(f"not recorded: {error}", file=sys.stderr)
+        return 1
     with Image.open(out) as gif:
         print(f"{out}: {gif.n_frames} frames, {gif.width} x {gif.height}, {out.stat().st_size / 1e3:.0f} kB")
     return 0
