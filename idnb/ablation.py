@@ -187,7 +187,7 @@ def run_arm(
     encoder = build_encoder(arm, budget.kind, preset, seed)
     pairs = read_pair_data(faces, budget.kind, encoder.preset, budget.people)
     config = EncoderConfig(
-        phases=(Phase(1 if arm.encoder == "psp" else budget.steps, budget.images, encoder.preset.encoder_size),),
+        phases=(Phase(1 if arm.encoder == "psp" else budget.steps, budget.images),),
         batch=budget.batch,
         learning_rate=budget.learning_rate,
         warmup=budget.images // 20,

@@ -29,9 +29,9 @@ from idnb.weights import WeightFile, export_bundled
 __all__ = ["CONFIGS", "add_arguments", "build_loss", "make_accelerator", "pair_panel", "parse_phases", "run"]
 
 CONFIGS = {
-    # Refinement is learnt from few steps to many, most of it on faces generated up to 64 px, which is half the work.
+    # Refinement is learnt from few steps to many, on whole faces: a generator that is stopped at 64 px shows others.
     "tiny": EncoderConfig(
-        phases=(Phase(1, 40_000, 64), Phase(2, 60_000, 64), Phase(3, 20_000)),
+        phases=(Phase(1, 40_000), Phase(2, 60_000), Phase(3, 20_000)),
         batch=16,
         learning_rate=8e-4,
         warmup=1_000,
@@ -80,7 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add("--export", action="store_true", help="write the weights into the package and its manifest")
     parser.epilog = (
         "A phase such as 2@64:60000 trains with 2 refinement steps on 60,000 images and generates them up to 64 px "
-        "only, which is faster; 3:20000 uses the whole generator. Several processes: torchrun "
+        "only, which is faster, but such pictures may show other people than whole ones; 3:20000 uses the whole "
+        "generator. Several processes: torchrun "
         "--nproc_per_node 2 -m idnb train encoder ..., or accelerate launch; on CPUs that one needs --multi_gpu, too"
     )
 
