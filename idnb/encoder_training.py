@@ -45,8 +45,8 @@ class Phase:
     """A stretch of training: refinement steps, images shown, and up to which size in pixels faces are generated.
 
     size: stopping the generator at 64 of 128 px leaves out its most expensive layers, but what it shows there is not
-    the whole picture made smaller: with the bundled generator the two are hardly one person to ArcFace or the judge (cosine
-    0.4 to 0.6). None generates whole faces, as the paper does.
+    the whole picture made smaller: to ArcFace and the judge the two are hardly one person (cosine
+    0.4 to 0.6 with the bundled generator). None generates whole faces, as the paper does.
     """
 
     steps: int
