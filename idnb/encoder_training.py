@@ -45,8 +45,7 @@ class Phase:
     """A stretch of training: refinement steps, images shown, and up to which size in pixels faces are generated.
 
     size: stopping the generator at 64 of 128 px leaves out its most expensive layers, but what it shows there is not
-    the whole picture made smaller: to ArcFace and the judge the two are hardly one person (cosine
-    0.4 to 0.6 with the bundled generator). None generates whole faces, as the paper does.
+    the whole picture made smaller, and may show another person. None generates whole faces, as the paper does.
     """
 
     steps: int

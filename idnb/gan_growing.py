@@ -29,13 +29,13 @@ class GanConfig:
 
     phases: (size in pixels, images shown) one after the other; each size is twice the one before.
     batch: images a step. learning_rate: of Adam. generator_rates: share of it that the generator moves with against a
-    discriminator, one a phase; a warmed-up generator is ahead, and has to wait until the discriminator sees what is
-    missing. r1_gamma: weight of the gradient penalty at 64 px; it grows with the
-    number of pixels. r1_every: steps between penalties. mixing: share of samples whose code is mixed from two.
-    noise_up_to: highest resolution in pixels at which the generator may use noise; above it a small discriminator takes
-    speckle for hair. paired: weight of the difference from the picture, for fakes made from a known code.
-    ema_share: half-life of the average generator as a share of the images seen, at most ema_images. fade_images:
-    images over which a new top block of the discriminator is blended in. seed: of weights and of every step.
+    discriminator, one a phase; a warmed-up generator is ahead, and waits until the discriminator sees what is missing.
+    r1_gamma: weight of the gradient penalty at 64 px; it grows with the number of pixels. r1_every: steps between
+    penalties. mixing: share of samples whose code is mixed from two. noise_up_to: highest resolution in pixels at which
+    the generator may use noise; above it, speckle passed for hair. paired: weight of the difference from the picture,
+    for fakes made from a known code. ema_share: half-life of the average generator as a share of the images seen, at
+    most ema_images. fade_images: images over which a new top block of the discriminator is blended in. seed: of weights
+    and of every step.
     """
 
     phases: tuple[tuple[int, int], ...] = ((64, 150_000), (128, 100_000))
@@ -62,7 +62,7 @@ class GanConfig:
 
     def generator_rate(self, size: int) -> float:
         """The generator's share of the learning rate at a resolution; the last one given holds for what follows."""
-        place = [phase for phase, _ in self.phases].index(size)
+        place = sum(before < size for before, _ in self.phases)
         return self.generator_rates[min(place, len(self.generator_rates) - 1)]
 
     @property

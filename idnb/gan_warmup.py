@@ -65,7 +65,8 @@ def without_hues(parameters: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[An
 
     A hue is a circle: the two ends of its numbers are one red, which no smooth function of a code can draw.
 
-    parameters: name -> values [N]; "x.hue" counts as a colour where "x.saturation" and "x.value" are there, too.
+    parameters: name -> values [N]; "x.hue" counts as a colour where "x.saturation" and "x.value" are there, too,
+    each from 0 to 1. Returns them without these three, and with "x.red", "x.green", "x.blue" [N] from 0 to 1.
     """
     found = dict(parameters)
     for name in parameters:

@@ -29,7 +29,7 @@ __all__ = ["add_arguments", "export", "parse_phases", "parse_rates", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
     """Add the arguments of `idnb train generator`."""
-    parser.add_argument("--data", nargs="+", required=True, help="folders of rendered people (see `idnb render`)")
+    parser.add_argument("--data", nargs="+", required=True, help="sets of rendered people: names or folders")
     parser.add_argument("--people", type=int, default=None, help="of each set only so many of the first people")
     parser.add_argument("--out", default="runs/generator", help="folder for checkpoint, log, sample sheets")
     parser.add_argument("--preset", default="tiny", help="sizes: tiny or paper")
@@ -77,6 +77,8 @@ def parse_rates(text: str) -> tuple[float, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training."""
+    from idnb.faces.synthetic import load_faces
+
     if args.threads:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)
@@ -95,8 +97,10 @@ def run(args: argparse.Namespace) -> int:
     counts = [sum(p.numel() for p in n.parameters()) for n in (training.generator, training.discriminator)]
     print(f"generator {counts[0]:,} parameters, discriminator {counts[1]:,}, at {training.size} px on {device}")
 
+    folders = [load_faces(name).folder for name in args.data]
+
     def read(size: int) -> Tensor:
-        return torch.cat([read_strips(folder, size, args.people) for folder in args.data])  # [N, size, size, 3]
+        return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]
 
     out, ends = Path(args.out), None if args.minutes is None else time.monotonic() + 60 * args.minutes
     if codes is not None and not (out / "checkpoint.pt").is_file():
@@ -126,7 +130,8 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
     trained_size = average.size
     while average.size < preset.image_size:
         average = grow_generator(average, preset)
-    words = ["idnb", "train", "generator", "--data", *args.data]
+    sets = [Path(folder).name for folder in args.data]  # where they lay is a matter of this machine
+    words = ["idnb", "train", "generator", "--data", *sets]
     words += [] if args.people is None else ["--people", str(args.people)]
     words += ["--preset", args.preset]
     words += ["--warm-up", args.warm_up] if args.warm_up else []
@@ -146,7 +151,7 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
         licence="CC0-1.0",
         command=shlex.join(words),
         seed=args.seed,
-        data=f"rendered people: {', '.join(Path(folder).name for folder in args.data)}; {shown}",
+        data=f"rendered people: {', '.join(sets)}; {shown}",
         figures={"images_shown": images, "trained_up_to_px": trained_size},
     )
     path = export_bundled(entry, average.state_dict())

@@ -245,7 +245,7 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
         seed=1,
     )
     generator_command.export(args, average, 24)
-    command = "idnb train generator --data /some/train --people 30 --preset tiny --warm-up 8:8 --phases 8:24"
+    command = "idnb train generator --data train --people 30 --preset tiny --warm-up 8:8 --phases 8:24"
     assert written["entry"].command.startswith(command)
     assert written["entry"].data == "rendered people: train; 8 images shown in the warm-up, then 24"
     generator = load_generator(path=tmp_path / "generator_tiny.safetensors")
@@ -365,6 +365,7 @@ def test_hues_become_colours_without_a_seam():
 def test_the_generator_has_a_rate_a_phase_and_no_noise_at_the_top():
     config = dataclasses.replace(CONFIG, phases=((8, 8), (16, 8)), generator_rates=(0.2, 0.5), noise_up_to=8)
     training = GanTraining(SMALL, config)
+    assert [config.generator_rate(size) for size in (8, 16, 32)] == [0.2, 0.5, 0.5]
     assert training.generator_optimizer.param_groups[0]["lr"] == pytest.approx(0.2 * config.learning_rate)
     for _ in range(2):
         training.run_step(RealImages(torch.randint(0, 256, (12, 8, 8, 3), dtype=torch.uint8)))

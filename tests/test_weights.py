@@ -250,6 +250,12 @@ def test_shipped_manifest_is_sound():
         assert e.licence and e.about
         if e.bundled:
             assert e.command and e.seed is not None and e.data and e.figures
+            texts = [
+                e.command,
+                e.data,
+                *(str(part.get("command", "")) for part in e.figures.values() if isinstance(part, dict)),
+            ]
+            assert not any(word.startswith(("/", "~")) for text in texts for word in text.split()), e.name
             assert check_file(e, weights.ASSETS / e.file) is None, e.name
         else:
             assert e.sha256 or "no published checksum: pinned when first fetched" in e.about, e.name
