@@ -276,6 +276,7 @@ def export(
         command=shlex.join(words),
         seed=config.seed,
         data=f"rendered people: {', '.join(sets)}; {len(data):,} images of {data.people:,} people",
+        figures={"images_shown": config.images},
     )
     state = {key: value for key, value in encoder.state_dict().items() if "num_batches" not in key}
     if not all(bool(torch.isfinite(value).all()) for value in state.values()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from idnb.errors import InputError
 from idnb.evaluation import Setting, evaluate, write_text
 from idnb.evaluation_methods import METHODS, load_method
 from idnb.evaluation_set import load_evaluation_set
+from idnb.models.encoder_files import ENCODERS, bundled_name
 from idnb.result_tables import method_table
-from idnb.weights import ASSETS
+from idnb.weights import ASSETS, find_weight, write_entry
 
 __all__ = ["RESULTS", "add_arguments", "keep", "run", "run_name"]
 
@@ -54,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--processes", type=int, default=1, help="share the work among so many processes")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads of each process")
+    parser.add_argument("--export", action="store_true", help="write the figures into the manifest of the package")
     parser.add_argument("--shard", default=None, help="k/n: do only every n-th part from the k-th (from 0) on")
 
 
@@ -64,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.weights and len(args.methods) > 1:
         raise InputError("--weights belongs to one method; name only one")
+    if args.export and (args.weights or args.generator or not set(args.methods) <= set(ENCODERS)):
+        raise InputError("--export: only bundled encoders have entries; drop --weights, --generator and other methods")
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.processes > 1 and args.shard is None:
@@ -108,6 +113,8 @@ def run(args: argparse.Namespace) -> int:
             pairs += result["pairs"]
             if args.store:
                 keep(result, stored_path(args.store, setting), folder / "examples.png")
+            if args.export:
+                export(name, result)
     if results:
         print(method_table(results))
         print(f"\n{pairs:,} pairs in {(time.perf_counter() - began) / 60:.1f} minutes; every figure is in {args.out}")
@@ -126,6 +133,25 @@ def keep(result: dict[str, Any], path: Path, examples: Path) -> None:
     if examples.is_file():
         shutil.copyfile(examples, path.with_suffix(".png"))
     write_text(path, json.dumps(result, indent=1) + "\n")
+
+
+def export(method: str, result: dict[str, Any]) -> None:
+    """Put the figures that say most into the manifest, beside what training wrote there.
+
+    method: of `ENCODERS`. result: of `evaluate`; its setting says how to measure it again.
+    """
+    setting, figures = result["setting"], result["figures"]
+    entry = find_weight(bundled_name(setting["kind"], method))
+    words = ["idnb", "evaluate", method, "--kind", setting["kind"], "--mode", setting["mode"]]
+    words += ["--contours", str(setting["contours"] or "all"), "--count", str(setting["count"])]
+    words += ["--seeds", str(setting["seed"])] + (["--steps", str(setting["steps"])] if setting["steps"] else [])
+    judge = figures["judge.judge"]
+    told = {name: judge[name] for name in ("similarity", "preference", "rank1", "above_lower_quartile")}
+    told |= {name: figures[name] for name in ("psnr", "miou", "perceptual", "frechet") if name in figures}
+    told |= {name: figures["correlation"][name] for name in ("pose.yaw", "pose.pitch") if "correlation" in figures}
+    entry.figures["evaluated"] = {**told, "set": result["set"], "pairs": result["pairs"], "command": shlex.join(words)}
+    write_entry(entry)
+    print(f"the manifest's entry {entry.name} has these figures now")
 
 
 def run_name(setting: Setting) -> str:

@@ -9,12 +9,15 @@ import torch
 from PIL import Image
 from torch import nn
 
+from idnb.__main__ import main
 from idnb.errors import InputError
+from idnb.evaluate_command import export
 from idnb.evaluation import CHUNK, Setting, chunks_of, evaluate, pairs_of, weights_fingerprint
 from idnb.evaluation_methods import AverageFace, CopyIdentity, EnlargedContour, Searched
 from idnb.evaluation_summary import area_above, bands
 from idnb.models.encoder import Result
 from idnb.result_tables import method_table
+from idnb.weights import WeightFile
 from tests.evaluation_people import colour_set
 
 
@@ -186,3 +189,17 @@ def test_searches_may_use_gradients(data, tmp_path):
     result = evaluate(Searched(search), None, data, Setting("search", contours=4), tmp_path, progress=False)
     assert result["figures"]["converged"]["value"] == 0.5
     assert result["figures"]["judge.judge"]["similarity"]["value"] == pytest.approx(1, abs=1e-4)
+
+
+def test_figures_of_a_bundled_encoder_go_into_the_manifest(data, tmp_path, monkeypatch):
+    entry = WeightFile("encoder_low_res", "e.safetensors", "an encoder", "CC0-1.0", figures={"images_shown": 7})
+    written = []
+    monkeypatch.setattr("idnb.evaluate_command.find_weight", lambda name: {entry.name: entry}[name])
+    monkeypatch.setattr("idnb.evaluate_command.write_entry", written.append)
+    result = evaluate(CopyIdentity(), None, data, Setting("dual", contours=16), tmp_path, progress=False)
+    export("dual", result)
+    told = entry.figures["evaluated"]
+    assert written == [entry] and entry.figures["images_shown"] == 7 and told["pairs"] == 160
+    assert told["preference"] == result["figures"]["judge.judge"]["preference"]
+    assert told["command"].startswith("idnb evaluate dual --kind low_res --mode any --contours 16 --count 10 --seeds 0")
+    assert main(["evaluate", "average", "--export"]) == 2
