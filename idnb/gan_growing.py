@@ -33,9 +33,10 @@ class GanConfig:
     r1_gamma: weight of the gradient penalty at 64 px; it grows with the number of pixels. r1_every: steps between
     penalties. mixing: share of samples whose code is mixed from two. noise_up_to: highest resolution in pixels at which
     the generator may use noise; above it, speckle passed for hair. paired: weight of the difference from the picture,
-    for fakes made from a known code. ema_share: half-life of the average generator as a share of the images seen, at
-    most ema_images. fade_images: images over which a new top block of the discriminator is blended in. seed: of weights
-    and of every step.
+    for fakes that the warm-up's encoder makes of real ones. ema_share: half-life of the average generator as a share of
+    the images seen, at most ema_images. fade_images: images over which a new top block of the discriminator is blended
+    in. head_start: images of the first phase during which the discriminator learns alone. seed: of weights and of every
+    step.
     """
 
     phases: tuple[tuple[int, int], ...] = ((64, 150_000), (128, 100_000))
@@ -46,10 +47,11 @@ class GanConfig:
     r1_every: int = 16
     mixing: float = 0.9
     noise_up_to: int = 64
-    paired: float = 4.0
+    paired: float = 100.0
     ema_share: float = 0.05
     ema_images: int = 10_000
     fade_images: int = 10_000
+    head_start: int = 0
     seed: int = 1
 
     def size_at(self, images: int) -> int:

@@ -3,12 +3,19 @@
 The losses are the paper's: non-saturating logistic loss, gradient penalty R1 every sixteenth step, style
 mixing, and a moving average of the generator, which is the one that is kept (Karras et al. 2020, section 2 and
 appendix B; Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018). Left out: path-length
-regularisation. Added, where the code of a real picture is known (idnb.gan_warmup): half of the fakes are made from
-such codes and are also compared with their pictures, so that the discriminator sharpens what the warm-up has learnt
-instead of replacing it (as in Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017).
+regularisation. Added, where there was a warm-up (idnb.gan_warmup): its encoder stays as it is, half of the fakes are
+made from what it makes of real pictures, and these are also compared with the pictures, so that the discriminator
+sharpens what the warm-up has learnt instead of replacing it (as in Larsen et al., "Autoencoding beyond pixels using a
+learned similarity metric", 2016, and Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
+2017). The mapping network goes on following the encoder. And the discriminator gets a head start: against one that sees
+nothing yet, a warmed-up generator invents grain that it then never learns to see. The gradient that a discriminator
+sends to a picture is about twenty times as long as that of the mean square, hence the large weight of the comparison.
 """
 
 from __future__ import annotations
+
+import copy
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +24,7 @@ from torch import Tensor
 from idnb.errors import InputError
 from idnb.gan_data import RealImages
 from idnb.gan_growing import PERCEPTUAL_WEIGHT, GanConfig, GrowingTraining
+from idnb.gan_warmup import MAPPING_RATE, PictureEncoder, mapping_error, normalise_w
 from idnb.models.discriminator import Discriminator
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator, mix_styles
@@ -28,11 +36,18 @@ __all__ = ["GanTraining"]
 class GanTraining(GrowingTraining):
     """The adversarial training: what it keeps, and one step of it. Arguments as of `GrowingTraining`.
 
-    Further attributes: discriminator, the optimizers, grown_at (images shown when it last grew).
+    Further attributes: discriminator, encoder (None without codes), the optimizers, grown_at (images shown when it last
+    grew).
     """
 
-    columns = ("loss_g", "loss_d", "sign", "r1", "paired")
-    stateful = ("generator", "average", "discriminator", "generator_optimizer", "discriminator_optimizer")
+    columns = ("loss_g", "loss_d", "sign", "r1", "paired", "mapping")
+    stateful: tuple[str, ...] = (
+        "generator",
+        "average",
+        "discriminator",
+        "generator_optimizer",
+        "discriminator_optimizer",
+    )
     counters = ("step", "images", "grown_at")
 
     def __init__(
@@ -45,25 +60,37 @@ class GanTraining(GrowingTraining):
     ) -> None:
         super().__init__(preset, config, codes, device, bf16)
         self.discriminator = Discriminator.from_preset(preset, self.size).to(self.device)
-        self.perceptual = None if codes is None else load_face_feature_distance(device=self.device)
         self.grown_at = 0
+        if codes is not None:
+            self.perceptual = load_face_feature_distance(device=self.device)
+            self.encoder = PictureEncoder(preset.style_dim).to(self.device).requires_grad_(False)
+            self.stateful += ("encoder",)
         self._make_optimizers()
 
     def _make_optimizers(self) -> None:
-        rate, every = self.config.learning_rate, self.config.r1_every
-        self.generator_optimizer = torch.optim.Adam(
-            self.generator.parameters(), lr=rate * self.config.generator_rate(self.size), betas=(0.0, 0.99)
-        )
+        every = self.config.r1_every
+        rate = self.config.learning_rate
+        share = rate * self.config.generator_rate(self.size)
+        mapping = list(self.generator.style.parameters())
+        drawing = [p for name, p in self.generator.named_parameters() if not name.startswith("style.")]
+        groups: list[dict[str, Any]] = [{"params": drawing}, {"params": mapping}]
+        if self.codes is not None:
+            groups[1]["lr"] = MAPPING_RATE * share
+        self.generator_optimizer = torch.optim.Adam(groups, lr=share, betas=(0.0, 0.99))
         # One step in `every` is done twice, with and without penalty: the rate and the memory are scaled accordingly.
         ratio = every / (every + 1)
         self.discriminator_optimizer = torch.optim.Adam(
             self.discriminator.parameters(), lr=rate * ratio, betas=(0.0, 0.99**ratio)
         )
 
-    def start_from(self, average: Generator) -> None:
+    def start_from(self, average: Generator, encoder: PictureEncoder | None = None) -> None:
         """Begin with a generator that was warmed up (idnb.gan_warmup), of the size of the first phase."""
         if self.step or average.size != self.size:
             raise InputError(f"a warm-up at {average.size} px can only begin a fresh run at that size")
+        average = copy.deepcopy(average)
+        if encoder is not None:
+            self.encoder.load_state_dict(encoder.state_dict())
+            normalise_w(average, self.encoder)
         for network in (self.generator, self.average):
             network.load_state_dict(average.state_dict())
 
@@ -94,7 +121,10 @@ class GanTraining(GrowingTraining):
             known, fake = None, self.sample(config.batch, random)  # [B, 3, S, S]
             pictures = real.batch(config.batch, random).to(self.device)  # [B, 3, S, S]
         else:
-            known, theirs = self.draw_known(real, config.batch // 2, random)  # [K, D], [K, 3, S, S]
+            codes, theirs = self.draw_known(real, config.batch // 2, random)  # [K, D], [K, 3, S, S]
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                known = self.encoder(theirs)  # [K, D]
+            mapping = mapping_error(self.generator.mapping(codes), known)
             fake = self.sample(config.batch, random, known)  # [B, 3, S, S]
             others = real.batch(config.batch - len(known), random).to(self.device)  # [B - K, 3, S, S]
             pictures = torch.cat([theirs, others])  # [B, 3, S, S]
@@ -104,17 +134,20 @@ class GanTraining(GrowingTraining):
         loss = F.softplus(fake_scores).mean() + F.softplus(-real_scores).mean()
         (to_fake,) = torch.autograd.grad(generator_loss, fake, retain_graph=True)  # [B, 3, S, S]
         figures = {"loss_g": generator_loss.item(), "loss_d": loss.item(), "sign": real_scores.sign().mean().item()}
-        if known is not None and self.perceptual is not None:
+        if known is not None:
             drawn = fake.detach()[: len(known)].requires_grad_(True)  # [K, 3, S, S]
             paired = F.mse_loss(drawn, theirs) + PERCEPTUAL_WEIGHT * self.perceptual(drawn, theirs).mean()
             to_fake[: len(known)] += config.paired * torch.autograd.grad(paired, drawn)[0]
-            figures["paired"] = paired.item()
+            figures |= {"paired": paired.item(), "mapping": mapping.item()}
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=list(self.discriminator.parameters()))
-        self.generator_optimizer.zero_grad(set_to_none=True)
-        fake.backward(to_fake)
         self.discriminator_optimizer.step()
-        self.generator_optimizer.step()
+        if self.images >= config.head_start:
+            self.generator_optimizer.zero_grad(set_to_none=True)
+            fake.backward(to_fake)
+            if known is not None:
+                mapping.backward()
+            self.generator_optimizer.step()
 
         if self.step % config.r1_every == 0:
             pictures.requires_grad_(True)
@@ -145,20 +178,21 @@ class GanTraining(GrowingTraining):
     def sample(self, count: int, random: torch.Generator, known: Tensor | None = None) -> Tensor:
         """Fakes with a graph, [count, 3, S, S]: fresh noise, styles mixed; tracks the mean of w.
 
-        known: codes z [K, style_dim] of the first fakes; their styles are not mixed.
+        known: w [K, style_dim] of the first fakes, from the encoder; their styles are not mixed.
         """
         generator = self.generator
-        z = torch.randn(2, count, generator.style_dim, generator=random).to(self.device)
         fixed = 0 if known is None else len(known)
-        if known is not None:
-            z[0, :fixed] = known
+        z = torch.randn(2, count - fixed, generator.style_dim, generator=random).to(self.device)
         noise = generator.random_noise(count, random)
-        w, other = generator.mapping(z.flatten(0, 1)).unflatten(0, (2, count))  # two times [B, D]
+        w, other = generator.mapping(z.flatten(0, 1)).unflatten(0, z.shape[:2])  # two times [B - K, D]
+        if known is not None:
+            w, other = w.detach(), other.detach()  # the mapping network follows the encoder alone
         with torch.no_grad():
             generator.w_avg.lerp_(w.mean(dim=0), 0.005)
         w_plus = generator.to_w_plus(w)
         if torch.rand(1, generator=random).item() < self.config.mixing:
             crossover = int(torch.randint(1, generator.n_styles, (1,), generator=random))
-            mixed = mix_styles(w_plus[fixed:], generator.to_w_plus(other[fixed:]), crossover)
-            w_plus = torch.cat([w_plus[:fixed], mixed])  # [B, n_styles, D]
+            w_plus = mix_styles(w_plus, generator.to_w_plus(other), crossover)
+        if known is not None:
+            w_plus = torch.cat([generator.to_w_plus(known), w_plus])  # [B, n_styles, D]
         return generator.synthesis(w_plus, noise=noise)

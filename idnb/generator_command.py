@@ -33,15 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     parser.add_argument("--people", type=int, default=None, help="of each set only so many of the first people")
     parser.add_argument("--out", default="runs/generator", help="folder for checkpoint, log, sample sheets")
     parser.add_argument("--preset", default="tiny", help="sizes: tiny or paper")
-    parser.add_argument("--warm-up", default="", help="SIZE:IMAGES,... first draw people from their parameters")
+    parser.add_argument("--warm-up", default="", help="SIZE:IMAGES,... first draw real pictures again")
     parser.add_argument("--phases", default="64:150000,128:100000", help="SIZE:IMAGES,... one after the other")
     parser.add_argument("--batch", type=int, default=16, help="images a step")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
     parser.add_argument(
         "--generator-rates", default="1", help="share of it for the generator; one a phase, with commas"
     )
+    parser.add_argument("--head-start", type=int, default=0, help="images the discriminator learns from alone at first")
     parser.add_argument("--r1-gamma", type=float, default=0.2, help="weight of the gradient penalty at 64 px")
-    parser.add_argument("--paired", type=float, default=4.0, help="weight of the picture behind a known code")
+    parser.add_argument("--paired", type=float, default=100.0, help="weight of real pictures drawn again")
     parser.add_argument("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
     parser.add_argument("--minutes", type=float, default=None, help="stop after so much time; go on later")
     parser.add_argument("--save-minutes", type=float, default=5.0, help="time between checkpoints")
@@ -90,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         generator_rates=parse_rates(args.generator_rates),
         r1_gamma=args.r1_gamma,
         paired=args.paired,
+        head_start=args.head_start,
         seed=args.seed,
     )
     codes = read_codes(args.data, preset.style_dim, args.people, args.seed) if args.warm_up else None
@@ -107,10 +109,11 @@ def run(args: argparse.Namespace) -> int:
         first = replace(config, phases=parse_phases(args.warm_up, "--warm-up"))
         warm_up = WarmUp(preset, first, codes, device, bf16)
         average = train_gan(warm_up, read, out / "warm_up", args.minutes, args.save_minutes)
+        encoder = warm_up.encoder
         if warm_up.images < warm_up.config.total_images:
             print(f"{warm_up.images:,} images of the warm-up shown; the same command goes on from there")
             return 0
-        training.start_from(average)
+        training.start_from(average, encoder)
     minutes = None if ends is None else (ends - time.monotonic()) / 60
     average = train_gan(training, read, out, minutes, args.save_minutes)
     print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")
@@ -138,6 +141,7 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
     words += ["--phases", args.phases, "--batch", str(args.batch), "--learning-rate", f"{args.learning_rate:g}"]
     words += ["--generator-rates", args.generator_rates, "--r1-gamma", f"{args.r1_gamma:g}"]
     words += ["--paired", f"{args.paired:g}"] if args.warm_up else []
+    words += ["--head-start", str(args.head_start)] if args.head_start else []
     words += ["--seed", str(args.seed), "--export"]
     shown = f"{images:,} images shown"
     if args.warm_up:

@@ -17,7 +17,7 @@ from idnb.gan_data import RealImages, read_strips
 from idnb.gan_growing import GanConfig, grow_generator
 from idnb.gan_loop import train_gan
 from idnb.gan_training import GanTraining
-from idnb.gan_warmup import WarmUp, normal_codes, read_codes, without_hues
+from idnb.gan_warmup import WarmUp, mapping_error, normal_codes, read_codes, without_hues
 from idnb.generator_command import parse_phases, parse_rates
 from idnb.models.discriminator import Discriminator, minibatch_deviation
 from idnb.models.stylegan2 import Generator
@@ -242,6 +242,7 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
         r1_gamma=0.2,
         generator_rates="1",
         paired=2.0,
+        head_start=0,
         seed=1,
     )
     generator_command.export(args, average, 24)
@@ -270,16 +271,30 @@ def test_a_resumed_warm_up_equals_one_that_was_not_interrupted(tmp_path):
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
-def test_the_warm_up_learns_which_code_gives_which_picture():
+def test_a_resumed_training_with_an_encoder_equals_one_that_was_not_interrupted(tmp_path):
+    whole = GanTraining(SMALL, CONFIG, codes())
+    train_gan(whole, pictures, tmp_path / "whole")
+    for stop in (((8, 16),), ((8, 24), (16, 12)), CONFIG.phases):
+        part = GanTraining(SMALL, dataclasses.replace(CONFIG, phases=stop), codes())
+        train_gan(part, pictures, tmp_path / "parts")
+    for name in ("generator", "encoder"):
+        ours, theirs = (getattr(training, name).state_dict() for training in (part, whole))
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_the_warm_up_learns_to_draw_pictures_again_and_which_code_gives_which():
     training = WarmUp(SMALL, dataclasses.replace(CONFIG, phases=((8, 2_000),), batch=8), codes())
     real = RealImages(pictures(8))
-    for _ in range(150):
-        training.run_step(real)
+    errors = [training.run_step(real)["mapping"] for _ in range(150)]
     with torch.no_grad():
-        drawn, targets = training.generator(codes()), real.at(torch.arange(20))
+        targets = real.at(torch.arange(20))
+        drawn = training.generator.synthesis(training.generator.to_w_plus(training.encoder(targets)))
     own = (drawn - targets).square().mean()
     other = (drawn - targets.roll(1, dims=0)).square().mean()
     assert own < 0.5 * other
+    assert sum(errors[-20:]) < 0.5 * sum(errors[:20])
+    w = torch.randn(8, 16)
+    assert mapping_error(w, w) == 0 and mapping_error(w.mean(0).expand(8, -1), w) == pytest.approx(7 / 8)
     with pytest.raises(InputError, match="20 pictures, but 19 codes"):
         WarmUp(SMALL, CONFIG, codes()[1:]).run_step(real)
 
@@ -287,11 +302,17 @@ def test_the_warm_up_learns_which_code_gives_which_picture():
 def test_the_adversarial_training_starts_where_the_warm_up_ended():
     warm_up = WarmUp(SMALL, CONFIG, codes())
     warm_up.run_step(RealImages(pictures(8)))
-    training = GanTraining(SMALL, CONFIG)
-    training.start_from(warm_up.average)
-    z = torch.randn(2, 16)
-    assert torch.equal(training.average(z), warm_up.average(z))
-    assert torch.equal(training.generator(z), warm_up.average(z))
+    training = GanTraining(SMALL, CONFIG, codes())
+    training.start_from(warm_up.average, warm_up.encoder)
+    z, pictures_8 = torch.randn(50, 16), RealImages(pictures(8)).at(torch.arange(20))
+    assert torch.allclose(training.average(z), warm_up.average(z), atol=1e-4)
+    assert torch.equal(training.generator(z), training.average(z))
+    assert training.average.mapping(torch.randn(2000, 16)).std(0).mean() == pytest.approx(1, abs=0.1)
+    again = [
+        network.synthesis(network.to_w_plus(t.encoder(pictures_8)))
+        for t, network in ((warm_up, warm_up.average), (training, training.average))
+    ]
+    assert torch.allclose(*again, atol=1e-4)
     with pytest.raises(InputError, match="at that size"):
         GanTraining(SMALL, dataclasses.replace(CONFIG, phases=((16, 40),))).start_from(warm_up.average)
 
@@ -330,7 +351,7 @@ def test_codes_follow_the_order_of_the_strips():
     assert torch.corrcoef(torch.stack([brightness, corner]))[0, 1] > 0.5
 
 
-def test_fakes_of_known_codes_are_drawn_towards_their_pictures():
+def test_fakes_of_real_pictures_are_drawn_towards_them():
     """With the discriminator's rate at zero and a large weight, the paired loss alone has to do it."""
     config = dataclasses.replace(CONFIG, phases=((8, 2_000),), batch=8, paired=100.0)
     training = GanTraining(SMALL, config, codes())
@@ -340,13 +361,14 @@ def test_fakes_of_known_codes_are_drawn_towards_their_pictures():
     assert "paired" not in GanTraining(SMALL, config).run_step(real)
 
 
-def test_known_codes_come_first_and_are_not_mixed():
+def test_known_w_come_first_and_are_not_mixed():
     training = GanTraining(SMALL, dataclasses.replace(CONFIG, mixing=1.0))
     known = codes()[:3]
     for parameter in (p for name, p in training.generator.named_parameters() if name.endswith("noise.weight")):
         torch.nn.init.zeros_(parameter)
     fakes = training.sample(5, torch.Generator().manual_seed(0), known)
-    assert torch.allclose(fakes[:3], training.generator(known), atol=1e-5)
+    alone = training.generator.synthesis(training.generator.to_w_plus(known))
+    assert len(fakes) == 5 and torch.allclose(fakes[:3], alone, atol=1e-5)
 
 
 def test_hues_become_colours_without_a_seam():
@@ -375,3 +397,18 @@ def test_the_generator_has_a_rate_a_phase_and_no_noise_at_the_top():
         training.run_step(RealImages(torch.randint(0, 256, (12, 16, 16, 3), dtype=torch.uint8)))
     strengths = [conv.noise.weight.item() for conv in training.generator.convs]
     assert strengths[0] != 0 and strengths[2:] == [0.0, 0.0]
+
+
+def test_the_discriminator_gets_a_head_start():
+    training = GanTraining(SMALL, dataclasses.replace(CONFIG, head_start=8), codes())
+    real, before = RealImages(pictures(8)), [p.clone() for p in training.generator.parameters()]
+    score = training.discriminator.score.weight.clone()
+    for _ in range(2):  # eight images, four a step
+        training.run_step(real)
+    assert all(torch.equal(p, old) for p, old in zip(training.generator.parameters(), before, strict=True))
+    assert not torch.equal(training.discriminator.score.weight, score)
+    encoder = [p.clone() for p in training.encoder.parameters()]
+    training.run_step(real)
+    moved = [not torch.equal(p, old) for p, old in zip(training.generator.parameters(), before, strict=True)]
+    assert sum(moved) > len(moved) / 2
+    assert all(torch.equal(p, old) for p, old in zip(training.encoder.parameters(), encoder, strict=True))
