@@ -168,7 +168,8 @@ def labs(driver: Any) -> list[Any]:
 
 def pictures(lab: Any) -> list[str]:
     """The addresses of a lab's pictures, which hold the pictures themselves."""
-    return [image.get_attribute("src") for image in lab.find_elements("css selector", "figure img")]
+    # One call, since the widget may replace its pictures between two.
+    return lab.parent.execute_script("return [...arguments[0].querySelectorAll('figure img')].map(i => i.src)", lab)
 
 
 def changes(lab: Any, act: Callable[[], object], what: str) -> None:
