@@ -260,25 +260,15 @@ def codes():
     return torch.randn(20, 16, generator=torch.Generator().manual_seed(1))
 
 
-def test_a_resumed_warm_up_equals_one_that_was_not_interrupted(tmp_path):
-    whole = WarmUp(SMALL, CONFIG, codes())
+@pytest.mark.parametrize("training", [WarmUp, GanTraining])
+def test_a_resumed_run_with_an_encoder_equals_one_that_was_not_interrupted(training, tmp_path):
+    whole = training(SMALL, CONFIG, codes())
     train_gan(whole, pictures, tmp_path / "whole")
     for stop in (((8, 16),), ((8, 24), (16, 12)), CONFIG.phases):
-        part = WarmUp(SMALL, dataclasses.replace(CONFIG, phases=stop), codes())
+        part = training(SMALL, dataclasses.replace(CONFIG, phases=stop), codes())
         train_gan(part, pictures, tmp_path / "parts")
-    for name in ("generator", "average"):
-        ours, theirs = (getattr(training, name).state_dict() for training in (part, whole))
-        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
-
-
-def test_a_resumed_training_with_an_encoder_equals_one_that_was_not_interrupted(tmp_path):
-    whole = GanTraining(SMALL, CONFIG, codes())
-    train_gan(whole, pictures, tmp_path / "whole")
-    for stop in (((8, 16),), ((8, 24), (16, 12)), CONFIG.phases):
-        part = GanTraining(SMALL, dataclasses.replace(CONFIG, phases=stop), codes())
-        train_gan(part, pictures, tmp_path / "parts")
-    for name in ("generator", "encoder"):
-        ours, theirs = (getattr(training, name).state_dict() for training in (part, whole))
+    for name in ("generator", "average", "encoder"):
+        ours, theirs = (getattr(run, name).state_dict() for run in (part, whole))
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 

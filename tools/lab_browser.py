@@ -150,9 +150,10 @@ def opened(address: str, profile: Path, n_labs: int, window: tuple[int, int] = (
         driver.execute_script("window.jupyterapp.commands.execute('notebook:run-all-cells'); return true")
 
         def there() -> bool:
-            for output in driver.find_elements("css selector", ".jp-OutputArea-output"):
-                if "Traceback (most recent call last)" in output.text:
-                    raise RuntimeError(output.text.strip().splitlines()[-1])
+            outputs = "return [...document.querySelectorAll('.jp-OutputArea-output')].map(o => o.innerText)"
+            for text in driver.execute_script(outputs):
+                if "Traceback (most recent call last)" in text:
+                    raise RuntimeError(text.strip().splitlines()[-1])
             return len(labs(driver)) == n_labs and all(pictures(lab) for lab in labs(driver))
 
         until(there, f"{n_labs} labs")
