@@ -13,6 +13,7 @@ import torch
 
 from idnb import gan_warmup
 from idnb.faces.synthetic import load_faces
+from idnb.gan_codes import read_codes, with_filling
 from idnb.gan_data import RealImages, read_strips
 from idnb.gan_growing import GanConfig
 from idnb.gan_loop import keep_freed_memory
@@ -35,7 +36,7 @@ def held_out_error(
         pictures = real.at(torch.arange(len(real) - HELD_OUT, len(real)))  # [200, 3, 16, 16]
         network = training.generator
         again = network.synthesis(network.to_w_plus(training.encoder(pictures)))
-        drawn = network(codes[-HELD_OUT:])
+        drawn = network(with_filling(codes[-HELD_OUT:], TINY.style_dim, torch.Generator().manual_seed(0)))
     return (again - pictures).square().mean().item(), (drawn - pictures).square().mean().item()
 
 
@@ -48,7 +49,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     folder = load_faces("starter").folder
-    codes, real = gan_warmup.read_codes([str(folder)], TINY.style_dim), RealImages(read_strips(folder, SIZE))
+    codes, real = read_codes([str(folder)]), RealImages(read_strips(folder, SIZE))
     mean = real.at(torch.arange(len(real) - HELD_OUT)).mean(dim=0)  # [3, 16, 16]
     baseline = (mean - real.at(torch.arange(len(real) - HELD_OUT, len(real)))).square().mean().item()
     print(f"the mean picture: error {baseline:.4f}")

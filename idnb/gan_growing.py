@@ -93,7 +93,7 @@ def grow_generator(generator: Generator, preset: Preset) -> Generator:
 class GrowingTraining:
     """The state of a run of a generator that grows; subclasses bring the networks beside it and `run_step`.
 
-    preset: sizes. config: the run. codes: [N, style_dim], the codes of the real pictures where they are known.
+    preset: sizes. config: the run. codes: [N, P], the codes of the real pictures (idnb.gan_codes) where they are known.
     device: where to compute. bf16: feature maps in bfloat16, where it is fast.
     Attributes: generator, average (the moving average that is kept), step, images.
     """
@@ -147,8 +147,8 @@ class GrowingTraining:
         """The source of everything random in this step."""
         return torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
 
-    def draw_known(self, real: RealImages, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Pictures whose codes are known: codes [count, style_dim] and pictures [count, 3, S, S].
+    def known_codes(self, real: RealImages) -> Tensor:
+        """The codes [N, P] of the pictures.
 
         Raises InputError when there are not as many pictures as codes.
         """
@@ -158,8 +158,13 @@ class GrowingTraining:
                 f"{len(real)} pictures, but {len(self.codes)} codes: did the set grow meanwhile? Start again, with "
                 "--people for the number that was there"
             )
+        return self.codes
+
+    def draw_known(self, real: RealImages, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Pictures whose codes are known: codes [count, P] and pictures [count, 3, S, S]. Raises as `known_codes`."""
+        codes = self.known_codes(real)
         index = torch.randint(len(real), (count,), generator=random)
-        return self.codes[index].to(self.device), real.at(index).to(self.device)
+        return codes[index].to(self.device), real.at(index).to(self.device)
 
     @torch.no_grad()
     def count_step(self) -> None:

@@ -7,15 +7,15 @@ regularisation. Added, where there was a warm-up (idnb.gan_warmup): its encoder 
 made from what it makes of real pictures, and these are also compared with the pictures, so that the discriminator
 sharpens what the warm-up has learnt instead of replacing it (as in Larsen et al., "Autoencoding beyond pixels using a
 learned similarity metric", 2016, and Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
-2017). The mapping network goes on following the encoder. And the discriminator gets a head start: against one that sees
-nothing yet, a warmed-up generator invents grain that it then never learns to see. The gradient that a discriminator
-sends to a picture is about twenty times as long as that of the mean square, hence the large weight of the comparison.
+2017). The mapping network has learnt the distribution of w by then (idnb.gan_mapping) and stays as it is, too. And the
+discriminator gets a head start: against one that sees nothing yet, a warmed-up generator invents grain that it then
+never learns to see. The gradient that a discriminator sends to a picture is about twenty times as long as that of the
+mean square, hence the large weight of the comparison.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,10 +24,11 @@ from torch import Tensor
 from idnb.errors import InputError
 from idnb.gan_data import RealImages
 from idnb.gan_growing import PERCEPTUAL_WEIGHT, GanConfig, GrowingTraining
-from idnb.gan_warmup import MAPPING_RATE, PictureEncoder, mapping_error, normalise_w
+from idnb.gan_mapping import encode_all, learn_mapping, whiten_w
+from idnb.gan_warmup import PictureEncoder, WarmUp
 from idnb.models.discriminator import Discriminator
 from idnb.models.perceptual import load_face_feature_distance
-from idnb.models.stylegan2 import Generator, mix_styles
+from idnb.models.stylegan2 import mix_styles
 from idnb.presets import Preset
 
 __all__ = ["GanTraining"]
@@ -40,7 +41,7 @@ class GanTraining(GrowingTraining):
     grew).
     """
 
-    columns = ("loss_g", "loss_d", "sign", "r1", "paired", "mapping")
+    columns = ("loss_g", "loss_d", "sign", "r1", "paired")
     stateful: tuple[str, ...] = (
         "generator",
         "average",
@@ -71,26 +72,28 @@ class GanTraining(GrowingTraining):
         every = self.config.r1_every
         rate = self.config.learning_rate
         share = rate * self.config.generator_rate(self.size)
-        mapping = list(self.generator.style.parameters())
-        drawing = [p for name, p in self.generator.named_parameters() if not name.startswith("style.")]
-        groups: list[dict[str, Any]] = [{"params": drawing}, {"params": mapping}]
-        if self.codes is not None:
-            groups[1]["lr"] = MAPPING_RATE * share
-        self.generator_optimizer = torch.optim.Adam(groups, lr=share, betas=(0.0, 0.99))
+        self.generator.style.requires_grad_(self.codes is None)
+        learning = [p for p in self.generator.parameters() if p.requires_grad]
+        self.generator_optimizer = torch.optim.Adam(learning, lr=share, betas=(0.0, 0.99))
         # One step in `every` is done twice, with and without penalty: the rate and the memory are scaled accordingly.
         ratio = every / (every + 1)
         self.discriminator_optimizer = torch.optim.Adam(
             self.discriminator.parameters(), lr=rate * ratio, betas=(0.0, 0.99**ratio)
         )
 
-    def start_from(self, average: Generator, encoder: PictureEncoder | None = None) -> None:
-        """Begin with a generator that was warmed up (idnb.gan_warmup), of the size of the first phase."""
+    def start_from(self, warm_up: WarmUp, real: RealImages, progress: bool = True) -> None:
+        """Begin with what a warm-up has learnt, its w whitened, the mapping network trained to their distribution.
+
+        warm_up: finished, at the size of the first phase. real: the pictures at that size, as many as there are codes.
+        progress: show bars. Raises InputError for another size, or when this run is not fresh.
+        """
+        average = copy.deepcopy(warm_up.average)
         if self.step or average.size != self.size:
             raise InputError(f"a warm-up at {average.size} px can only begin a fresh run at that size")
-        average = copy.deepcopy(average)
-        if encoder is not None:
-            self.encoder.load_state_dict(encoder.state_dict())
-            normalise_w(average, self.encoder)
+        self.encoder.load_state_dict(warm_up.encoder.state_dict())
+        w, weight = whiten_w(average, self.encoder, encode_all(self.encoder, real, progress))
+        average.style.requires_grad_(True)
+        learn_mapping(average, w, weight, self.known_codes(real), seed=self.config.seed, progress=progress)
         for network in (self.generator, self.average):
             network.load_state_dict(average.state_dict())
 
@@ -121,10 +124,9 @@ class GanTraining(GrowingTraining):
             known, fake = None, self.sample(config.batch, random)  # [B, 3, S, S]
             pictures = real.batch(config.batch, random).to(self.device)  # [B, 3, S, S]
         else:
-            codes, theirs = self.draw_known(real, config.batch // 2, random)  # [K, D], [K, 3, S, S]
+            _, theirs = self.draw_known(real, config.batch // 2, random)  # [K, 3, S, S]
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 known = self.encoder(theirs)  # [K, D]
-            mapping = mapping_error(self.generator.mapping(codes), known)
             fake = self.sample(config.batch, random, known)  # [B, 3, S, S]
             others = real.batch(config.batch - len(known), random).to(self.device)  # [B - K, 3, S, S]
             pictures = torch.cat([theirs, others])  # [B, 3, S, S]
@@ -138,15 +140,13 @@ class GanTraining(GrowingTraining):
             drawn = fake.detach()[: len(known)].requires_grad_(True)  # [K, 3, S, S]
             paired = F.mse_loss(drawn, theirs) + PERCEPTUAL_WEIGHT * self.perceptual(drawn, theirs).mean()
             to_fake[: len(known)] += config.paired * torch.autograd.grad(paired, drawn)[0]
-            figures |= {"paired": paired.item(), "mapping": mapping.item()}
+            figures["paired"] = paired.item()
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=list(self.discriminator.parameters()))
         self.discriminator_optimizer.step()
         if self.images >= config.head_start:
             self.generator_optimizer.zero_grad(set_to_none=True)
             fake.backward(to_fake)
-            if known is not None:
-                mapping.backward()
             self.generator_optimizer.step()
 
         if self.step % config.r1_every == 0:
@@ -185,8 +185,6 @@ class GanTraining(GrowingTraining):
         z = torch.randn(2, count - fixed, generator.style_dim, generator=random).to(self.device)
         noise = generator.random_noise(count, random)
         w, other = generator.mapping(z.flatten(0, 1)).unflatten(0, z.shape[:2])  # two times [B - K, D]
-        if known is not None:
-            w, other = w.detach(), other.detach()  # the mapping network follows the encoder alone
         with torch.no_grad():
             generator.w_avg.lerp_(w.mean(dim=0), 0.005)
         w_plus = generator.to_w_plus(w)

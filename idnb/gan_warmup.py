@@ -8,8 +8,9 @@ code z, from which the mapping network learns to guess the encoder's w.
     picture x --encoder--> w --synthesis--> x'         loss = |x' - x|^2 + 0.1 * perceptual distance(x', x)
     parameters --> z --mapping--> w'                   loss = |w' - w|^2 / variance of w
 
-What comes out is varied but blurred, since 256 numbers do not say where each hair lies. The adversarial training that
-follows sharpens it; the encoder stays as it is meanwhile, and is thrown away at the end. Photographs have no
+What comes out is blurred, since 256 numbers do not say where each hair lies, and less varied than the pictures, since a
+guess that is right on average keeps to the middle. The second is mended next (idnb.gan_mapping), the first by the
+adversarial training; the encoder stays as it is from then on, and is thrown away at the end. Photographs have no
 parameters: there, training starts from nothing.
 
 Sources of the idea: Dosovitskiy et al., "Learning to Generate Chairs, Tables and Cars with Convolutional Networks",
@@ -19,29 +20,24 @@ and Pidhorskyi et al., "Adversarial Latent Autoencoders", CVPR 2020, for an enco
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from matplotlib.colors import hsv_to_rgb
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from idnb.errors import InputError
+from idnb.gan_codes import with_filling
 from idnb.gan_data import RealImages
 from idnb.gan_growing import PERCEPTUAL_WEIGHT, GanConfig, GrowingTraining
 from idnb.models.discriminator import EqualizedConv, ResidualBlock
 from idnb.models.perceptual import load_face_feature_distance
-from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_layers import EqualizedLinear
 from idnb.objectives import at_size
 from idnb.presets import Preset
 
-__all__ = ["PictureEncoder", "WarmUp", "mapping_error", "normal_codes", "normalise_w", "read_codes", "without_hues"]
+__all__ = ["PictureEncoder", "WarmUp", "mapping_error"]
 
 # Three times the rate of the adversarial training, and for the mapping network, which is otherwise slow on purpose, 300
 # times that: benchmarks/warm_up.py compares them.
@@ -49,76 +45,6 @@ RATE = 3.0
 MAPPING_RATE = 300.0
 YIELD = 0.02  # how much the encoder gives way to the mapping network, beside the error of the picture
 ENCODER_CHANNELS = (32, 64, 96, 128, 192)  # at 64, 32, 16, 8, 4 px
-SMALLEST_VARIANCE = 0.05  # directions in which the parameters vary less are not enlarged further
-
-
-def read_codes(folders: Sequence[str], length: int, people: int | None = None, seed: int = 1) -> Tensor:
-    """The codes of all pictures of some rendered sets, in the order in which `idnb.gan_data.read_strips` has them.
-
-    folders: sets of rendered people. people: of each set only so many of the first; None takes all. length, seed: see
-    `normal_codes`. Returns [N, length].
-    """
-    from idnb.faces.synthetic import load_faces
-    from idnb.identity_data import finished
-
-    parts = []
-    for folder in folders:
-        faces = finished(load_faces(folder), lambda _: None)
-        faces = faces.select(np.unique(faces.identity)[:people])
-        order = np.lexsort((faces.shot, faces.identity))
-        parts.append({name: np.asarray(values)[order] for name, values in faces.parameters.items()})
-    parameters = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return normal_codes(without_hues(parameters), length, seed)
-
-
-def without_hues(parameters: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The same parameters, with colours given as hue, saturation and value turned into red, green and blue.
-
-    A hue is a circle: the two ends of its numbers are one red, which no smooth function of a code can draw.
-
-    parameters: name -> values [N]; "x.hue" counts as a colour where "x.saturation" and "x.value" are there, too,
-    each from 0 to 1. Returns them without these three, and with "x.red", "x.green", "x.blue" [N] from 0 to 1.
-    """
-    found = dict(parameters)
-    for name in parameters:
-        place, _, last = name.rpartition(".")
-        rest = [f"{place}.saturation", f"{place}.value"]
-        if last != "hue" or not all(key in parameters for key in rest):
-            continue
-        hsv = np.stack([parameters[key].astype(float) for key in (name, *rest)], axis=1)  # [N, 3]
-        for key in (name, *rest):
-            del found[key]
-        rgb = hsv_to_rgb(hsv.clip(0, 1))  # [N, 3]
-        found |= {f"{place}.{channel}": rgb[:, i] for i, channel in enumerate(("red", "green", "blue"))}
-    return found
-
-
-def normal_codes(parameters: Mapping[str, NDArray[Any]], length: int, seed: int = 1) -> Tensor:
-    """Bring parameters of any distribution to a standard normal one.
-
-    Each parameter is replaced by the normal quantile of its rank (equal values get neighbouring ranks in random order,
-    so that a choice among eleven haircuts becomes eleven intervals); then the correlations are removed, with a matrix
-    that changes the single parameters as little as possible. What is left of `length` is filled with random numbers.
-
-    parameters: name -> values [N], numbers or words. length: of a code. seed: of ties and filling.
-    Returns [N, length] float32. Raises InputError when there are more parameters than `length`.
-    """
-    random = np.random.default_rng(seed)
-    columns = []
-    for name, values in parameters.items():
-        if name.endswith(".pattern"):
-            continue  # a random number's seed says nothing about the picture
-        numbers = np.unique(values, return_inverse=True)[1]
-        rank = np.empty(len(values))
-        rank[np.lexsort((random.random(len(values)), numbers))] = np.arange(len(values))
-        columns.append(torch.from_numpy(2 * (rank + 0.5) / len(values) - 1))
-    if len(columns) > length:
-        raise InputError(f"{len(columns)} parameters do not fit into a code of length {length}")
-    normal = math.sqrt(2) * torch.erfinv(torch.stack(columns, dim=1))  # [N, P] float64
-    variance, axes = torch.linalg.eigh(normal.T.cov())
-    whiten = axes @ torch.diag(variance.clamp_min(SMALLEST_VARIANCE).rsqrt()) @ axes.T  # [P, P]
-    filling = torch.from_numpy(random.standard_normal((len(normal), length - len(columns))))
-    return torch.cat([normal @ whiten, filling], dim=1).float()
 
 
 class PictureEncoder(nn.Module):
@@ -152,23 +78,6 @@ def mapping_error(told: Tensor, w: Tensor) -> Tensor:
     followed = F.mse_loss(told, w.detach()) / spread.detach()
     given_way = F.mse_loss(told.detach(), w) / spread  # as a share of the variance, so that it does not pay to shrink w
     return followed + YIELD * (given_way - given_way.detach())
-
-
-@torch.no_grad()
-def normalise_w(generator: Generator, encoder: PictureEncoder, samples: int = 1000) -> None:
-    """Bring w to a deviation of one without changing a picture: what makes w is divided, what reads it multiplied.
-
-    generator, encoder: after a warm-up; changed in place. samples: random z, over which the deviation is taken.
-    """
-    random = torch.Generator().manual_seed(0)
-    z = torch.randn(samples, generator.style_dim, generator=random).to(generator.w_avg.device)
-    spread = generator.mapping(z).std(dim=0).mean()
-    last: Any = generator.style[-1]  # linear, then a leaky ReLU, through which a positive factor goes
-    for tensor in (last.weight, last.bias, encoder.to_w.weight, encoder.to_w.bias, generator.w_avg):
-        tensor.div_(spread)
-    for name, parameter in generator.named_parameters():
-        if name.endswith("modulation.weight"):
-            parameter.mul_(spread)
 
 
 class WarmUp(GrowingTraining):
@@ -212,7 +121,7 @@ class WarmUp(GrowingTraining):
         real: the pictures at the current size, as many as there are codes. Returns the loss and its terms.
         """
         generator, random = self.generator, self.random_of_step()
-        codes, pictures = self.draw_known(real, self.config.batch, random)  # [B, D], [B, 3, S, S]
+        codes, pictures = self.draw_known(real, self.config.batch, random)  # [B, P], [B, 3, S, S]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             w = self.encoder(pictures)  # [B, D]
         with torch.no_grad():
@@ -220,7 +129,8 @@ class WarmUp(GrowingTraining):
         drawn = generator.synthesis(generator.to_w_plus(w), noise=generator.random_noise(len(w), random))
         mse = F.mse_loss(drawn, pictures)
         perceptual = self.perceptual(drawn, pictures).mean()
-        mapping = mapping_error(generator.mapping(codes), w)
+        z = with_filling(codes, generator.style_dim, random)  # [B, D]
+        mapping = mapping_error(generator.mapping(z), w)
         loss = mse + PERCEPTUAL_WEIGHT * perceptual
         self.optimizer.zero_grad(set_to_none=True)
         (loss + mapping).backward()

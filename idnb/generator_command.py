@@ -14,11 +14,12 @@ from torch import Tensor
 
 from idnb.env import fast_bf16, pick_device
 from idnb.errors import InputError
-from idnb.gan_data import read_strips
+from idnb.gan_codes import read_codes
+from idnb.gan_data import RealImages, read_strips
 from idnb.gan_growing import GanConfig, grow_generator
 from idnb.gan_loop import train_gan
 from idnb.gan_training import GanTraining
-from idnb.gan_warmup import WarmUp, read_codes
+from idnb.gan_warmup import WarmUp
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import BUNDLED_NAMES
 from idnb.presets import get_preset
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         head_start=args.head_start,
         seed=args.seed,
     )
-    codes = read_codes(args.data, preset.style_dim, args.people, args.seed) if args.warm_up else None
+    codes = read_codes(args.data, args.people, args.seed) if args.warm_up else None
     training = GanTraining(preset, config, codes, device, bf16)
     counts = [sum(p.numel() for p in n.parameters()) for n in (training.generator, training.discriminator)]
     print(f"generator {counts[0]:,} parameters, discriminator {counts[1]:,}, at {training.size} px on {device}")
@@ -108,12 +109,11 @@ def run(args: argparse.Namespace) -> int:
     if codes is not None and not (out / "checkpoint.pt").is_file():
         first = replace(config, phases=parse_phases(args.warm_up, "--warm-up"))
         warm_up = WarmUp(preset, first, codes, device, bf16)
-        average = train_gan(warm_up, read, out / "warm_up", args.minutes, args.save_minutes)
-        encoder = warm_up.encoder
+        train_gan(warm_up, read, out / "warm_up", args.minutes, args.save_minutes)
         if warm_up.images < warm_up.config.total_images:
             print(f"{warm_up.images:,} images of the warm-up shown; the same command goes on from there")
             return 0
-        training.start_from(average, encoder)
+        training.start_from(warm_up, RealImages(read(training.size)))
     minutes = None if ends is None else (ends - time.monotonic()) / 60
     average = train_gan(training, read, out, minutes, args.save_minutes)
     print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")

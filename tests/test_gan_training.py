@@ -1,6 +1,7 @@
 """The training of the generator: exact resume, growing without a jump, a clean stop, readable errors."""
 
 import argparse
+import copy
 import csv
 import dataclasses
 import math
@@ -13,11 +14,13 @@ from PIL import Image
 
 from idnb import generator_command
 from idnb.errors import InputError
+from idnb.gan_codes import normal_codes, read_codes, with_filling, without_hues
 from idnb.gan_data import RealImages, read_strips
 from idnb.gan_growing import GanConfig, grow_generator
 from idnb.gan_loop import train_gan
+from idnb.gan_mapping import encode_all, energy_score, learn_mapping, whiten_w
 from idnb.gan_training import GanTraining
-from idnb.gan_warmup import WarmUp, mapping_error, normal_codes, read_codes, without_hues
+from idnb.gan_warmup import WarmUp, mapping_error
 from idnb.generator_command import parse_phases, parse_rates
 from idnb.models.discriminator import Discriminator, minibatch_deviation
 from idnb.models.stylegan2 import Generator
@@ -289,22 +292,77 @@ def test_the_warm_up_learns_to_draw_pictures_again_and_which_code_gives_which():
         WarmUp(SMALL, CONFIG, codes()[1:]).run_step(real)
 
 
+def warmed_up():
+    """A warm-up of a few steps, and its twenty pictures."""
+    warm_up, real = WarmUp(SMALL, CONFIG, codes()), RealImages(pictures(8))
+    for _ in range(30):
+        warm_up.run_step(real)
+    return warm_up, real
+
+
+def redrawn(generator, encoder, real):
+    with torch.no_grad():
+        return generator.synthesis(generator.to_w_plus(encoder(real.at(torch.arange(len(real))))))
+
+
+def test_whitening_evens_out_w_and_changes_no_picture():
+    warm_up, real = warmed_up()
+    generator, encoder = warm_up.average, warm_up.encoder
+    before = redrawn(generator, encoder, real)
+    new, weight = whiten_w(generator, encoder, encode_all(encoder, real, progress=False))
+    assert torch.allclose(redrawn(generator, encoder, real), before, atol=1e-4)
+    assert torch.allclose(encode_all(encoder, real, progress=False), new, atol=1e-3)
+    variance = torch.linalg.eigvalsh(new.T.cov()).flip(0)  # of 16 directions
+    assert new.mean(0).abs().max() < 1e-3 and torch.allclose(variance[:3], torch.ones(3), atol=0.02)
+    assert variance.max() < 1.02 and weight.shape == (16, 16)
+
+
+def test_the_energy_score_is_the_formula_and_smallest_for_the_true_distribution():
+    one, other, w = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 4.0]]), torch.zeros(1, 2)
+    assert energy_score(one, other, w, torch.eye(2)) == pytest.approx((5 + 4) / 2 - 3 / 2)
+    assert energy_score(one, other, w, 2 * torch.eye(2)) == pytest.approx(2 * ((5 + 4) / 2 - 3 / 2))
+    torch.manual_seed(0)
+    scores = {}
+    for spread in (0.0, 0.5, 1.0, 2.0):
+        one, other, w = spread * torch.randn(20_000, 3), spread * torch.randn(20_000, 3), torch.randn(20_000, 3)
+        scores[spread] = energy_score(one, other, w, torch.eye(3)).item()
+    assert min(scores, key=scores.get) == 1.0
+
+
+def test_the_mapping_network_learns_mean_and_spread_of_w_for_known_parameters():
+    generator = Generator.from_preset(SMALL, 8)
+    random = torch.Generator().manual_seed(0)
+    known = torch.randn(3_000, 4, generator=random)
+    w = torch.randn(3_000, 16, generator=random)
+    w[:, 0] = 2 * known[:, 0] + 0.5 * w[:, 0]  # one number is told by the parameters, up to a rest; fifteen are not
+    losses = learn_mapping(generator, w, torch.eye(16), known, steps=1_000, progress=False)
+    assert sum(losses[-50:]) < sum(losses[:50])
+    with torch.no_grad():
+        told = torch.stack([generator.mapping(with_filling(known, 16, random)) for _ in range(2)])
+    assert torch.corrcoef(torch.stack([told[0, :, 0], w[:, 0]]))[0, 1] > 0.7
+    assert 0.6 < told[0, :, 1:].std(0).mean() < 1.2  # a guess that is right on average would have 0
+    assert (told[0] - told[1])[:, 1:].std() > 0.7  # two answers for the same parameters
+    assert torch.allclose(generator.w_avg, told.mean((0, 1)), atol=0.2)
+
+
 def test_the_adversarial_training_starts_where_the_warm_up_ended():
-    warm_up = WarmUp(SMALL, CONFIG, codes())
-    warm_up.run_step(RealImages(pictures(8)))
+    warm_up, real = warmed_up()
     training = GanTraining(SMALL, CONFIG, codes())
-    training.start_from(warm_up.average, warm_up.encoder)
-    z, pictures_8 = torch.randn(50, 16), RealImages(pictures(8)).at(torch.arange(20))
-    assert torch.allclose(training.average(z), warm_up.average(z), atol=1e-4)
+    training.start_from(warm_up, real, progress=False)
+    before = redrawn(warm_up.average, warm_up.encoder, real)
+    assert torch.allclose(redrawn(training.average, training.encoder, real), before, atol=1e-4)
+    z = torch.randn(50, 16)
     assert torch.equal(training.generator(z), training.average(z))
-    assert training.average.mapping(torch.randn(2000, 16)).std(0).mean() == pytest.approx(1, abs=0.1)
-    again = [
-        network.synthesis(network.to_w_plus(t.encoder(pictures_8)))
-        for t, network in ((warm_up, warm_up.average), (training, training.average))
-    ]
-    assert torch.allclose(*again, atol=1e-4)
+    mapping = copy.deepcopy(training.generator.style.state_dict())
+    for _ in range(3):
+        training.run_step(real)
+    now = training.generator.state_dict()
+    assert all(torch.equal(now[f"style.{name}"], value) for name, value in mapping.items())  # it has learnt all it can
+    assert not torch.equal(now["conv1.conv.weight"], training.average.conv1.conv.weight)
     with pytest.raises(InputError, match="at that size"):
-        GanTraining(SMALL, dataclasses.replace(CONFIG, phases=((16, 40),))).start_from(warm_up.average)
+        GanTraining(SMALL, dataclasses.replace(CONFIG, phases=((16, 40),)), codes()).start_from(warm_up, real)
+    with pytest.raises(InputError, match="20 pictures, but 19 codes"):
+        GanTraining(SMALL, CONFIG, codes()[1:]).start_from(warm_up, real, progress=False)
 
 
 def test_parameters_become_standard_normal_codes():
@@ -316,23 +374,26 @@ def test_parameters_become_standard_normal_codes():
         "style": random.choice(["crop", "bun", "long"], 4_000, p=[0.5, 0.2, 0.3]),
         "some.pattern": random.integers(0, 1000, 4_000),
     }
-    z = normal_codes(parameters, 6)
-    assert z.shape == (4_000, 6) and torch.equal(z, normal_codes(parameters, 6))
-    assert torch.allclose(z.T.cov(), torch.eye(6), atol=0.08)
+    z = normal_codes(parameters)
+    assert z.shape == (4_000, 3) and torch.equal(z, normal_codes(parameters))
+    assert torch.allclose(z.T.cov(), torch.eye(3), atol=0.08)
     assert abs(z[:, 2].abs().lt(1).float().mean().item() - 0.683) < 0.02  # a normal one, though it was three words
     order = z[:, 2].argsort()
     assert (parameters["style"][order.numpy()[:700]] == "bun").mean() > 0.95  # words in order of the alphabet
     assert torch.corrcoef(torch.stack([z[:, 0], torch.from_numpy(shape).float()]))[0, 1] > 0.8
+    longer = with_filling(z, 6, torch.Generator().manual_seed(0))
+    assert torch.equal(longer[:, :3], z) and torch.allclose(longer.T.cov(), torch.eye(6), atol=0.08)
     with pytest.raises(InputError, match="do not fit"):
-        normal_codes(parameters, 2)
+        with_filling(z, 2, torch.Generator())
 
 
 def test_codes_follow_the_order_of_the_strips():
     from idnb.faces.synthetic import load_faces
 
     faces = load_faces("test")
-    z = read_codes([str(faces.folder)], 256)
-    assert z.shape == (len(faces), 256) and read_codes([str(faces.folder)], 256, people=3).shape == (12, 256)
+    z = read_codes([str(faces.folder)])
+    assert 150 < z.shape[1] < 256 and len(z) == len(faces)
+    assert read_codes([str(faces.folder)], people=3).shape == (12, z.shape[1])
     assert len(read_strips(faces.folder, 32, people=3, progress=False)) == 12
     pixels = read_strips(faces.folder, 32, progress=False)
     assert (pixels[5].permute(2, 0, 1) / 127.5 - 1 - faces.images([5], 32)[0]).abs().mean() < 0.03
