@@ -167,6 +167,7 @@ def show_flow(
     title: str = "",
     cell: tuple[float, float] = (1.15, 1.45),
     picture: float = 0.8,
+    feedback: tuple[str, str] | None = None,
     alt: str = "",
 ) -> Figure:
     """Pictures at chosen places with arrows between them: the way of tensors through a network.
@@ -177,6 +178,7 @@ def show_flow(
         title: above everything.
         cell: width of a column and height of a row, in inches; made smaller when wider than 9 inches.
         picture: side of a picture in inches.
+        feedback: (from, to), one more arrow, which leads back below everything.
         alt: made from the texts when left out.
 
     Returns:
@@ -185,13 +187,13 @@ def show_flow(
     Raises:
         InputError: no box, or an arrow to a box that is not there.
     """
-    unknown = [name for pair in arrows for name in pair if name not in boxes]
+    unknown = [name for pair in [*arrows, feedback or ()] for name in pair if name not in boxes]
     if not boxes or unknown:
         raise InputError(f"arrows name {unknown}, which are no boxes" if unknown else "there is no box to show")
     columns, rows = max(b.column for b in boxes.values()) + 1, max(b.row for b in boxes.values()) + 1
     width = min(cell[0], MAX_WIDTH / columns)
     side, top = min(picture, 0.86 * width), 0.35 if title else 0.05
-    size = (columns * width, rows * cell[1] + top)
+    size = (columns * width, rows * cell[1] + top + (0.15 if feedback else 0.0))
     with plt.rc_context({**STYLE, "axes.grid": False}):
         fig = plt.figure(figsize=size, dpi=DPI)
         plane = fig.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(0, size[1]))
@@ -216,6 +218,13 @@ def show_flow(
             start, stop = _between(middle[begin], middle[end], side, 0.13 * text_lines + 0.05)
             style = {"arrowstyle": "-|>", "color": COLOURS[0], "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
             plane.annotate("", stop, start, arrowprops=style, zorder=3)
+        if feedback:
+            (x0, y0), (x1, y1) = (middle[name] for name in feedback)
+            below = (side / 2 + 0.13 * (boxes[name].text.count("\n") + 1) + 0.05 for name in feedback)
+            y0, y1 = y0 - next(below), y1 - next(below)
+            plane.plot([x0, x0, x1], [y0, 0.08, 0.08], color=COLOURS[1], linewidth=1.2, zorder=3)
+            style = {"arrowstyle": "-|>", "color": COLOURS[1], "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+            plane.annotate("", (x1, y1), (x1, 0.08), arrowprops=style, zorder=3)
         if title:
             fig.text(0.07 / size[0], 1 - 0.06 / size[1], title, va="top", fontsize=11, weight="bold")
     texts = "; ".join(box.text.replace("\n", " ") for box in boxes.values())

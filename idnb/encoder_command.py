@@ -264,7 +264,9 @@ def export(
     words += ["--decay", f"{config.decay:g}", "--same-share", f"{config.same_share:g}"]
     words += ["--weights", ",".join(f"{value:g}" for value in lambdas), "--views", str(views)]
     words += ["--identity", *args.identity] if args.identity else []
-    words += ["--start", args.start] if args.start else []
+    if args.start:
+        file, kind = parse_start(args.start)
+        words += ["--start", f"{kind}={Path(file).name}"]  # where it lay is a matter of this machine
     words += ["--seed", str(config.seed), "--export"]
     name = bundled_name(args.kind, args.method)
     entry = WeightFile(

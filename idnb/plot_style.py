@@ -74,7 +74,7 @@ def as_picture(picture: Any) -> np.ndarray:
     return pixels.movedim(0, -1).numpy()  # [H, W, 3]
 
 
-def show(fig: "Figure", alt: str = "", small: bool = False) -> None:
+def show(fig: "Figure", alt: str = "", small: bool | int = False) -> None:
     """Show a figure once, as a PNG with alternative text, and close it.
 
     The text is stored twice: as the metadata `alt` of the picture, and as the plain-text form of the output, which is
@@ -83,8 +83,8 @@ def show(fig: "Figure", alt: str = "", small: bool = False) -> None:
     Args:
         fig: from one of the functions above, or any figure of yours.
         alt: what is to be seen; empty takes the text the figure carries.
-        small: store the picture with 256 colours, chosen for it, at about a third of the size. For grids of many faces;
-            not where small differences of colour matter.
+        small: store the picture with 256 colours, chosen for it, at about a third of the size; a number from 2 to 256
+            takes as many colours. For grids of many faces; not where small differences of colour matter.
     """
     text = alt or str(fig.get_label()) or "figure"
     buffer = io.BytesIO()
@@ -92,7 +92,7 @@ def show(fig: "Figure", alt: str = "", small: bool = False) -> None:
     plt.close(fig)
     if small:
         with Image.open(buffer) as picture:
-            few = picture.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+            few = picture.convert("RGB").quantize(256 if small is True else small, dither=Image.Dither.FLOYDSTEINBERG)
         note = PngInfo()
         note.add_itxt("Description", text)
         buffer = io.BytesIO()

@@ -68,6 +68,10 @@ def test_flow_draws_every_station() -> None:
     fig = show_flow(boxes, [("in", "net"), ("net", "out")], "Flow")
     assert "contour [3, 4, 4]; encoder; face" in fig.get_label()
     assert len(fig.axes) == 3  # the plane and two pictures
+    again = show_flow(boxes, [("in", "net")], "Flow", feedback=("out", "in"))
+    assert again.get_figheight() > fig.get_figheight() and len(again.axes[0].lines) == len(fig.axes[0].lines) + 1
+    with pytest.raises(InputError, match="nowhere"):
+        show_flow(boxes, [], feedback=("out", "nowhere"))
     wide = {str(i): FlowBox(None, "x", i, 0) for i in range(20)}
     assert show_flow(wide, []).get_figwidth() <= 9
     with pytest.raises(InputError, match="no boxes"):

@@ -143,9 +143,9 @@ def test_small_pictures_are_smaller_and_keep_their_text(monkeypatch: pytest.Monk
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: object())
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw, metadata: shown.append(bundle["image/png"]))
     noise = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    for small in (False, True):
+    for small in (False, True, 16):
         show(show_row(noise), alt="noise, zwölf × zwölf", small=small)
-    assert len(shown[1]) < 0.7 * len(shown[0])
+    assert len(shown[2]) < len(shown[1]) < 0.7 * len(shown[0])
     for png in shown:
         picture = Image.open(io.BytesIO(png))
         assert picture.text["Description"] == "noise, zwölf × zwölf"  # type: ignore[attr-defined]
