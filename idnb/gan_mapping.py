@@ -100,6 +100,7 @@ def learn_mapping(
     torch.manual_seed(seed)
     fresh = Generator(generator.size, generator.style_dim, len(generator.style) - 1, generator.channels)
     generator.style.load_state_dict(fresh.style.state_dict())
+    generator.style.requires_grad_(True)
     random = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(generator.style.parameters(), lr=RATE, betas=(0.9, 0.99))
     losses = []

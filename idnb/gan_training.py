@@ -92,7 +92,6 @@ class GanTraining(GrowingTraining):
             raise InputError(f"a warm-up at {average.size} px can only begin a fresh run at that size")
         self.encoder.load_state_dict(warm_up.encoder.state_dict())
         w, weight = whiten_w(average, self.encoder, encode_all(self.encoder, real, progress))
-        average.style.requires_grad_(True)
         learn_mapping(average, w, weight, self.known_codes(real), seed=self.config.seed, progress=progress)
         for network in (self.generator, self.average):
             network.load_state_dict(average.state_dict())
