@@ -6,10 +6,11 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from idnb.ablation import TABLES, Budget, plan, run_arm
+from idnb.ablation import TABLES, Arm, Budget, describe, plan, run_arm, same_training
 from idnb.errors import InputError
 from idnb.evaluate_command import RESULTS, keep, parse_number, parse_shard
 from idnb.evaluation_set import load_evaluation_set
@@ -64,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
     files = {(arm.name, seed): store / args.table / f"{arm.name}_seed{seed}.json" for arm, seed in todo}
     missing = [(arm, seed) for arm, seed in todo[first::step] if not files[arm.name, seed].is_file()]
     print(f"{args.table}: {len(todo)} runs, {len(todo) - len(missing)} of them not to be done here or stored already")
+    for arm, seed in list(missing):
+        if take_over(store, args.table, arm, describe(arm, seed, budget, args.preset)):
+            print(f"{arm.title}, seed {seed}: the same training stands in another table; its result is taken over")
+            missing.remove((arm, seed))
     if missing:
         keep_freed_memory()
         generator = load_generator(args.preset, path=args.generator)
@@ -77,9 +82,20 @@ def run(args: argparse.Namespace) -> int:
             if result is not None:
                 result["minutes"] = round((time.perf_counter() - began) / 60, 2)
                 examples = folder / f"{arm.name}_seed{seed}" / "evaluation" / "examples.png"
-                keep(result, files[arm.name, seed], examples)
+                keep(result, files[arm.name, seed], examples if seed == seeds[0] else None)
     print(report(args.table, store / args.table))
     return 0
+
+
+def take_over(store: Path, table: str, arm: Arm, wanted: dict[str, Any]) -> bool:
+    """Store the result of the same training from another table under this arm's name, if there is one."""
+    for path in sorted(store.glob(f"*/*_seed{wanted['seed']}.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if "training" in found and same_training(found["training"], wanted):
+            result = found | {"setting": found["setting"] | {"method": arm.title}, "training": wanted}
+            keep(result, store / table / f"{arm.name}_seed{wanted['seed']}.json", path.with_suffix(".png"))
+            return True
+    return False
 
 
 def report(table: str, folder: Path) -> str:
@@ -97,7 +113,8 @@ def report(table: str, folder: Path) -> str:
     text = method_table(results)
     if trained:
         budget = trained[0]["budget"]
-        text += f"\n\nEvery arm: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}, "
-        text += f"{budget['steps']} refinement steps; training seeds {sorted({run['seed'] for run in trained})}."
+        text += f"\n\nEvery arm: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}; "
+        text += f"the last quarter with {budget['steps']} refinement steps, what comes before with one. "
+        text += f"Training seeds {', '.join(str(seed) for seed in sorted({run['seed'] for run in trained}))}."
     paper = {"table1": PAPER_TABLE_1, "table2": PAPER_TABLE_2}.get(table)
     return text + ("" if paper is None else "\n\n" + paper_table(paper))

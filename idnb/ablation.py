@@ -5,7 +5,7 @@ An arm says what is different; everything else is the full encoder. The tables a
     table2      the paper's: baseline, + IFBlock, + input latent code, + pretrained identity encoder
     modulation  gamma and beta as tensors or as one value a channel, or identity stacked on the input
     losses      each term of equation 6 left out, and a stronger identity term
-    views       the identity loss sees random views of the output, or the plain one as in the paper
+    identity    what makes the identity real: random views, whole pictures, other weights
     table1      pSp and ReStyle beside the full encoder
     ambiguity   contours of 4 to 64 pixels, with and without an identity image
 
@@ -22,14 +22,16 @@ from typing import Any
 
 import torch
 
+from idnb.encoder_training import EncoderConfig, Phase
 from idnb.errors import InputError
 from idnb.evaluation import Setting, evaluate, write_text
 from idnb.evaluation_set import EvaluationSet
+from idnb.losses import WEIGHTS, LossWeights
 from idnb.models.encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.presets import get_preset
 
-__all__ = ["TABLES", "Arm", "Budget", "build_encoder", "plan", "run_arm"]
+__all__ = ["TABLES", "Arm", "Budget", "build_encoder", "describe", "plan", "run_arm", "same_training"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Arm:
     """One row of an ablation.
 
     name: short, for files. title: in tables. encoder: "dual", "restyle" or "psp". options: of that class, where they
-    differ from the full encoder. weights: of the loss, likewise. views: whether the identity loss sees random views.
+    differ from the full encoder. weights: of the loss, where they differ from the preset's. views: whether the identity
+    loss sees random views. size: in pixels at which the generator stops in training; None is the whole picture.
     contour_size: of low-resolution contours; None is the preset's.
     """
 
@@ -47,10 +50,12 @@ class Arm:
     options: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     views: bool = True
+    size: int | None = None
     contour_size: int | None = None
 
 
 FULL = Arm("full", "+ pretrained identity (the full encoder)")
+PAPER_WEIGHTS = asdict(LossWeights())
 TABLES: dict[str, tuple[Arm, ...]] = {
     "table2": (
         Arm(
@@ -73,11 +78,14 @@ TABLES: dict[str, tuple[Arm, ...]] = {
         Arm("no_perceptual", "without the perceptual term", weights={"perceptual": 0.0}),
         Arm("no_identity", "without the identity term", weights={"identity": 0.0}),
         Arm("no_w_norm", "without the W-norm term", weights={"w_norm": 0.0}),
-        Arm("identity_x3", "identity term three times as strong", weights={"identity": 1.5}),
+        Arm("identity_x3", "identity term three times as strong", weights={"identity": 3.0}),
     ),
-    "views": (
-        Arm("plain", "identity loss on the plain output (as in the paper)", views=False),
-        replace(FULL, title="identity loss on random views too (the full encoder)"),
+    "identity": (
+        Arm("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, views=False, size=64),
+        Arm("views", "+ random views in the identity loss", weights=PAPER_WEIGHTS, size=64),
+        Arm("whole", "+ whole pictures", weights=PAPER_WEIGHTS),
+        replace(FULL, title="+ weights of this preset (the full encoder)"),
+        Arm("no_views", "the full encoder without random views", views=False),
     ),
     "table1": (
         Arm("psp", "pSp", encoder="psp"),
@@ -106,8 +114,9 @@ TABLES: dict[str, tuple[Arm, ...]] = {
 class Budget:
     """What every arm of a table gets, so that rows differ in nothing else.
 
-    images: shown in training. batch, learning_rate, steps (of refinement): see `EncoderConfig`. people: of the training
-    set. kind: of contour. contours: of the test set, each with ten identities.
+    images: shown in training, three quarters of them with one refinement step and the rest with `steps`. batch,
+    learning_rate: see `EncoderConfig`. people: of each training set, at most. kind: of contour. contours: of the test
+    set, each with ten identities.
     """
 
     images: int = 24_000
@@ -117,6 +126,13 @@ class Budget:
     people: int | None = None
     kind: str = "low_res"
     contours: int | None = 300
+
+    def phases(self, arm: Arm) -> tuple[Phase, ...]:
+        """The phases of an arm's training; pSp looks once."""
+        if arm.encoder == "psp" or self.steps == 1 or self.images < 4:
+            return (Phase(1 if arm.encoder == "psp" else self.steps, self.images, arm.size),)
+        first = self.images * 3 // 4
+        return (Phase(1, first, arm.size), Phase(self.steps, self.images - first, arm.size))
 
 
 def plan(table: str, seeds: list[int]) -> Iterator[tuple[Arm, int]]:
@@ -154,6 +170,19 @@ def build_encoder(arm: Arm, kind: str, preset_name: str, seed: int) -> ContourEn
     return encoder
 
 
+def describe(arm: Arm, seed: int, budget: Budget, preset: str) -> dict[str, Any]:
+    """All that decides what an arm becomes, as it stands in its result. Two arms are one where only names differ."""
+    loss = asdict(replace(WEIGHTS[preset], **arm.weights))
+    words = {"arm": asdict(arm), "loss": loss, "seed": seed, "budget": asdict(budget), "preset": preset}
+    return json.loads(json.dumps(words))
+
+
+def same_training(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two descriptions are of the same training; names and titles do not matter."""
+    named = [{**words, "arm": {**words["arm"], "name": "", "title": ""}} for words in (one, other)]
+    return named[0] == named[1]
+
+
 def run_arm(
     arm: Arm,
     seed: int,
@@ -172,22 +201,20 @@ def run_arm(
     Returns the result, with the arm, seed and budget in it; None when training is not finished.
     """
     from idnb.encoder_command import build_loss
-    from idnb.encoder_training import EncoderConfig, Phase
-    from idnb.losses import LossWeights
     from idnb.pair_data import read_pair_data
     from idnb.training import train_encoder
 
     folder = out / f"{arm.name}_seed{seed}"
-    description = {"arm": asdict(arm), "seed": seed, "budget": asdict(budget)}
+    description = describe(arm, seed, budget, preset)
     note = folder / "arm.json"
-    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != json.loads(json.dumps(description)):
+    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != description:
         raise InputError(f"{note}: this folder holds an arm with another budget or other options; give another --out")
     folder.mkdir(parents=True, exist_ok=True)
     write_text(note, json.dumps(description, indent=1) + "\n")
     encoder = build_encoder(arm, budget.kind, preset, seed)
     pairs = read_pair_data(faces, budget.kind, encoder.preset, budget.people)
     config = EncoderConfig(
-        phases=(Phase(1 if arm.encoder == "psp" else budget.steps, budget.images),),
+        phases=budget.phases(arm),
         batch=budget.batch,
         learning_rate=budget.learning_rate,
         warmup=budget.images // 20,
@@ -196,7 +223,7 @@ def run_arm(
         clip=5.0,
         seed=seed,
     )
-    loss = build_loss(encoder.preset, LossWeights(**arm.weights), int(arm.views))
+    loss = build_loss(encoder.preset, LossWeights(**description["loss"]), int(arm.views))
     trained = train_encoder(encoder, generator, pairs, loss, config, folder / "training", minutes=minutes)
     if not finished(folder / "training", budget.images):
         return None

@@ -16,7 +16,7 @@ from idnb.contours import CONTOURS, contour_kind
 from idnb.encoder_training import EncoderConfig, Phase
 from idnb.errors import InputError
 from idnb.identity_views import ViewConfig
-from idnb.losses import EncoderLoss, LossWeights
+from idnb.losses import WEIGHTS, EncoderLoss, LossWeights
 from idnb.models.encoder import MODULATIONS, ContourEncoder
 from idnb.models.encoder_files import ENCODERS, bundled_name, encoder_class, start_from
 from idnb.models.stylegan2 import Generator
@@ -66,7 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add("--learning-rate", type=float, default=None, help="of Adam")
     add("--decay", type=float, default=None, help="last share of the run, in which the rate falls to zero")
     add("--same-share", type=float, default=None, help="share of pairs that show one person twice")
-    add("--weights", default=None, help="L2,PERCEPTUAL,IDENTITY,W: lambda 1 to 4 (the paper's: 0.1,1,0.5,0.003)")
+    add(
+        "--weights",
+        default=None,
+        help="L2,PERCEPTUAL,IDENTITY,W: lambda 1 to 4 (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003)",
+    )
     add("--views", type=int, default=None, help="random views of each output in the identity loss; 0 is the paper's")
     add("--modulation", default="tensor", choices=MODULATIONS, help="ablation: of the identity features")
     add("--no-input-latent", action="store_true", help="ablation: keep the generator's constant input")
@@ -101,10 +105,8 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
     return tuple(phases)
 
 
-def parse_weights(text: str | None) -> LossWeights:
+def parse_weights(text: str) -> LossWeights:
     """`"0.1,1,0.5,0.003"` -> LossWeights. Raises InputError for anything else."""
-    if text is None:
-        return LossWeights()
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError as error:
@@ -205,7 +207,7 @@ def run(args: argparse.Namespace) -> int:
         **{"accumulate": args.accumulate, "checkpoint": args.checkpoint or None},
     }
     config = replace(CONFIGS[preset.name], **{name: value for name, value in given.items() if value is not None})
-    weights = parse_weights(args.weights)
+    weights = WEIGHTS[preset.name] if args.weights is None else parse_weights(args.weights)
     views = (1 if preset.name == "tiny" else 0) if args.views is None else args.views
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -127,10 +127,10 @@ def stored_path(store: str, setting: Setting) -> Path:
     return folder / f"{run_name(setting)}.json"
 
 
-def keep(result: dict[str, Any], path: Path, examples: Path) -> None:
+def keep(result: dict[str, Any], path: Path, examples: Path | None) -> None:
     """Store a result, and the picture of its examples where there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if examples.is_file():
+    if examples is not None and examples.is_file():
         shutil.copyfile(examples, path.with_suffix(".png"))
     write_text(path, json.dumps(result, indent=1) + "\n")
 

@@ -24,7 +24,7 @@ from idnb.identity_views import ViewConfig, random_views
 from idnb.models.identity import FaceEmbedder
 from idnb.models.perceptual import FaceFeatureDistance
 
-__all__ = ["EncoderLoss", "LossWeights", "Targets", "identity_loss", "l2_loss", "w_norm_loss"]
+__all__ = ["WEIGHTS", "EncoderLoss", "LossWeights", "Targets", "identity_loss", "l2_loss", "w_norm_loss"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class LossWeights:
     perceptual: float = 1.0
     identity: float = 0.5
     w_norm: float = 0.003
+
+
+WEIGHTS = {"tiny": LossWeights(3.0, 0.6, 1.0, 0.002), "paper": LossWeights()}
+"""The weights of each preset; `idnb ablate identity` measures those of `tiny` beside the paper's."""
 
 
 class Targets(NamedTuple):

@@ -1,13 +1,15 @@
 """Ablations and their tables on networks of random weights: what is planned, trained, measured, stored, printed."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 import idnb.ablate_command as command
 from idnb.__main__ import main
-from idnb.ablation import TABLES, Budget, build_encoder, finished, plan, run_arm
+from idnb.ablation import TABLES, Budget, build_encoder, describe, finished, plan, run_arm, same_training
+from idnb.encoder_training import Phase
 from idnb.errors import InputError
 from idnb.evaluation import Setting, evaluate
 from idnb.evaluation_methods import CopyIdentity, EnlargedContour, load_method
@@ -44,7 +46,8 @@ def test_every_arm_can_be_built_and_differs_from_the_others(table):
     seen = []
     for arm in TABLES[table]:
         encoder = build_encoder(arm, "low_res", "tiny", 0)
-        description = (type(encoder).__name__, sorted(getattr(encoder, "options", {}).items()), arm.weights, arm.views)
+        options = sorted(getattr(encoder, "options", {}).items())
+        description = (type(encoder).__name__, options, arm.weights, arm.views, arm.size)
         seen.append((str(description), arm.contour_size))
     assert len(set(seen)) == len(seen)
 
@@ -64,6 +67,21 @@ def test_rows_of_table_2_add_one_thing_each():
     assert not all(torch.equal(a, b) for a, b in zip(encoders[1].parameters(), other.parameters(), strict=True))
 
 
+def test_the_budget_and_the_description_of_an_arm():
+    arms = {arm.name: arm for table in TABLES.values() for arm in table}
+    budget = Budget(images=800, steps=2)
+    assert budget.phases(arms["full"]) == (Phase(1, 600), Phase(2, 200))
+    assert budget.phases(arms["psp"]) == (Phase(1, 800),)
+    assert budget.phases(arms["views"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
+    full = describe(arms["full"], 0, budget, "tiny")
+    assert full["loss"] == {"l2": 3.0, "perceptual": 0.6, "identity": 1.0, "w_norm": 0.002}
+    assert describe(arms["no_l2"], 0, budget, "tiny")["loss"] == {**full["loss"], "l2": 0.0}
+    assert describe(arms["paper"], 0, budget, "tiny")["loss"]["l2"] == 0.1
+    assert same_training(full, describe(replace(arms["full"], name="a", title="b"), 0, budget, "tiny"))
+    assert not same_training(full, describe(arms["full"], 1, budget, "tiny"))
+    assert not same_training(full, describe(arms["no_views"], 0, budget, "tiny"))
+
+
 def test_an_arm_from_training_to_result(generator, tmp_path, monkeypatch):
     monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "cache"))
     arm, faces = TABLES["table2"][1], [load_faces("starter")]
@@ -80,8 +98,7 @@ def test_the_command(generator, tmp_path, monkeypatch, capsys):
     def train(arm, seed, budget, *args):
         method = CopyIdentity() if arm.name == "full" else EnlargedContour("low_res")
         result = evaluate(method, None, colour_set(), Setting(arm.title, contours=4), tmp_path / f"{arm.name}{seed}")
-        described = {"arm": {"name": arm.name}, "seed": seed, "budget": {**budget.__dict__}}
-        return result | {"training": described}
+        return result | {"training": describe(arm, seed, budget, "tiny")}
 
     monkeypatch.setattr(command, "run_arm", train)
     monkeypatch.setattr(command, "load_evaluation_set", lambda *args, **words: None)
@@ -94,11 +111,13 @@ def test_the_command(generator, tmp_path, monkeypatch, capsys):
         and "40 x 2" in text
         and "as printed in the paper" in text
     )
-    assert "Every arm: 4 images" in text and "training seeds [0, 1]" in text
+    assert "Every arm: 4 images" in text and "Training seeds 0, 1" in text
     assert len(list((tmp_path / "store" / "table2").glob("*.json"))) == 4
     monkeypatch.setattr(command, "run_arm", lambda *args: pytest.fail("nothing is done twice"))
     assert main([*words, "--arms", "full,baseline", "--out", str(tmp_path)]) == 0
+    elsewhere = ["ablate", "table1", "--arms", "full", *words[2:], "--out", str(tmp_path)]  # the same training
     capsys.readouterr()
+    assert main(elsewhere) == 0 and "taken over" in (text := capsys.readouterr().out) and "| the dual encoder |" in text
     assert main([*words, "--arms", "half"]) == 2 and "has no row 'half'" in capsys.readouterr().err
     for what in ("arms", "judges"):
         code = main(["results", what, "--results", str(tmp_path / "store"), "--out", str(tmp_path / "x.png")])
