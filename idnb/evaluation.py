@@ -37,7 +37,7 @@ from idnb.metrics import identity_ranks
 from idnb.models.encoder import to_size
 from idnb.models.face_reader import READINGS
 
-__all__ = ["Setting", "chunks_of", "evaluate", "example_rows", "measure_pairs", "pairs_of", "weights_fingerprint"]
+__all__ = ["Setting", "chunks_of", "evaluate", "example_pairs", "measure_pairs", "pairs_of", "weights_fingerprint"]
 
 Columns = dict[str, NDArray[Any]]
 CHUNK = 24
@@ -186,7 +186,7 @@ def evaluate(
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     parameters = sum(p.numel() for p in method.parameters()) if isinstance(method, nn.Module) else 0
     result = description | summarise(columns, pairs, data, setting) | {"parameters": parameters}
-    save_examples(out / "examples.png", method, generator, data, setting, pairs)
+    save_examples(out / "examples.png", method, generator, data, setting)
     save_columns(out / "columns.npz", {key: value for key, value in columns.items() if key != "features"})
     write_text(out / "result.json", json.dumps(result, indent=1) + "\n")
     for i in range(len(chunks)):
@@ -194,21 +194,22 @@ def evaluate(
     return result
 
 
-def example_rows(pairs: Pairs, identity: NDArray[np.int64], count: int = 6) -> NDArray[np.int64]:
-    """Rows of a few pairs of two people, spread over the list; the same for every method with the same pairs.
+def example_pairs(setting: Setting, identity: NDArray[np.int64], count: int = 6) -> Pairs:
+    """A few pairs, spread over the set, to be looked at; nobody picked them.
 
-    identity: [N] who each image of the set shows.
+    identity: [N] who each image of the set shows. They are the same for all methods, however many contours a run has;
+    where a run pairs any two images, these show two people.
     """
-    rows = np.flatnonzero(identity[pairs.contour] != identity[pairs.identity])
-    rows = rows if len(rows) else np.arange(len(pairs))
-    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(np.int64)]
+    chosen = np.linspace(0, len(identity) - 1, min(count, len(identity))).round().astype(np.int64)
+    mode = "other" if setting.mode == "any" else setting.mode
+    return draw_pairs(identity, mode=mode, count=1, seed=setting.seed, contours=chosen)
 
 
-def save_examples(path: Path, method: Any, generator: Any, data: EvaluationSet, setting: Setting, pairs: Pairs) -> None:
+def save_examples(path: Path, method: Any, generator: Any, data: EvaluationSet, setting: Setting) -> None:
     """Write the outputs for a few pairs side by side, for figures that compare methods."""
-    rows = example_rows(pairs, data.identity)
-    x_c = data.contours(setting.kind, pairs.contour[rows], setting.contour_size)
-    result = method.generate(generator, x_c, data.images(pairs.identity[rows]), steps=setting.steps)
+    pairs = example_pairs(setting, data.identity)
+    x_c = data.contours(setting.kind, pairs.contour, setting.contour_size)
+    result = method.generate(generator, x_c, data.images(pairs.identity), steps=setting.steps)
     images = result.images[:, -1].float().cpu().clamp(-1.0, 1.0)
     pixels = ((images + 1) * 127.5).round().byte().permute(2, 0, 3, 1).flatten(1, 2)  # [H, B * W, 3]
     part = path.with_name(f".{os.getpid()}.{path.name}")

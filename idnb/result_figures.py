@@ -12,7 +12,7 @@ from PIL import Image
 
 from idnb.contours import contour_kind
 from idnb.errors import InputError
-from idnb.evaluation import Setting, example_rows, pairs_of
+from idnb.evaluation import Setting, example_pairs
 from idnb.plot_style import COLOURS, STYLE
 from idnb.plots import show_grid
 from idnb.result_tables import COLUMNS, figure_of, grouped, joined
@@ -26,31 +26,33 @@ __all__ = ["ambiguity_figure", "arms_figure", "judges_figure", "methods_figure"]
 def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
     """The paper's figure 3: contour, identity image, and what each method made of them.
 
-    results: from `read_results`, of runs with the same pairs; `examples.png` stands beside each file. faces: their set.
+    results: from `read_results`; `examples.png` stands beside each file. The first run of each method is shown.
+    faces: their set.
     """
     setting = Setting(**results[0]["setting"])
-    pairs = pairs_of(setting, np.asarray(faces.identity))
-    rows = example_rows(pairs, np.asarray(faces.identity))
+    pairs = example_pairs(setting, np.asarray(faces.identity))
     kind = (
         contour_kind(setting.kind)
         if setting.kind != "low_res"
         else contour_kind("low_res", size=setting.contour_size or 8)
     )
-    photos, people = faces.images(pairs.contour[rows]), faces.images(pairs.identity[rows])
-    labels = faces.label_maps(pairs.contour[rows])
+    photos, people = faces.images(pairs.contour), faces.images(pairs.identity)
+    labels = faces.label_maps(pairs.contour)
     contours = kind.display(kind.make(photos, labels), photos.shape[-1])
     pictures: list[list[Any]] = [list(photos), list(contours), list(people)]
     names = ["contour's photo", "contour", "identity"]
     for name, runs in grouped(results).items():
-        path = Path(runs[0]["path"])
+        path, shown = Path(runs[0]["path"]), runs[0]["setting"]
+        if any(shown[key] != getattr(setting, key) for key in ("kind", "mode", "seed", "contour_size")):
+            raise InputError(f"{path}: has other pairs or contours than {results[0]['path']}; choose those of one kind")
         strip = path.with_name("examples.png") if path.name == "result.json" else path.with_suffix(".png")
         if not strip.is_file():
             raise InputError(f"{strip} does not exist; make the run again with `idnb evaluate`")
         with Image.open(strip) as picture:
             pixels = np.asarray(picture.convert("RGB"))
-        if pixels.shape[1] != pixels.shape[0] * len(rows):
+        if pixels.shape[1] != pixels.shape[0] * len(pairs):
             raise InputError(f"{strip}: holds other examples; measure all methods with the same pairs")
-        pictures.append(list(np.split(pixels, len(rows), axis=1)))
+        pictures.append(list(np.split(pixels, len(pairs), axis=1)))
         names.append(name)
     columns = [list(column) for column in zip(*pictures, strict=True)]  # one row of pictures a pair
     return show_grid(columns, column_labels=names, title=f"{setting.kind}: one row a pair")

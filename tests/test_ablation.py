@@ -167,6 +167,8 @@ def test_figures(measured):
     results = read_results(measured)
     fig = methods_figure([results[0], results[3]], People())
     assert fig.get_label()
+    with pytest.raises(InputError, match="has other pairs or contours than"):
+        methods_figure([results[3], results[1] | {"setting": {**results[1]["setting"], "kind": "sketch"}}], People())
     assert arms_figure(results).axes[0].get_xlabel().startswith("IDSIM, held-out judge")
     for result, name, size in zip(results, ("alone", "guided", "alone", "guided"), (4, 4, 8, 8), strict=True):
         result["training"] = {"arm": {"name": f"{name}_{size}"}}

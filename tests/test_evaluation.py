@@ -12,7 +12,7 @@ from torch import nn
 from idnb.__main__ import main
 from idnb.errors import InputError
 from idnb.evaluate_command import export
-from idnb.evaluation import CHUNK, Setting, chunks_of, evaluate, pairs_of, weights_fingerprint
+from idnb.evaluation import CHUNK, Setting, chunks_of, evaluate, example_pairs, pairs_of, weights_fingerprint
 from idnb.evaluation_methods import AverageFace, CopyIdentity, EnlargedContour, Searched
 from idnb.evaluation_summary import area_above, bands
 from idnb.models.encoder import Result
@@ -51,6 +51,14 @@ def test_every_contour_ten_identities(data):
     assert len(pairs_of(Setting("x", mode="same"), data.identity)) == 96
     with pytest.raises(InputError, match="contours is 49"):
         pairs_of(Setting("x", contours=49), data.identity)
+
+
+def test_examples_are_the_same_for_any_number_of_contours(data):
+    one, other = (example_pairs(Setting("x", contours=n), data.identity) for n in (None, 4))
+    assert len(one) == 6 and np.array_equal(one.contour, other.contour) and np.array_equal(one.identity, other.identity)
+    assert (data.identity[one.contour] != data.identity[one.identity]).all()
+    same = example_pairs(Setting("x", mode="same"), data.identity)
+    assert (data.identity[same.contour] == data.identity[same.identity]).all()
 
 
 def test_a_run_and_its_obvious_answers(data, tmp_path):
