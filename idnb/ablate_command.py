@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from idnb.ablation import TABLES, Arm, Budget, describe, plan, run_arm, same_tra
 from idnb.errors import InputError
 from idnb.evaluate_command import RESULTS, keep, parse_number, parse_shard
 from idnb.evaluation_set import load_evaluation_set
-from idnb.result_tables import PAPER_TABLE_1, PAPER_TABLE_2, method_table, paper_table, read_results
+from idnb.result_tables import MAIN, PAPER_TABLE_1, PAPER_TABLE_2, method_table, paper_table, read_results
 
 __all__ = ["add_arguments", "report", "run"]
 
@@ -98,8 +99,11 @@ def take_over(store: Path, table: str, arm: Arm, wanted: dict[str, Any]) -> bool
     return False
 
 
-def report(table: str, folder: Path) -> str:
-    """The table of all stored results of an ablation, with the paper's numbers where it has such a table."""
+def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
+    """The table of all stored results of an ablation, with the paper's numbers where it has such a table.
+
+    keys: columns, see `method_table`.
+    """
     order = {arm.title: place for place, arm in enumerate(TABLES[table])}
     try:
         results = [r for r in read_results(folder) if r["setting"]["method"] in order or "training" not in r]
@@ -110,7 +114,7 @@ def report(table: str, folder: Path) -> str:
     budgets = {json.dumps(training["budget"], sort_keys=True) for training in trained}
     if len(budgets) > 1:
         raise InputError(f"{folder}: holds results of different budgets; keep each budget in a folder of its own")
-    text = method_table(results)
+    text = method_table(results, keys)
     if trained:
         budget = trained[0]["budget"]
         text += f"\n\nEvery arm: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}; "

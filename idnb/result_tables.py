@@ -11,7 +11,16 @@ from idnb.errors import InputError
 from idnb.fidelity import FIDELITY
 from idnb.intervals import seed_interval
 
-__all__ = ["PAPER_TABLE_1", "PAPER_TABLE_2", "figure_of", "method_table", "paper_table", "read_results"]
+__all__ = [
+    "COLUMNS",
+    "MAIN",
+    "PAPER_TABLE_1",
+    "PAPER_TABLE_2",
+    "figure_of",
+    "method_table",
+    "paper_table",
+    "read_results",
+]
 
 # Bai et al., tables 1 and 2: LPIPS, IDSIM, FID. CelebA-HQ at 1024 px; their numbers and ours do not compare.
 PAPER_TABLE_1 = {
@@ -45,6 +54,20 @@ COLUMNS: dict[str, tuple[str, str, int, float]] = {
     "frechet": ("{frechet}", "↓", 2, 1.0),
     "seconds": ("s an image", "↓", 3, 1.0),
 }
+
+MAIN = (
+    "perceptual",
+    "psnr",
+    "line_f",
+    "miou",
+    "judge.training/similarity",
+    "judge.judge/similarity",
+    "judge.judge/rank1",
+    "correlation/pose.yaw",
+    "frechet",
+    "seconds",
+)
+"""The columns that say most; all others are printed on demand."""
 
 
 def read_results(folder: str | Path, kind: str | None = None, mode: str | None = None) -> list[dict[str, Any]]:

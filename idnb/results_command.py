@@ -9,7 +9,8 @@ from idnb.ablate_command import report
 from idnb.ablation import TABLES
 from idnb.errors import InputError
 from idnb.evaluate_command import RESULTS
-from idnb.result_tables import method_table, read_results
+from idnb.evaluation import write_text
+from idnb.result_tables import COLUMNS, MAIN, method_table, read_results
 
 __all__ = ["add_arguments", "run"]
 
@@ -29,26 +30,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", default=None, help="only results of these pairs: any, same, other")
     parser.add_argument("--data", default="test", help="set that figure3 shows (default test)")
     parser.add_argument("--measure", default="judge.judge/similarity", help="what `arms` shows; see the first error")
-    parser.add_argument("--out", default=None, help="file for the figure or the table; tables are printed otherwise")
+    parser.add_argument(
+        "--all", action="store_true", help="every column that was measured, not only those that say most"
+    )
+    parser.add_argument("--out", default=None, help="file for the figure")
+    parser.add_argument("--into", default=None, help="put the table into this page, between its two comments")
+
+
+def put_into(page: Path, command: str, text: str) -> None:
+    """Replace what a page holds between `<!-- COMMAND -->` and the next `<!-- end -->`.
+
+    Raises InputError where the page or the comments are missing.
+    """
+    before, start, rest = (
+        page.read_text(encoding="utf-8").partition(f"<!-- {command} -->\n") if page.is_file() else ("",) * 3
+    )
+    _, end, after = rest.partition("<!-- end -->")
+    if not end:
+        raise InputError(f"{page}: has no place for the table; put the lines <!-- {command} --> and <!-- end --> there")
+    write_text(page, f"{before}{start}\n{text}\n\n{end}{after}")
+    print(f"{page}: the table is in its place")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or draw the figure."""
     folder = Path(args.results) if args.results else RESULTS
     if args.what not in FIGURES:
+        keys = None if args.all else MAIN
         if args.what == "methods":
-            text = method_table(read_results(folder, args.kind, args.mode))
+            text = method_table(read_results(folder, args.kind, args.mode), keys)
         else:
-            text = report(args.what, folder / args.what)
-        if args.out:
-            Path(args.out).write_text(text + "\n", encoding="utf-8")
+            text = report(args.what, folder / args.what, keys)
+        if args.into:
+            words = ["idnb results", args.what, *(["--kind", args.kind] if args.kind else []), *["--all"] * args.all]
+            put_into(Path(args.into), " ".join(words), text)
         else:
             print(text)
         return 0
     if not args.out:
         raise InputError(f"{args.what} is a figure; say where it shall go with --out FILE.png")
     from idnb import result_figures
-    from idnb.result_tables import COLUMNS
 
     results = read_results(folder, args.kind, args.mode)
     if args.what == "figure3":

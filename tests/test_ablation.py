@@ -117,15 +117,29 @@ def test_the_command(generator, tmp_path, monkeypatch, capsys):
     assert main([*words, "--arms", "full,baseline", "--out", str(tmp_path)]) == 0
     elsewhere = ["ablate", "table1", "--arms", "full", *words[2:], "--out", str(tmp_path)]  # the same training
     capsys.readouterr()
-    assert main(elsewhere) == 0 and "taken over" in (text := capsys.readouterr().out) and "| the dual encoder |" in text
+    assert main(elsewhere) == 0
+    text = capsys.readouterr().out
+    assert "taken over" in text and "| the dual encoder |" in text
     assert main([*words, "--arms", "half"]) == 2 and "has no row 'half'" in capsys.readouterr().err
     for what in ("arms", "judges"):
         code = main(["results", what, "--results", str(tmp_path / "store"), "--out", str(tmp_path / "x.png")])
         assert code == (0 if what == "arms" else 2)  # judges needs the network of the loss as well
     assert (tmp_path / "x.png").stat().st_size > 5000
     capsys.readouterr()
-    assert main(["results", "table2", "--results", str(tmp_path / "store")]) == 0
-    assert "two strangers" in capsys.readouterr().out
+    table = ["results", "table2", "--results", str(tmp_path / "store")]
+    assert main(table) == 0
+    text = capsys.readouterr().out
+    assert "two strangers" in text and "pitch, r" not in text
+    assert main([*table, "--all"]) == 0 and len(capsys.readouterr().out) > len(text)
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- idnb results table2 -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
+    for _ in range(2):  # a second time changes nothing
+        assert main([*table, "--into", str(page)]) == 0
+        wanted = f"before\n<!-- idnb results table2 -->\n\n{text}\n<!-- end -->\nafter\n"
+        assert page.read_text(encoding="utf-8") == wanted
+    capsys.readouterr()
+    assert main([*table, "--all", "--into", str(page)]) == 2
+    assert "put the lines <!-- idnb results table2 --all --> and <!-- end -->" in capsys.readouterr().err
     assert main(["results", "table2", "--results", str(tmp_path / "nothing")]) == 0
     assert "No arm is finished" in capsys.readouterr().out
     assert main(["results", "figure3"]) == 2 and "--out FILE.png" in capsys.readouterr().err
