@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import idnb
-from idnb.__main__ import COMMANDS
+from idnb.__main__ import COMMANDS, main
 from tools.notebook_files import REPO, find
 
 PAGES = [*sorted((REPO / "docs").glob("*.md")), *(REPO / f"{n}.md" for n in ("README", "CONTRIBUTING", "DEVELOPERS"))]
@@ -105,3 +105,15 @@ def test_the_instructor_guide_lists_every_notebook():
         assert f"](../notebooks/{path.name})" in text, path.name
         if "### Think" in path.read_text(encoding="utf-8"):
             assert f"**{path.name[:2]}, " in text, f"no answer to the thinking question of {path.name}"
+
+
+def test_tables_are_what_their_commands_print(capsys):
+    found = []
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        found += re.findall(r"<!-- (idnb results .+?) -->\n\n(.*?)\n\n<!-- end -->", text, re.DOTALL)
+        assert text.count("<!-- idnb results") == text.count("<!-- end -->")
+    assert found
+    for command, table in found:
+        assert main(command.split()[1:]) == 0
+        assert capsys.readouterr().out.strip() == table, f"{command} prints something else now; add --into and the page"
