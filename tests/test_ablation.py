@@ -167,6 +167,9 @@ def test_tables(measured):
     mean, low, high = joined(results[:3], "perceptual")
     assert low < mean < high
     assert mean == pytest.approx(sum(r["figures"]["perceptual"]["value"] for r in results[:3]) / 3)
+    for place, seconds in enumerate((0.3, 0.1, 0.2)):
+        results[place]["figures"]["seconds"] = {"value": seconds, "n": 40}
+    assert joined(results[:3], "seconds") == (0.1, None, None)
     for place, value in enumerate((0.9, 0.9, 0.9, None)):  # outputs that are all alike correlate with nothing
         results[place]["figures"]["correlation"] = {"pose.yaw": {"value": value, "low": value, "high": value, "n": 40}}
     alike = method_table(results).splitlines()
