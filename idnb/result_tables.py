@@ -199,8 +199,9 @@ def note(result: dict[str, Any], groups: dict[str, list[dict[str, Any]]]) -> str
     return (
         f"Contours: {setting['kind']}, pairs: {setting['mode']} identity, set {result['set']!r} of rendered people, "
         f"{result['contours']:,} contours x {setting['count']}, n = {result['pairs']:,} pairs a run, none dropped. "
-        f"In brackets 95 % intervals ({interval}). Of times the shortest. {result['names']['perceptual']} and {measure} against the contour's "
-        f"photo. {result['names']['frechet']} of the real test images: {result['bests']['frechet']:.2f}."
+        f"In brackets 95 % intervals ({interval}); of times the shortest. {result['names']['perceptual']} and "
+        f"{measure} against the contour's photo. {result['names']['frechet']} of the real test images: "
+        f"{result['bests']['frechet']:.2f}."
     )
 
 
