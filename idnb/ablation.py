@@ -90,7 +90,7 @@ TABLES: dict[str, tuple[Arm, ...]] = {
     "table1": (
         Arm("psp", "pSp", encoder="psp"),
         Arm("restyle", "ReStyle", encoder="restyle"),
-        replace(FULL, title="the dual encoder"),
+        replace(FULL, title="dual, trained alike"),
     ),
     "ambiguity": tuple(
         arm
