@@ -119,7 +119,7 @@ def test_the_command(generator, tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert main(elsewhere) == 0
     text = capsys.readouterr().out
-    assert "taken over" in text and "| the dual encoder |" in text
+    assert "taken over" in text and "| dual, trained alike |" in text
     assert main([*words, "--arms", "half"]) == 2 and "has no row 'half'" in capsys.readouterr().err
     for what in ("arms", "judges"):
         code = main(["results", what, "--results", str(tmp_path / "store"), "--out", str(tmp_path / "x.png")])
