@@ -44,15 +44,17 @@ BELIEVED = 0.5
 def contour_fidelity(kind: str, outputs: Tensor, x_c: Tensor, parser: FaceParser | None = None) -> dict[str, Tensor]:
     """Compare the contour of each output with the one that was asked for.
 
-    kind: "low_res", "sketch" or "label_map". outputs: [B, 3, H, H] in [-1, 1], at the size the contours were made from
-    (values outside are cut off). x_c: the contours, as made by `contour_kind(kind).make`. parser: for sketches drawn
-    with a label map and for label maps; a sketch without one is drawn from the image alone.
+    kind: "low_res", "sketch" or "label_map". outputs: [B, 3, H, H] in [-1, 1]; values outside are cut off.
+    x_c: the contours, as made by `contour_kind(kind).make`. parser: for sketches drawn with a label map and for label
+    maps; a sketch without one is drawn from the image alone.
     Returns the measure of `FIDELITY`, [B], by name; for label maps also "overlap", [B, 19, 2].
     """
     outputs = outputs.clamp(-1.0, 1.0)
     if kind == "low_res":
         return {"psnr": psnr(contour_kind(kind, size=x_c.shape[-1]).make(outputs), x_c)}
     if kind == "sketch":
+        if outputs.shape[-1] != x_c.shape[-1]:  # lines are drawn at the size of the contour
+            outputs = F.interpolate(outputs, size=x_c.shape[-2:], mode="bilinear", antialias=True)
         labels = None if parser is None else parser.label_maps(outputs)
         return {"line_f": sketch_agreement(contour_kind(kind).make(outputs, labels), x_c)}
     if kind != "label_map":

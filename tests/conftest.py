@@ -23,7 +23,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file in one process (`--dist loadgroup`), as its tests share what is slow to make; notebooks run apart."""
+    """Keep a file in one process (`--dist loadgroup`): its tests share what is slow to make. Notebooks run apart."""
     for item in items:
         place = item.nodeid if "test_notebooks_run" in item.nodeid else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(place))

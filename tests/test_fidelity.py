@@ -8,6 +8,7 @@ from idnb.contours import contour_kind
 from idnb.errors import InputError
 from idnb.fidelity import contour_fidelity, shape_distance, sketch_agreement, truth_columns
 from idnb.metrics import psnr
+from idnb.models.encoder import to_size
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader, load_face_reader
 from idnb.weights import ASSETS, find_weight
@@ -49,6 +50,8 @@ def test_sketches_of_faces(people):
     x_c = contour_kind("sketch").make(images)
     assert (contour_fidelity("sketch", images, x_c)["line_f"] > 0.999).all()
     other = contour_fidelity("sketch", images.roll(1, 0), x_c)["line_f"]
+    half = contour_fidelity("sketch", to_size(images, 32), x_c)["line_f"]  # drawn at the size of the contour
+    assert other.mean() < half.mean() < 1
     assert 0.1 < other.mean() < 0.7
 
 
