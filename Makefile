@@ -31,7 +31,7 @@ lab: setup ## open the series in JupyterLab
 
 # 03 trains for minutes; a test runs it with PROFILE=smoke, and `make tutorial` and `make notebooks` run it whole.
 test: setup ## run the whole test suite: pytest, and nbval over the notebooks
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup --nbval-lax --nbval-current-env --ignore=notebooks/03_training.ipynb --nbval-cell-timeout 600 tests $(BOOKS)
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --ignore=notebooks/03_training.ipynb --nbval-cell-timeout 600 tests $(BOOKS)
 
 lint: setup ## check the style of code and notebooks, and the types of idnb
 	$(PY) -m ruff check $(CODE)

@@ -22,13 +22,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("notebook_path", paths, ids=[path.stem for path in paths])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file in one process (`--dist loadgroup`): its tests share what is slow to make. Notebooks run apart."""
-    for item in items:
-        place = item.nodeid if "test_notebooks_run" in item.nodeid else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(place))
-
-
 @pytest.fixture(autouse=True)
 def fresh_accelerator() -> Iterator[None]:
     """Let no test hand its mixed precision on to the next: accelerate keeps it for the whole process."""
