@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from idnb.models.stylegan2_files import BUNDLED_NAMES
 from idnb.presets import get_preset
 from idnb.weights import WeightFile, export_bundled
 
-__all__ = ["add_arguments", "export", "parse_phases", "parse_rates", "run"]
+__all__ = ["add_arguments", "export", "parse_phases", "parse_rates", "put_into_package", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
@@ -147,16 +148,25 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
     if args.warm_up:
         before = sum(count for _, count in parse_phases(args.warm_up))
         shown = f"{before:,} images shown in the warm-up, then {images:,}"
-    name = BUNDLED_NAMES[args.preset]
+    figures = {"images_shown": images, "trained_up_to_px": trained_size}
+    put_into_package(average, words, f"rendered people: {', '.join(sets)}; {shown}", args.seed, figures)
+
+
+def put_into_package(generator: Generator, words: list[str], data: str, seed: int, figures: dict[str, Any]) -> None:
+    """Write the weights of the bundled generator and its entry in the manifest.
+
+    words: the command that made it. data: what it learnt from. seed: of the training. figures: of it.
+    """
+    name = BUNDLED_NAMES["tiny"]
     entry = WeightFile(
         name=name,
         file=f"{name}.safetensors",
-        about=f"StyleGAN2 generator of rendered people, {preset.image_size} px, {preset.n_styles} styles",
+        about=f"StyleGAN2 generator of rendered people, {generator.size} px, {generator.n_styles} styles",
         licence="CC0-1.0",
         command=shlex.join(words),
-        seed=args.seed,
-        data=f"rendered people: {', '.join(sets)}; {shown}",
-        figures={"images_shown": images, "trained_up_to_px": trained_size},
+        seed=seed,
+        data=data,
+        figures=figures,
     )
-    path = export_bundled(entry, average.state_dict())
+    path = export_bundled(entry, generator.state_dict())
     print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")

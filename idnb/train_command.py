@@ -10,6 +10,7 @@ NETWORKS: dict[str, tuple[str, str]] = {
     "identity": ("idnb.identity_command", "ArcFace on rendered people: the network that losses use"),
     "judge": ("idnb.identity_command", "the held-out judge of identity: another network, used in no loss"),
     "generator": ("idnb.generator_command", "StyleGAN2 on rendered people: the generator that is inverted"),
+    "sharpening": ("idnb.sharpening_command", "the last part of the generator's training: lips, lids, single hairs"),
     "encoder": ("idnb.encoder_command", "the dual encoder for one kind of contour: the paper's own network"),
     "perceptual": ("idnb.perceptual_command", "the features behind the bundled perceptual distance; not LPIPS"),
     "parser": ("idnb.reader_command", "the label map of a face, to measure outputs with; used in no loss"),
