@@ -35,7 +35,8 @@ class GanConfig:
     the generator may use noise; above it, speckle passed for hair. paired: weight of the difference from the picture,
     for fakes that the warm-up's encoder makes of real ones. ema_share: half-life of the average generator as a share of
     the images seen, at most ema_images. fade_images: images over which a new top block of the discriminator is blended
-    in. head_start: images of the first phase during which the discriminator learns alone. seed: of weights and of every
+    in. head_start: images of the first phase during which the discriminator learns alone. cool_down: images at the end
+    during which a generator that is sharpened (idnb.gan_sharpening) moves more slowly. seed: of weights and of every
     step.
     """
 
@@ -52,6 +53,7 @@ class GanConfig:
     ema_images: int = 10_000
     fade_images: int = 10_000
     head_start: int = 0
+    cool_down: int = 0
     seed: int = 1
 
     def size_at(self, images: int) -> int:

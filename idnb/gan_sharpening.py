@@ -33,7 +33,7 @@ from idnb.models.stylegan2_layers import EqualizedLinear
 from idnb.objectives import at_size
 from idnb.presets import Preset
 
-__all__ = ["CodeEncoder", "Sharpening", "augmented"]
+__all__ = ["CodeEncoder", "Sharpening", "augmented", "interpolated"]
 
 COLOUR_SIZE = 16  # px, what the plain discriminator sees
 # The gradients that the projected judges and their features send to a picture are some twenty times as long as that of
@@ -45,6 +45,7 @@ CALIBRATED_ON = 512  # pictures, over which features are standardised
 AIM = 0.6  # mean sign of the scores of real pictures at which the augmentation stays as it is
 PATIENCE = 20_000  # images in which the probability of augmentation may go from 0 to 1
 PENALTY, PENALTY_EVERY = 100.0, 4  # weight of the judges' squared gradient, and steps between penalties
+COOLED = 0.25  # share of the generator's rate that is left in the cool-down: what swings round the aim comes to rest
 MOST = 0.6  # largest probability of augmentation: with more, the generator would learn to draw the changes
 ENCODER_CHANNELS = (32, 64, 96, 128, 192)  # at 64, 32, 16, 8, 4 px
 
@@ -76,6 +77,18 @@ class CodeEncoder(nn.Module):
         x = self.blocks(self.from_rgb(x))  # [B, C, 4, 4]
         codes = self.to_w_plus(self.hidden(x.float().flatten(1))).float().unflatten(1, self.shape)
         return self.w_avg + codes, self.to_latent(x).float()
+
+
+@torch.no_grad()
+def interpolated(before: Generator, after: Generator, keep: float) -> Generator:
+    """Mix the weights of a generator before and after its sharpening; what was overdone, glowing eyes say, goes back.
+
+    before, after: of one shape; the second is changed in place. keep: share of the first, 0 to 1. Returns the mixture.
+    Source: Wang et al., "ESRGAN", ECCV workshops 2018, section 3.4.
+    """
+    for ours, theirs in zip(after.parameters(), before.parameters(), strict=True):
+        ours.lerp_(theirs.to(ours), keep)
+    return after
 
 
 def augmented(pictures: Sequence[Tensor], share: float, random: torch.Generator) -> list[Tensor]:
@@ -115,7 +128,8 @@ def augmented(pictures: Sequence[Tensor], share: float, random: torch.Generator)
 class Sharpening(GrowingTraining):
     """The sharpening: what it keeps, and one step of it. Arguments as of `GrowingTraining`, without codes; one phase.
 
-    Of the settings, `head_start` counts images for which the encoder learns alone, `paired` weighs the comparison.
+    Of the settings, `head_start` counts images for which the encoder learns alone, `paired` weighs the comparison,
+    `cool_down` counts images at the end.
     Further attributes: encoder, projected, colour (the two discriminators), the optimizers, share (of augmentation).
     """
 
@@ -178,6 +192,9 @@ class Sharpening(GrowingTraining):
         figures = {"mse": mse}
         if not alone:
             to_fake = to_fake + self.discriminate(fake, pictures, random, figures)
+        cooled = self.images >= self.config.total_images - self.config.cool_down
+        rate = self.config.learning_rate * self.config.generator_rate(self.size)
+        self.generator_optimizer.param_groups[0]["lr"] = rate * (COOLED if cooled else 1.0)
         self.generator_optimizer.zero_grad(set_to_none=True)
         fake.backward(to_fake)
         self.generator_optimizer.step()

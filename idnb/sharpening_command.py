@@ -13,7 +13,7 @@ from idnb.errors import InputError
 from idnb.gan_data import read_strips
 from idnb.gan_growing import GanConfig
 from idnb.gan_loop import train_gan
-from idnb.gan_sharpening import Sharpening
+from idnb.gan_sharpening import Sharpening, interpolated
 from idnb.generator_command import put_into_package
 from idnb.models.stylegan2_files import load_generator
 from idnb.presets import get_preset
@@ -32,17 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "sharpening") 
     add("--out", default="runs/sharpening", help="folder for checkpoint, log, sample sheets")
     add("--images", type=int, default=40_000, help="images to show, those of --head-start included")
     add("--head-start", type=int, default=6_400, help="images from which the encoder of pictures learns alone at first")
+    add("--cool-down", type=int, default=4_000, help="of the images, the last, with a quarter of the generator's rate")
     add("--batch", type=int, default=16, help="images a step")
     add("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
     add("--generator-rate", type=float, default=0.4, help="share of it for the generator")
     add("--r1-gamma", type=float, default=0.05, help="weight of the gradient penalty of the plain discriminator")
     add("--paired", type=float, default=100.0, help="weight of real pictures drawn again")
+    add("--keep", type=float, default=0.2, help="share of the weights it began with, mixed in on --export")
     add("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
     add("--minutes", type=float, default=None, help="stop after so much time; go on later")
     add("--save-minutes", type=float, default=5.0, help="time between checkpoints")
     add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     add("--threads", type=int, default=None, help="CPU threads")
-    add("--export", action="store_true", help="write the weights into the package and its manifest")
+    add("--export", action="store_true", help="mix, and write the weights into the package and its manifest")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.threads:
         torch.set_num_threads(args.threads)
+    if not 0 <= args.keep <= 1:
+        raise InputError(f"--keep {args.keep:g}: is no share from 0 to 1")
     device = pick_device(args.device)
     preset, start = get_preset("tiny"), load_generator(path=args.start)
     if (start.size, start.channels) != (preset.image_size, preset.generator_channels):
@@ -64,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         paired=args.paired,
         ema_images=AVERAGE,
         head_start=args.head_start,
+        cool_down=args.cool_down,
         seed=args.seed,
     )
     training = Sharpening(preset, config, device, fast_bf16(device))
@@ -77,13 +82,16 @@ def run(args: argparse.Namespace) -> int:
     average = train_gan(training, read, Path(args.out), args.minutes, args.save_minutes)
     print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")
     if args.export:
+        mixed = interpolated(start, average, args.keep)
         sets = [Path(folder).name for folder in args.data]  # where they lay is a matter of this machine
         words = ["idnb", "train", "sharpening", "--start", Path(args.start).name, "--data", *sets]
         words += [] if args.people is None else ["--people", str(args.people)]
-        words += ["--images", str(args.images), "--head-start", str(args.head_start), "--batch", str(args.batch)]
+        words += ["--images", str(args.images), "--head-start", str(args.head_start)]
+        words += ["--cool-down", str(args.cool_down), "--batch", str(args.batch)]
         words += ["--learning-rate", f"{args.learning_rate:g}", "--generator-rate", f"{args.generator_rate:g}"]
-        words += ["--r1-gamma", f"{args.r1_gamma:g}", "--paired", f"{args.paired:g}", "--seed", str(args.seed)]
+        words += ["--r1-gamma", f"{args.r1_gamma:g}", "--paired", f"{args.paired:g}", "--keep", f"{args.keep:g}"]
+        words += ["--seed", str(args.seed), "--export"]
         data = f"rendered people: {', '.join(sets)}; {training.images:,} images shown"
         figures = {"images_shown": training.images, "trained_up_to_px": average.size}
-        put_into_package(average, [*words, "--export"], data, args.seed, figures)
+        put_into_package(mixed, words, data, args.seed, figures)
     return 0

@@ -13,7 +13,7 @@ from idnb.errors import InputError
 from idnb.gan_data import RealImages
 from idnb.gan_growing import GanConfig
 from idnb.gan_loop import train_gan
-from idnb.gan_sharpening import CodeEncoder, Sharpening, augmented
+from idnb.gan_sharpening import CodeEncoder, Sharpening, augmented, interpolated
 from idnb.models.projected_discriminator import TAPS, PretrainedFeatures, ProjectedDiscriminator
 from idnb.models.stylegan2 import Generator
 from idnb.presets import TINY
@@ -25,7 +25,7 @@ SMALL = dataclasses.replace(
     generator_channels=(16, 12, 8, 8, 4, 4),
     discriminator_channels=(12, 12, 8, 8, 4, 4),
 )
-CONFIG = GanConfig(phases=((128, 32),), batch=4, r1_every=2, head_start=8)
+CONFIG = GanConfig(phases=((128, 32),), batch=4, r1_every=2, head_start=8)  # no cool-down: it depends on the end
 
 
 def pictures(size=128):
@@ -76,6 +76,22 @@ def test_what_a_step_may_change():
     assert set(figures) <= set(training.columns) and all(np.isfinite(value) for value in figures.values())
     with pytest.raises(InputError, match="a generator of 128 px can only begin a fresh run"):
         training.start_from(start)
+
+
+def test_the_cool_down_slows_the_generator_only():
+    training = Sharpening(SMALL, dataclasses.replace(CONFIG, phases=((128, 16),), cool_down=4))
+    real, rates = RealImages(pictures()), []
+    for _ in range(4):
+        training.run_step(real)
+        rates.append([group["lr"] for group in training.generator_optimizer.param_groups])
+    assert rates == [[2e-3, 2e-3]] * 3 + [[5e-4, 2e-3]]
+
+
+def test_interpolation_of_weights():
+    before, after = Generator.from_preset(SMALL), Generator.from_preset(SMALL)
+    kept = after.conv1.conv.weight.clone()
+    mixed = interpolated(before, after, 0.25)
+    assert torch.allclose(mixed.conv1.conv.weight, 0.75 * kept + 0.25 * before.conv1.conv.weight, atol=1e-6)
 
 
 def test_judges_learn_to_tell_fakes():
@@ -164,6 +180,10 @@ def test_from_the_command_to_the_weights(tmp_path, monkeypatch):
     assert generator.size == 128 and seed == 1 and figures["images_shown"] == 12
     assert words[:5] == ["idnb", "train", "sharpening", "--start", "generator_tiny.safetensors"]
     assert "--people 5 --images 12" in " ".join(words) and "12 images shown" in data
+    args.keep = 1.5
+    with pytest.raises(InputError, match=r"--keep 1\.5: is no share from 0 to 1"):
+        sharpening_command.run(args)
+    args.keep = 0.2
     small = Generator.from_preset(SMALL, 64)
     torch.save({"g_ema": small.state_dict()}, tmp_path / "small.pt")
     args.start = str(tmp_path / "small.pt")
