@@ -276,4 +276,4 @@ class Sharpening(GrowingTraining):
         """How steep the judges are in what they look at: the squared gradient of their scores, averaged over B."""
         given = [x.detach().requires_grad_(True) for x in projected]
         slopes = torch.autograd.grad(self.projected(given).sum(), given, create_graph=True)
-        return sum(x.square().sum() for x in slopes) / len(given[0])
+        return torch.stack([x.square().sum() for x in slopes]).sum() / len(given[0])
