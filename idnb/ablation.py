@@ -4,7 +4,7 @@ An arm says what is different; everything else is the full encoder. The tables a
 
     table2      the paper's: baseline, + IFBlock, + input latent code, + pretrained identity encoder
     modulation  gamma and beta as tensors or as one value a channel, or identity stacked on the input
-    losses      each term of equation 6 left out, and a stronger identity term
+    losses      each term of equation 6 left out, a stronger identity term, and two terms that the paper does not have
     identity    what makes the identity real: random views, whole pictures, other weights
     table1      pSp and ReStyle beside the full encoder
     ambiguity   contours of 4 to 64 pixels, with and without an identity image
@@ -79,6 +79,8 @@ TABLES: dict[str, tuple[Arm, ...]] = {
         Arm("no_identity", "without the identity term", weights={"identity": 0.0}),
         Arm("no_w_norm", "without the W-norm term", weights={"w_norm": 0.0}),
         Arm("identity_x3", "identity term three times as strong", weights={"identity": 3.0}),
+        Arm("chroma", "with the chroma term (not in the paper)", weights={"chroma": 20.0}),
+        Arm("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.001}),
     ),
     "identity": (
         Arm("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, views=False, size=64),

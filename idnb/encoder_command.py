@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add(
         "--weights",
         default=None,
-        help="L2,PERCEPTUAL,IDENTITY,W: lambda 1 to 4 (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003)",
+        metavar="L2,PERCEPTUAL,IDENTITY,W[,CHROMA,LATENT]",
+        help="lambda 1 to 4 (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003), then the terms that the paper does not have",
     )
     add("--views", type=int, default=None, help="random views of each output in the identity loss; 0 is the paper's")
     add("--modulation", default="tensor", choices=MODULATIONS, help="ablation: of the identity features")
@@ -106,13 +107,14 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
 
 
 def parse_weights(text: str) -> LossWeights:
-    """`"0.1,1,0.5,0.003"` -> LossWeights. Raises InputError for anything else."""
+    """`"0.1,1,0.5,0.003"` -> LossWeights; two more numbers are `chroma` and `latent_norm`. Raises InputError."""
+    expected = "expected four numbers such as 0.1,1,0.5,0.003, or six"
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise InputError(f"--weights {text!r}: expected four numbers such as 0.1,1,0.5,0.003") from error
-    if len(numbers) != 4 or not all(number >= 0 for number in numbers):
-        raise InputError(f"--weights {text!r}: expected four numbers of 0 or more such as 0.1,1,0.5,0.003")
+        raise InputError(f"--weights {text!r}: {expected}") from error
+    if len(numbers) not in (4, 6) or not all(number >= 0 for number in numbers):
+        raise InputError(f"--weights {text!r}: {expected}, of 0 or more")
     return LossWeights(*numbers)
 
 
@@ -259,7 +261,7 @@ def export(
     """Put an encoder into the package, with the command that made it."""
     phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
     sets = [Path(name).name for name in args.data]
-    lambdas = (weights.l2, weights.perceptual, weights.identity, weights.w_norm)
+    lambdas = astuple(weights)[: None if weights.chroma or weights.latent_norm else 4]
     words = ["idnb", "train", "encoder", "--kind", args.kind, "--method", args.method, "--data", *sets]
     words += ["--people", str(args.people)] if args.people else []
     words += ["--phases", phases, "--batch", str(config.batch), "--learning-rate", f"{config.learning_rate:g}"]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EncoderConfig", "EncoderRun", "Phase", "run_step"]
 
-TERMS = ("total", "l2", "perceptual", "identity", "w_norm")
+TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "chroma", "latent_norm")
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,14 @@ def run_step(
     # A copy of the identity features without graph collects the gradients of all refinement steps.
     seen = [part.detach().requires_grad_(part.requires_grad) for part in identity]
     code, y_hat = encoder.start(generator, len(batch.photo))
+    constant = code.input_latent
     rows = []
     for _ in range(phase.steps):
         with accelerator.autocast():
             code = encoder.refine(batch.contour_input, seen, y_hat, code.detach())
         picture = picture_of(generator, code, encoder.preset.encoder_size, phase.size)
-        terms = loss(picture, targets, code.w_plus, generator.w_avg, random)
+        change = None if code.input_latent is None or constant is None else code.input_latent - constant
+        terms = loss(picture, targets, code.w_plus, generator.w_avg, random, change)
         accelerator.backward(terms["total"] / (phase.steps * batches))
         y_hat = picture.detach()
         rows.append({name: term.item() for name, term in terms.items()})

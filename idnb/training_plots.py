@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["TERM_TITLES", "show_terms", "show_trade_off"]
 
-TERM_TITLES = {"l2": "L2", "perceptual": "perceptual", "identity": "identity", "w_norm": "W norm", "total": "total"}
+TERM_TITLES = {
+    "l2": "L2",
+    "perceptual": "perceptual",
+    "identity": "identity",
+    "w_norm": "W norm",
+    "chroma": "chroma",
+    "latent_norm": "latent norm",
+    "total": "total",
+}
 """Columns of a training log -> their titles."""
 
 

@@ -23,12 +23,13 @@ from tests.encoder_run import parts
 def test_phases_and_weights_are_read():
     assert parse_phases("1@64:40000,3:20000") == (Phase(1, 40_000, 64), Phase(3, 20_000, None))
     assert parse_weights("1,0.5,2,0") == LossWeights(1.0, 0.5, 2.0, 0.0)
+    assert parse_weights("1,0.5,2,0,15,0.001") == LossWeights(1.0, 0.5, 2.0, 0.0, 15.0, 0.001)
     for wrong in ("", "1", "a:2", "1:2:3", "1@x:5"):
         with pytest.raises(InputError, match="expected STEPS:IMAGES"):
             parse_phases(wrong)
     with pytest.raises(InputError, match="1 or more"):
         parse_phases("0:10")
-    for wrong in ("1,2,3", "1,2,3,x", "1,2,3,-4"):
+    for wrong in ("1,2,3", "1,2,3,4,5", "1,2,3,x", "1,2,3,-4"):
         with pytest.raises(InputError, match="expected four numbers"):
             parse_weights(wrong)
 

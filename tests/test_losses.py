@@ -8,7 +8,17 @@ import torch
 import idnb
 from idnb.errors import InputError
 from idnb.identity_views import ViewConfig, random_views
-from idnb.losses import EncoderLoss, LossWeights, feature_distance, identity_loss, l2_loss, w_norm_loss
+from idnb.losses import (
+    LUMA,
+    EncoderLoss,
+    LossWeights,
+    chroma_loss,
+    feature_distance,
+    identity_loss,
+    l2_loss,
+    norm_loss,
+    w_norm_loss,
+)
 from idnb.models.perceptual import load_face_feature_distance
 
 
@@ -31,6 +41,15 @@ def test_terms_by_hand():
     w_avg = torch.tensor([1.0, 2.0])
     w_plus = w_avg + torch.tensor([[[3.0, 0.0], [0.0, 4.0]], [[0.0, 0.0], [0.0, 1.0]]])
     assert w_norm_loss(w_plus, w_avg).item() == pytest.approx((5 + 1) / 2)
+    assert norm_loss(torch.ones(2, 4, 2, 2)).item() == pytest.approx(4)
+
+
+def test_chroma_sees_colour_and_no_light():
+    photo = torch.zeros(1, 3, 2, 2)
+    assert chroma_loss(photo + 0.5, photo).item() == pytest.approx(0, abs=1e-12)
+    no_green = photo - torch.tensor([0.0, 0.4, 0.0])[:, None, None]  # a purple forehead
+    left = [0.4 * LUMA[1], 0.4 * LUMA[1] - 0.4, 0.4 * LUMA[1]]
+    assert chroma_loss(no_green, photo).item() == pytest.approx(sum(x * x for x in left) / 3)
 
 
 def test_the_w_term_has_a_gradient_at_the_average():
@@ -42,14 +61,17 @@ def test_the_w_term_has_a_gradient_at_the_average():
 def test_defaults_are_the_papers():
     weights = LossWeights()
     assert (weights.l2, weights.perceptual, weights.identity, weights.w_norm) == (0.1, 1.0, 0.5, 0.003)
+    assert (weights.chroma, weights.latent_norm) == (0, 0)
 
 
 def test_total_is_the_weighted_sum(networks, faces):
     arcface, perceptual = networks
-    loss = EncoderLoss(arcface, perceptual, LossWeights(0.3, 0.7, 0.2, 0.01))
-    terms = loss(faces[2:], loss.targets(faces[:2], faces[:2]), torch.ones(2, 12, 8), torch.zeros(8))
-    assert list(terms) == ["total", "l2", "perceptual", "identity", "w_norm"]
+    loss = EncoderLoss(arcface, perceptual, LossWeights(0.3, 0.7, 0.2, 0.01, 5.0, 0.02))
+    code = torch.ones(2, 12, 8), torch.zeros(8)
+    terms = loss(faces[2:], loss.targets(faces[:2], faces[:2]), *code, latent_change=torch.ones(2, 4, 4, 4))
+    assert list(terms) == ["total", "l2", "perceptual", "identity", "w_norm", "chroma", "latent_norm"]
     by_hand = 0.3 * terms["l2"] + 0.7 * terms["perceptual"] + 0.2 * terms["identity"] + 0.01 * terms["w_norm"]
+    by_hand = by_hand + 5.0 * terms["chroma"] + 0.02 * 8
     torch.testing.assert_close(terms["total"], by_hand)
 
 
