@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.errors import InputError
-from idnb.identity_views import ViewConfig, random_views
+from idnb.identity_views import LUMA, ViewConfig, random_views
 from idnb.models.identity import FaceEmbedder
 from idnb.models.perceptual import FaceFeatureDistance
 
@@ -41,8 +41,6 @@ __all__ = [
     "norm_loss",
     "w_norm_loss",
 ]
-
-LUMA = (0.299, 0.587, 0.114)  # share of red, green and blue in how light a colour is (ITU-R BT.601)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ import torch
 
 import idnb
 from idnb.errors import InputError
-from idnb.identity_views import ViewConfig, random_views
+from idnb.identity_views import LUMA, ViewConfig, random_views
 from idnb.losses import (
-    LUMA,
     EncoderLoss,
     LossWeights,
     chroma_loss,
