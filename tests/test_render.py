@@ -12,6 +12,7 @@ from PIL import Image
 
 from idnb.__main__ import main
 from idnb.errors import InputError
+from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.render import people
 from idnb.faces.render.check import identity_distance
 from idnb.faces.render.sets import SetPlan, make_set, render_person, set_checksum
@@ -102,13 +103,17 @@ def test_a_sheet(made: Path, tmp_path: Path) -> None:
 
 
 def test_the_bundled_test_set_can_be_made_again() -> None:
-    """The pixels agree up to rounding: other processors take sums in another order."""
+    """Up to rounding: other processors take sums in another order, and single strands of hair then fall another way."""
     faces = load_faces("test")
     image, label = render_person(SetPlan(300, 4, 3, 128), 7)
-    stored = np.concatenate(list(faces.pixels(np.flatnonzero(faces.identity == 7))), 1)
+    rows = np.flatnonzero(faces.identity == 7)
+    stored = np.concatenate(list(faces.pixels(rows)), 1)
     assert np.abs(image.astype(int) - stored).mean() < 3  # what WebP loses
-    labels = np.concatenate(list(faces.label_maps(np.flatnonzero(faces.identity == 7)).numpy()), 1)
-    assert (label != labels).mean() < 0.001
+    labels = np.concatenate(list(faces.label_maps(rows).numpy()), 1)
+    hair = LABEL_NAMES.index("hair")
+    differs = label != labels
+    assert differs.mean() < 0.01
+    assert (differs & (label != hair) & (labels != hair)).mean() < 0.0001
 
 
 def test_identities_depend_on_seed_and_number_alone() -> None:
