@@ -15,7 +15,6 @@ __all__ = [
     "PROFILES",
     "core_count",
     "fast_bf16",
-    "matrix_units",
     "on_colab",
     "package_version",
     "pick_device",
@@ -91,11 +90,6 @@ def fast_bf16(device: "torch.device | str" = "cpu") -> bool:
     if kind == "cuda":
         return torch.cuda.is_available() and torch.cuda.get_device_capability(device)[0] >= 8
     return kind == "cpu" and bool({"amx_bf16", "avx512_bf16"} & processor_flags())
-
-
-def matrix_units() -> bool:
-    """Tell whether the CPU multiplies whole matrices (AMX): there bf16 convolutions are cheaper than moving memory."""
-    return "amx_bf16" in processor_flags()
 
 
 @cache

@@ -3,11 +3,10 @@
 import pytest
 import stylegan2_reference as reference
 import torch
-import torch.nn.functional as F
 
 from idnb.errors import InputError
 from idnb.models.stylegan2 import Generator, mix_styles
-from idnb.models.stylegan2_layers import blur, fold_blur, upsample, upsampling_conv
+from idnb.models.stylegan2_layers import add_noise, blur, upsample
 from idnb.presets import PAPER, TINY, get_preset
 
 
@@ -152,14 +151,16 @@ def test_bad_shapes_are_named(generator, codes):
         Generator(64, 16, 2, (8, 8, 8))
 
 
-def test_folded_upsampling_equals_the_two_steps():
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_noise_is_the_same_in_every_channel(layout):
     random = torch.Generator().manual_seed(7)
-    x, weight = torch.randn(2, 5, 6, 7, generator=random), torch.randn(4, 5, 3, 3, generator=random)
-    two_steps = upsampling_conv(x, weight)
-    assert two_steps.shape == (2, 4, 12, 14)
-    assert torch.allclose(two_steps, upsampling_conv(x, weight, folded=True), atol=1e-5)
-    six = F.conv_transpose2d(x, fold_blur(weight).transpose(0, 1), stride=2, padding=2)
-    assert torch.allclose(two_steps, six, atol=1e-5)
+    x = torch.randn(2, 5, 6, 7, generator=random).contiguous(memory_format=layout)
+    strength = torch.tensor([0.3], requires_grad=True)
+    for noise in (torch.randn(1, 1, 6, 7, generator=random), torch.randn(2, 1, 6, 7, generator=random)):
+        noisy = add_noise(x.clone(), noise, strength)
+        assert torch.allclose(noisy, x + 0.3 * noise, atol=1e-6)
+        (gradient,) = torch.autograd.grad(noisy.sum(), strength)
+        assert torch.allclose(gradient, 5 * noise.expand(2, -1, -1, -1).sum(), rtol=1e-4)
 
 
 def test_upsampling_is_a_blur_of_zero_inserted_pixels():

@@ -21,8 +21,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.env import matrix_units
-
 __all__ = [
     "GAIN",
     "SLOPE",
@@ -33,8 +31,8 @@ __all__ = [
     "PixelNorm",
     "StyledConv",
     "ToRGB",
+    "add_noise",
     "blur",
-    "fold_blur",
     "scaled_leaky_relu",
     "upsample",
     "upsampling_conv",
@@ -112,35 +110,15 @@ def upsample(x: Tensor) -> Tensor:
     return doubled[:, :, 2:-2, 2:-2]  # [B, C, 2H, 2W]
 
 
-def fold_blur(weight: Tensor) -> Tensor:
-    """Fold the blur after a transposed 3 x 3 convolution into its weight; two convolutions in a row are one.
-
-    weight: [O, I, 3, 3]. Returns [O, I, 6, 6], the weight of a transposed convolution of stride 2 and padding 2.
-    """
-    out_channels, in_channels = weight.shape[:2]
-    planes = weight.reshape(out_channels * in_channels, 1, 3, 3)  # [O*I, 1, 3, 3]
-    folded = F.conv2d(planes, (blur_kernel(weight) * 4)[None, None], padding=3)  # the kernel is symmetric: no flip
-    return folded.reshape(out_channels, in_channels, 6, 6)  # [O, I, 6, 6]
-
-
-def upsampling_conv(x: Tensor, weight: Tensor, folded: bool = False, bias: Tensor | None = None) -> Tensor:
+def upsampling_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Transposed convolution of stride 2, then a blur of gain 4 against its checkerboard.
 
+    Both could be folded into one convolution with four times the channels and a pixel shuffle. That takes four times
+    the multiplications, and was slower in everything we measured (see benchmarks/stylegan2.py).
     x: [B, I, H, W]. weight: [O, I, 3, 3]. bias: [O] or None. Returns [B, O, 2H, 2W].
-    folded: do both as one ordinary convolution in polyphase form. Each of the four output pixels that come from one
-        input pixel sees a 3 x 3 patch of the input, so one convolution with four times the channels makes them all, and
-        a pixel shuffle puts them in place. Four times the multiplications but one pass over memory: for processors with
-        matrix units, slower elsewhere (see benchmarks/stylegan2.py).
     """
-    if not folded:
-        doubled = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # [B, O, 2H + 1, 2W + 1]
-        return blur(doubled, padding=1, gain=4.0, bias=bias)  # [B, O, 2H, 2W]
-    out_channels, in_channels = weight.shape[:2]
-    taps = fold_blur(weight).flip(2, 3).reshape(out_channels, in_channels, 3, 2, 3, 2)  # tap 2a + p of phase p
-    phases = taps.flip(3, 5).permute(0, 3, 5, 1, 2, 4)  # [O, 2, 2, I, 3, 3]
-    biases = None if bias is None else bias.repeat_interleave(4)  # [4 O]
-    y = F.conv2d(x, phases.reshape(out_channels * 4, in_channels, 3, 3), biases, padding=1)  # [B, 4 O, H, W]
-    return F.pixel_shuffle(y, 2)  # [B, O, 2H, 2W]
+    doubled = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # [B, O, 2H + 1, 2W + 1]
+    return blur(doubled, padding=1, gain=4.0, bias=bias)  # [B, O, 2H, 2W]
 
 
 class ModulatedConv(nn.Module):
@@ -176,8 +154,7 @@ class ModulatedConv(nn.Module):
         weight = (self.weight[0] if weight is None else weight).to(x.dtype)  # [O, I, k, k]
         bias = None if bias is None else bias.to(x.dtype)
         if self.up:
-            folded = x.dtype == torch.bfloat16 and x.device.type == "cpu" and matrix_units()
-            return upsampling_conv(x, weight, folded, bias)
+            return upsampling_conv(x, weight, bias)
         return F.conv2d(x, weight, bias, padding=self.padding)
 
 
@@ -211,16 +188,30 @@ class StyledConv(nn.Module):
         s = self.conv.input_scale(w)  # [B, I]
         d = self.conv.output_scale(s)  # [B, O]
         # lrelu(g v) = g lrelu(v) for g > 0, so the gain goes onto the three small factors instead of the large map.
-        d, bias = d * GAIN, self.activate.bias * GAIN
+        d, bias, strength = d * GAIN, self.activate.bias * GAIN, self.noise.weight * GAIN
         if len(x) == 1 and not torch.is_grad_enabled():
             # One picture, only looked at: both scales fit onto the weight, and no pass over the map is left of them.
             weight = self.conv.weight[0] * (d.T * s)[:, :, None, None]  # [O, I, 3, 3]
-            y = self.conv.convolve(x, weight, bias)  # [1, O, H', W']
+            y = add_noise(self.conv.convolve(x, weight, bias), noise, strength)  # [1, O, H', W']
         else:
             y = self.conv.convolve(x * s[:, :, None, None].to(x.dtype))  # [B, O, H', W']
             y = torch.addcmul(bias[None, :, None, None].to(y.dtype), y, d[:, :, None, None].to(y.dtype))  # bias + y * d
-        y.add_((noise * self.noise.weight * GAIN).to(y.dtype))
+            y.add_((noise * strength).to(y.dtype))
         return F.leaky_relu(y, SLOPE, inplace=True)
+
+
+def add_noise(x: Tensor, noise: Tensor, strength: Tensor) -> Tensor:
+    """Add the same noise to every channel, in place where x lies channels-last: `x + strength * noise`.
+
+    Each pixel is a row of a matrix, and to such rows the noise is an outer product. For bf16 on a CPU that takes a
+    seventh of the time of a sum that repeats the noise for every channel; on the way back it would take longer.
+    x: [B, C, H, W]. noise: [B or 1, 1, H, W]. strength: [1]. Returns [B, C, H, W].
+    """
+    batch, channels, height, width = x.shape
+    pixels = x.permute(0, 2, 3, 1).flatten(0, 2)  # [BHW, C]
+    column = noise.expand(batch, -1, -1, -1).reshape(-1, 1).to(x.dtype)  # [BHW, 1]
+    row = strength.expand(1, channels).to(x.dtype)  # [1, C]
+    return pixels.addmm_(column, row).unflatten(0, (batch, height, width)).permute(0, 3, 1, 2)
 
 
 class ToRGB(nn.Module):
