@@ -29,9 +29,9 @@ tutorial: setup ## run every notebook in order; pages and executed notebooks go 
 lab: setup ## open the series in JupyterLab
 	$(PY) -m jupyterlab notebooks
 
-# 03 trains for minutes; a test runs it with PROFILE=smoke, and `make tutorial` and `make notebooks` run it whole.
+# The notebooks run whole, 03 with its trainings: some four minutes on two cores.
 test: setup ## run the whole test suite: pytest, and nbval over the notebooks
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --ignore=notebooks/03_training.ipynb --nbval-cell-timeout 600 tests $(BOOKS)
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout 600 tests $(BOOKS)
 
 lint: setup ## check the style of code and notebooks, and the types of idnb
 	$(PY) -m ruff check $(CODE)
