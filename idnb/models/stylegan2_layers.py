@@ -206,6 +206,7 @@ def add_noise(x: Tensor, noise: Tensor, strength: Tensor) -> Tensor:
     Each pixel is a row of a matrix, and to such rows the noise is an outer product. For bf16 on a CPU that takes a
     seventh of the time of a sum that repeats the noise for every channel; on the way back it would take longer.
     x: [B, C, H, W]. noise: [B or 1, 1, H, W]. strength: [1]. Returns [B, C, H, W].
+    Source: Karras et al., "A Style-Based Generator Architecture for GANs", 2019, section 3.2.
     """
     batch, channels, height, width = x.shape
     pixels = x.permute(0, 2, 3, 1).flatten(0, 2)  # [BHW, C]
