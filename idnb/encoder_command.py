@@ -53,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add("--out", default=None, help="folder for checkpoint, log, panels (default runs/METHOD_KIND)")
     add("--preset", default="tiny", help="sizes: tiny or paper")
     add("--generator", default=None, help="file of another generator than the preset's")
-    add("--start", default=None, metavar="KIND=FILE", help="begin with an encoder of another kind of contour")
+    add("--start", default=None, metavar="KIND=FILE", help="begin with a trained encoder, of any kind of contour")
+    add("--fresh-latent", action="store_true", help="with --start: the input latent begins anew at the constant")
     add("--identity", nargs="+", default=[], help="files of further identity networks for the loss")
     add("--phases", default=None, help="STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between; see below")
     add("--batch", type=int, default=None, help="images at once in a process")
@@ -69,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add(
         "--weights",
         default=None,
-        metavar="L2,PERCEPTUAL,IDENTITY,W[,CHROMA,LATENT]",
+        metavar="L2,PERCEPTUAL,IDENTITY,W[,CHROMATICITY,LATENT,REALISM]",
         help="lambda 1 to 4 (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003), then the terms that the paper does not have",
     )
     add("--views", type=int, default=None, help="random views of each output in the identity loss; 0 is the paper's")
@@ -107,13 +108,13 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
 
 
 def parse_weights(text: str) -> LossWeights:
-    """`"0.1,1,0.5,0.003"` -> LossWeights; two more numbers are `chroma` and `latent_norm`. Raises InputError."""
-    expected = "expected four numbers such as 0.1,1,0.5,0.003, or six"
+    """`"0.1,1,0.5,0.003"` -> LossWeights; three more are those that the paper does not have. Raises InputError."""
+    expected = "expected four numbers such as 0.1,1,0.5,0.003, or seven"
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError as error:
         raise InputError(f"--weights {text!r}: {expected}") from error
-    if len(numbers) not in (4, 6) or not all(number >= 0 for number in numbers):
+    if len(numbers) not in (4, 7) or not all(number >= 0 for number in numbers):
         raise InputError(f"--weights {text!r}: {expected}, of 0 or more")
     return LossWeights(*numbers)
 
@@ -198,11 +199,14 @@ def run(args: argparse.Namespace) -> int:
     from idnb.gan_loop import keep_freed_memory
     from idnb.models.identity import load_identity_network
     from idnb.models.stylegan2_files import load_generator
+    from idnb.realism import build_critic
     from idnb.scale import checked_sets, say_estimate
 
     preset = get_preset(args.preset)
     if args.export and (preset.name != "tiny" or args.modulation != "tensor" or args.no_input_latent):
         raise InputError("--export: only the whole tiny encoder is part of the package; drop the ablation's options")
+    if args.fresh_latent and args.start is None:
+        raise InputError("--fresh-latent: belongs to --start; without it everything begins anew")
     given = {
         "phases": None if args.phases is None else parse_phases(args.phases),
         **{name: getattr(args, name) for name in ("batch", "learning_rate", "decay", "same_share", "seed")},
@@ -223,7 +227,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_pretrained_identity:
         encoder.load_identity(load_identity_network(preset.name))
     if args.start is not None:
-        start_from(encoder, *parse_start(args.start), method=args.method)
+        start_from(encoder, *parse_start(args.start), args.method, args.fresh_latent)
     count = sum(p.numel() for p in encoder.parameters())
     say(f"{args.method} encoder for {args.kind}: {count:,} parameters on {accelerator.device}")
     if preset.name != "tiny" and accelerator.is_main_process:
@@ -232,6 +236,7 @@ def run(args: argparse.Namespace) -> int:
         sets = checked_sets(args.data, args.kind, say)
         data = read_pair_data(sets, args.kind, preset, args.people, report=say)
     loss = build_loss(preset, weights, views, args.identity)
+    critic = build_critic(sets, preset, config.seed, accelerator.device) if weights.realism else None
     kept = train_encoder(
         encoder,
         generator,
@@ -244,6 +249,7 @@ def run(args: argparse.Namespace) -> int:
         args.save_minutes,
         say,
         pair_panel(generator, data),
+        critic,
     )
     if args.export and accelerator.is_main_process:
         export(args, kept, data, config, weights, views)
@@ -261,7 +267,7 @@ def export(
     """Put an encoder into the package, with the command that made it."""
     phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
     sets = [Path(name).name for name in args.data]
-    lambdas = astuple(weights)[: None if weights.chroma or weights.latent_norm else 4]
+    lambdas = astuple(weights)[: None if any(astuple(weights)[4:]) else 4]
     words = ["idnb", "train", "encoder", "--kind", args.kind, "--method", args.method, "--data", *sets]
     words += ["--people", str(args.people)] if args.people else []
     words += ["--phases", phases, "--batch", str(config.batch), "--learning-rate", f"{config.learning_rate:g}"]
@@ -271,6 +277,7 @@ def export(
     if args.start:
         file, kind = parse_start(args.start)
         words += ["--start", f"{kind}={Path(file).name}"]  # where it lay is a matter of this machine
+        words += ["--fresh-latent"] if args.fresh_latent else []
     words += ["--seed", str(config.seed), "--export"]
     name = bundled_name(args.kind, args.method)
     entry = WeightFile(

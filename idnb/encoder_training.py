@@ -30,6 +30,7 @@ from idnb.models.encoder import Code, ContourEncoder, to_size
 from idnb.models.stylegan2 import Generator
 from idnb.pair_data import PairBatch, PairData
 from idnb.panels import save_png
+from idnb.realism import Critic, average_gradients
 from idnb.training import save_atomically
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EncoderConfig", "EncoderRun", "Phase", "run_step"]
 
-TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "chroma", "latent_norm")
+TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "realism")
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,12 @@ def run_step(
     random: torch.Generator,
     accelerator: Accelerator,
     batches: int = 1,
+    critic: Critic | None = None,
 ) -> list[dict[str, float]]:
     """Gradients of one batch, added to those of the encoder's parameters.
 
-    batch: on the right device. random: source of the views. batches: over which the
-    step's gradient is averaged. Returns the loss terms of each refinement step.
+    batch: on the right device. random: source of the views. batches: over which the step's gradient is averaged.
+    critic: learns along, where realism has a weight. Returns the loss terms of each refinement step.
     """
     targets = loss.targets(batch.photo, batch.x_id)
     with accelerator.autocast():
@@ -131,9 +133,12 @@ def run_step(
     for _ in range(phase.steps):
         with accelerator.autocast():
             code = encoder.refine(batch.contour_input, seen, y_hat, code.detach())
-        picture = picture_of(generator, code, encoder.preset.encoder_size, phase.size)
+        size = encoder.preset.encoder_size
+        shown = picture_of(generator, code, critic.size if critic else size, phase.size)
+        picture = to_size(shown, size)
         change = None if code.input_latent is None or constant is None else code.input_latent - constant
-        terms = loss(picture, targets, code.w_plus, generator.w_avg, random, change)
+        realism = critic(shown, random, accelerator) if critic else None
+        terms = loss(picture, targets, code.w_plus, generator.w_avg, random, change, realism)
         accelerator.backward(terms["total"] / (phase.steps * batches))
         y_hat = picture.detach()
         rows.append({name: term.item() for name, term in terms.items()})
@@ -146,8 +151,9 @@ def run_step(
 class EncoderRun:
     """The state of a run: networks, optimiser, counters.
 
-    encoder: what is trained. kept: what is kept of it. images, steps_done: so far, over all processes. batch: images a
-    step, over all processes. leads: whether this process writes files.
+    encoder: what is trained. kept: what is kept of it. critic: of the realism term, where it has a weight. images,
+    steps_done: so far, over all processes. batch: images a step, over all processes. leads: whether this process writes
+    files.
     """
 
     COLUMNS: ClassVar[tuple[str, ...]] = (
@@ -165,7 +171,10 @@ class EncoderRun:
         config: EncoderConfig,
         out: Path,
         accelerator: Accelerator | None = None,
+        critic: Critic | None = None,
     ) -> None:
+        if (critic is not None) != (loss.weights.realism > 0):
+            raise InputError("realism: a weight above 0 and a critic (idnb.realism.build_critic) belong together")
         if data.kind != encoder.kind or data.preset != encoder.preset:
             raise InputError(
                 f"data: {data.kind} contours of preset {data.preset.name!r}; the encoder reads {encoder.kind} contours "
@@ -176,6 +185,7 @@ class EncoderRun:
 
             accelerator = Accelerator()
         self.accelerator, self.out, self.config, self.data = accelerator, out, config, data
+        self.critic = critic
         self.leads = accelerator.is_main_process
         self.batch = config.batch * config.accumulate * accelerator.num_processes
         self.images = self.steps_done = 0
@@ -210,7 +220,8 @@ class EncoderRun:
             batch = self.data.draw(config.batch, random, config.same_share)
             batch = PairBatch(*(part.to(self.accelerator.device) for part in batch))
             networks = (self.encoder, self.generator, self.loss)
-            parts.append(run_step(*networks, batch, phase, random, self.accelerator, config.accumulate))
+            step = run_step(*networks, batch, phase, random, self.accelerator, config.accumulate, self.critic)
+            parts.append(step)
         rows = [
             {name: sum(row[name] for row in step) / len(step) for name in TERMS} for step in zip(*parts, strict=True)
         ]
@@ -225,7 +236,8 @@ class EncoderRun:
                     f"{name} is {value} at step {self.steps_done}, after {self.images:,} images: lower --learning-rate "
                     f"or --clip; {self.out / 'checkpoint.pt'} is whole, the same command goes on from there"
                 )
-        self._average_gradients()
+        average_gradients(self.parameters, self.accelerator)
+        self._average_buffers()
         for group in self.optimizer.param_groups:
             group["lr"] = config.rate_at(self.images)
         self.accelerator.clip_grad_norm_(self.parameters, config.clip)
@@ -240,15 +252,9 @@ class EncoderRun:
         return self.accelerator.reduce(tensor, "mean") if self.accelerator.num_processes > 1 else tensor
 
     @torch.no_grad()
-    def _average_gradients(self) -> None:
-        if self.accelerator.num_processes == 1:
-            return
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        means = self._mean(torch.cat([gradient.flatten() for gradient in gradients]))  # [all parameters]
-        for parameter, mean in zip(self.parameters, means.split([p.numel() for p in self.parameters]), strict=True):
-            parameter.grad = mean.view_as(parameter).clone(memory_format=torch.preserve_format)
+    def _average_buffers(self) -> None:
         for buffer in self.encoder.buffers():  # running statistics, where they are learnt
-            if buffer.is_floating_point():
+            if buffer.is_floating_point() and self.accelerator.num_processes > 1:
                 buffer.copy_(self._mean(buffer))
 
     @torch.no_grad()
@@ -284,6 +290,8 @@ class EncoderRun:
             }
             if self.kept is not self.encoder:
                 state["trained"] = self.encoder.state_dict()
+            if self.critic is not None:
+                state["critic"] = self.critic.state_dict()
             if self.accelerator.scaler is not None:
                 state["scaler"] = self.accelerator.scaler.state_dict()
             save_atomically(state, self.out / "checkpoint.pt")
@@ -310,6 +318,8 @@ class EncoderRun:
         if self.kept is not self.encoder:
             self.kept.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if "critic" in state and self.critic is not None:
+            self.critic.load_state_dict(state["critic"])
         if "scaler" in state and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.images, self.steps_done = state["images"], state["step"]

@@ -8,11 +8,12 @@ Where the paper is ambiguous: its L2 is printed as a norm; like the projects it 
 mean of the squared differences. Its W term is the norm over all rows of the difference, averaged over the batch, as
 there.
 
-Two further terms are not the paper's, and weigh nothing unless asked for. `chroma`: an identity network that knows no
-colour reads light and dark, mostly in green and least in red (44 and 19 percent of its squared gradient). The cheapest
-way to darken a forehead for it takes away green and leaves red, and the face turns purple; colour differences with a
-weight of their own forbid that. `latent_norm`: equation 5 holds the W+ code near its mean, but not the input latent,
-and an encoder escapes into what costs nothing.
+Three further terms are not the paper's, and weigh nothing unless asked for. `chromaticity`: an identity network that
+knows no colour reads light and dark, mostly in green and least in red (44 and 19 percent of its squared gradient). The
+cheapest way to darken a forehead for it takes away green and leaves red, and the face turns purple; differences in
+chromaticity with a weight of their own forbid that. `latent_norm`: equation 5 holds the W+ code near its mean, but not
+the input latent, and an encoder escapes into what costs nothing. `realism`: what a discriminator says that learns along
+(`idnb.realism`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ __all__ = [
     "EncoderLoss",
     "LossWeights",
     "Targets",
-    "chroma_loss",
+    "chromaticity",
+    "chromaticity_loss",
     "identity_loss",
     "l2_loss",
     "norm_loss",
@@ -47,15 +49,16 @@ __all__ = [
 class LossWeights:
     """The weights of equation 6, lambda 1 to 4; the defaults are the paper's (section 3.1).
 
-    chroma, latent_norm: of the two terms that the paper does not have.
+    chromaticity, latent_norm, realism: of the three terms that the paper does not have.
     """
 
     l2: float = 0.1
     perceptual: float = 1.0
     identity: float = 0.5
     w_norm: float = 0.003
-    chroma: float = 0.0
+    chromaticity: float = 0.0
     latent_norm: float = 0.0
+    realism: float = 0.0
 
 
 WEIGHTS = {"tiny": LossWeights(3.0, 0.6, 1.0, 0.002), "paper": LossWeights()}
@@ -82,15 +85,25 @@ def l2_loss(output: Tensor, photo: Tensor) -> Tensor:
     return F.mse_loss(output, photo)
 
 
-def chroma_loss(output: Tensor, photo: Tensor) -> Tensor:
-    """The mean squared difference of colours, whatever the difference of light: what is left of each channel's
-    difference when that of the luma is taken away. Not in the paper.
+def chromaticity(picture: Tensor, floor: float = 0.1) -> Tensor:
+    """Colour as a share of light: each channel less the luma, divided by the luma. A shadow leaves it as it is.
 
+    picture: [B, 3, S, S] in [-1, 1]. floor: added to the luma in [0, 1], as the colour of black is anybody's guess.
+    Returns [B, 3, S, S]; 0 is grey.
+    """
+    light = (picture.clamp_min(-1) + 1) / 2
+    luma = (light * light.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)  # [B, 1, S, S]
+    return (light - luma) / (luma + floor)
+
+
+def chromaticity_loss(output: Tensor, photo: Tensor) -> Tensor:
+    """The mean squared difference of chromaticity. Not in the paper.
+
+    A beard that identity asks for may darken a chin that is bare in the photo; it may not turn it red, as it would if
+    the term held the plain differences between channels: with less light, the same difference is more colour.
     output, photo: [B, 3, S, S] in [-1, 1]. Returns a number.
     """
-    difference = output - photo
-    luma = (difference * difference.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)  # [B, 1, S, S]
-    return (difference - luma).square().mean()
+    return (chromaticity(output) - chromaticity(photo)).square().mean()
 
 
 def identity_loss(z_id: Tensor, z_gen: Tensor) -> Tensor:
@@ -169,22 +182,25 @@ class EncoderLoss(nn.Module):
         w_avg: Tensor,
         random: torch.Generator | None = None,
         latent_change: Tensor | None = None,
+        realism: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """All terms for one batch of outputs.
 
         output: [B, 3, S, S] around [-1, 1]. targets: from `targets`. w_plus: [B, n_styles, D]. w_avg: [D].
         random: for the views; None gives those of a generator with seed 0. latent_change: [B, C, 4, 4], the input
-        latent without the generator's constant, or None where an encoder has none.
-        Returns {"total", "l2", "perceptual", "identity", "w_norm", "chroma", "latent_norm"}; the parts come without
-        their weights.
+        latent without the generator's constant, or None where an encoder has none. realism: what a critic says of the
+        output, a number, or None where there is no critic.
+        Returns {"total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "realism"}; the parts
+        come without their weights.
         """
         terms = {
             "l2": l2_loss(output, targets.photo),
             "perceptual": self.perceptual_loss(output, targets),
             "identity": self.identity_term(output, targets, random or torch.Generator().manual_seed(0)),
             "w_norm": w_norm_loss(w_plus, w_avg),
-            "chroma": chroma_loss(output, targets.photo),
+            "chromaticity": chromaticity_loss(output, targets.photo),
             "latent_norm": output.new_zeros(()) if latent_change is None else norm_loss(latent_change),
+            "realism": output.new_zeros(()) if realism is None else realism,
         }
         total = sum((getattr(self.weights, name) * term for name, term in terms.items()), start=output.new_zeros(()))
         return {"total": total, **terms}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from idnb.models.encoder import ContourEncoder
     from idnb.models.stylegan2 import Generator
     from idnb.pair_data import PairData
+    from idnb.realism import Critic
 
 __all__ = ["CsvLog", "StopFlag", "save_atomically", "train_encoder"]
 
@@ -92,20 +93,22 @@ def train_encoder(
     save_minutes: float = 5.0,
     report: Callable[[str], None] = print,
     panel: Callable[[ContourEncoder], Tensor] | None = None,
+    critic: Critic | None = None,
 ) -> ContourEncoder:
     """Train an encoder, or go on where `out` stopped, until all images of the phases have been shown.
 
     encoder: fresh; a checkpoint in `out` is loaded into it. generator: frozen. data, loss, config: see there.
     out: folder for checkpoint.pt, log.csv and panel_*.png. accelerator: device, precision, processes; None makes one.
     minutes: stop after so much time, without an error. save_minutes: time between checkpoints and panels.
-    panel: draws a picture [3, H, W] of an encoder's work, or None for none.
+    panel: draws a picture [3, H, W] of an encoder's work, or None for none. critic: for a loss in which realism has a
+    weight; it learns along, and its state is part of the checkpoint.
     Returns the encoder to keep, in eval mode: the moving average where there is one.
     Raises InputError on a foreign checkpoint and when a loss is no longer a number; KeyboardInterrupt after Ctrl-C,
     once the checkpoint is written.
     """
     from idnb.encoder_training import EncoderRun
 
-    run = EncoderRun(encoder, generator, data, loss, config, Path(out), accelerator)
+    run = EncoderRun(encoder, generator, data, loss, config, Path(out), accelerator, critic)
     run.load(report)
     log = CsvLog(run.out / "log.csv", run.COLUMNS, run.steps_done) if run.leads else None
     began = saved = time.perf_counter()

@@ -27,8 +27,9 @@ TERM_TITLES = {
     "perceptual": "perceptual",
     "identity": "identity",
     "w_norm": "W norm",
-    "chroma": "chroma",
+    "chromaticity": "chromaticity",
     "latent_norm": "latent norm",
+    "realism": "realism",
     "total": "total",
 }
 """Columns of a training log -> their titles."""

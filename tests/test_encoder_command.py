@@ -23,7 +23,7 @@ from tests.encoder_run import parts
 def test_phases_and_weights_are_read():
     assert parse_phases("1@64:40000,3:20000") == (Phase(1, 40_000, 64), Phase(3, 20_000, None))
     assert parse_weights("1,0.5,2,0") == LossWeights(1.0, 0.5, 2.0, 0.0)
-    assert parse_weights("1,0.5,2,0,15,0.001") == LossWeights(1.0, 0.5, 2.0, 0.0, 15.0, 0.001)
+    assert parse_weights("1,0.5,2,0,15,0.001,0.1") == LossWeights(1.0, 0.5, 2.0, 0.0, 15.0, 0.001, 0.1)
     for wrong in ("", "1", "a:2", "1:2:3", "1@x:5"):
         with pytest.raises(InputError, match="expected STEPS:IMAGES"):
             parse_phases(wrong)
@@ -69,6 +69,12 @@ def test_another_kind_of_contour_can_begin_with_trained_weights(tmp_path):
     assert torch.equal(new.head.weight[:, :1], before[:, :1])  # reads the sketch, which the other never saw
     assert torch.equal(new.head.weight[:, 1:], trained.head.weight[:, 3:])  # reads the current output
     assert torch.equal(new.blocks[2].ifms[0].fcn_beta[2].weight, trained.blocks[2].ifms[0].fcn_beta[2].weight)
+    torch.nn.init.ones_(trained.latent_head.weight)
+    save_file({key: value.contiguous() for key, value in trained.state_dict().items()}, file)
+    start_from(new, file, "low_res", fresh_latent=True)
+    assert not new.latent_head.weight.any()
+    start_from(new, file, "low_res")
+    assert new.latent_head.weight.all()
     assert parse_start("low_res=a.pt") == ("a.pt", "low_res")
     for wrong in ("a.pt", "edges=a.pt", "sketch="):
         with pytest.raises(InputError, match="expected KIND=FILE"):

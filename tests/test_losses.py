@@ -11,7 +11,8 @@ from idnb.identity_views import LUMA, ViewConfig, random_views
 from idnb.losses import (
     EncoderLoss,
     LossWeights,
-    chroma_loss,
+    chromaticity,
+    chromaticity_loss,
     feature_distance,
     identity_loss,
     l2_loss,
@@ -43,12 +44,24 @@ def test_terms_by_hand():
     assert norm_loss(torch.ones(2, 4, 2, 2)).item() == pytest.approx(4)
 
 
-def test_chroma_sees_colour_and_no_light():
-    photo = torch.zeros(1, 3, 2, 2)
-    assert chroma_loss(photo + 0.5, photo).item() == pytest.approx(0, abs=1e-12)
-    no_green = photo - torch.tensor([0.0, 0.4, 0.0])[:, None, None]  # a purple forehead
-    left = [0.4 * LUMA[1], 0.4 * LUMA[1] - 0.4, 0.4 * LUMA[1]]
-    assert chroma_loss(no_green, photo).item() == pytest.approx(sum(x * x for x in left) / 3)
+def test_chromaticity_by_hand():
+    grey = torch.zeros(1, 3, 2, 2)
+    assert chromaticity(grey).abs().max() < 1e-6 and chromaticity_loss(grey + 0.5, grey).item() < 1e-10
+    no_green = grey - torch.tensor([0.0, 0.4, 0.0])[:, None, None]  # a purple forehead: light of 0.5, 0.3, 0.5
+    luma = 0.5 - 0.2 * LUMA[1]
+    expected = [(0.5 - luma) / (luma + 0.1), (0.3 - luma) / (luma + 0.1), (0.5 - luma) / (luma + 0.1)]
+    assert chromaticity(no_green)[0, :, 0, 0].tolist() == pytest.approx(expected)
+    assert chromaticity_loss(no_green, grey).item() == pytest.approx(sum(x * x for x in expected) / 3)
+    assert chromaticity(torch.full((1, 3, 1, 1), -3.0)).isfinite().all()
+
+
+def test_a_shadow_costs_less_chromaticity_than_a_tint():
+    skin = torch.tensor([0.35, 0.05, -0.15])[None, :, None, None]
+    light = (skin + 1) / 2
+    shadow, tint = light / 2 * 2 - 1, skin - light.mul(torch.tensor(LUMA)[:, None, None]).sum()  # of the same luma
+    luma = [(x.add(1).div(2) * torch.tensor(LUMA)[:, None, None]).sum().item() for x in (shadow, tint)]
+    assert luma[0] == pytest.approx(luma[1], abs=1e-6)
+    assert chromaticity_loss(tint, skin) > 10 * chromaticity_loss(shadow, skin)
 
 
 def test_the_w_term_has_a_gradient_at_the_average():
@@ -60,17 +73,23 @@ def test_the_w_term_has_a_gradient_at_the_average():
 def test_defaults_are_the_papers():
     weights = LossWeights()
     assert (weights.l2, weights.perceptual, weights.identity, weights.w_norm) == (0.1, 1.0, 0.5, 0.003)
-    assert (weights.chroma, weights.latent_norm) == (0, 0)
+    assert (weights.chromaticity, weights.latent_norm, weights.realism) == (0, 0, 0)
 
 
 def test_total_is_the_weighted_sum(networks, faces):
     arcface, perceptual = networks
-    loss = EncoderLoss(arcface, perceptual, LossWeights(0.3, 0.7, 0.2, 0.01, 5.0, 0.02))
+    loss = EncoderLoss(arcface, perceptual, LossWeights(0.3, 0.7, 0.2, 0.01, 5.0, 0.02, 0.1))
     code = torch.ones(2, 12, 8), torch.zeros(8)
-    terms = loss(faces[2:], loss.targets(faces[:2], faces[:2]), *code, latent_change=torch.ones(2, 4, 4, 4))
-    assert list(terms) == ["total", "l2", "perceptual", "identity", "w_norm", "chroma", "latent_norm"]
+    terms = loss(
+        faces[2:],
+        loss.targets(faces[:2], faces[:2]),
+        *code,
+        latent_change=torch.ones(2, 4, 4, 4),
+        realism=torch.tensor(3.0),
+    )
+    assert list(terms) == ["total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "realism"]
     by_hand = 0.3 * terms["l2"] + 0.7 * terms["perceptual"] + 0.2 * terms["identity"] + 0.01 * terms["w_norm"]
-    by_hand = by_hand + 5.0 * terms["chroma"] + 0.02 * 8
+    by_hand = by_hand + 5.0 * terms["chromaticity"] + 0.02 * 8 + 0.1 * 3
     torch.testing.assert_close(terms["total"], by_hand)
 
 
