@@ -81,7 +81,7 @@ TABLES: dict[str, tuple[Arm, ...]] = {
         Arm("identity_x3", "identity term three times as strong", weights={"identity": 3.0}),
         Arm("chromaticity", "with the chromaticity term (not in the paper)", weights={"chromaticity": 20.0}),
         Arm("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.01}),
-        Arm("realism", "with the realism term (not in the paper)", weights={"realism": 0.05}),
+        Arm("realism", "with the realism term (not in the paper)", weights={"realism": 0.1}),
     ),
     "identity": (
         Arm("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, views=False, size=64),

@@ -120,7 +120,8 @@ def run_step(
     """Gradients of one batch, added to those of the encoder's parameters.
 
     batch: on the right device. random: source of the views. batches: over which the step's gradient is averaged.
-    critic: learns along, where realism has a weight. Returns the loss terms of each refinement step.
+    critic: learns along, where realism has a weight; it judges the last refinement step, which is the answer.
+    Returns the loss terms of each refinement step.
     """
     targets = loss.targets(batch.photo, batch.x_id)
     with accelerator.autocast():
@@ -130,14 +131,15 @@ def run_step(
     code, y_hat = encoder.start(generator, len(batch.photo))
     constant = code.input_latent
     rows = []
-    for _ in range(phase.steps):
+    for look in range(phase.steps):
+        judge = critic if look == phase.steps - 1 else None
         with accelerator.autocast():
             code = encoder.refine(batch.contour_input, seen, y_hat, code.detach())
         size = encoder.preset.encoder_size
-        shown = picture_of(generator, code, critic.size if critic else size, phase.size)
+        shown = picture_of(generator, code, judge.size if judge else size, phase.size)
         picture = to_size(shown, size)
         change = None if code.input_latent is None or constant is None else code.input_latent - constant
-        realism = critic(shown, random, accelerator) if critic else None
+        realism = judge(shown, random, accelerator) if judge else None
         terms = loss(picture, targets, code.w_plus, generator.w_avg, random, change, realism)
         accelerator.backward(terms["total"] / (phase.steps * batches))
         y_hat = picture.detach()
