@@ -133,7 +133,7 @@ def test_a_killed_run_goes_on_bit_by_bit(tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_one_encoder(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command += [str(SCRIPT), str(tmp_path), "12"]
+    command += [str(SCRIPT), str(tmp_path), "12", "0", "realism"]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     first, second = (torch.load(tmp_path / f"weights_{i}.pt", weights_only=True) for i in (0, 1))
@@ -142,6 +142,7 @@ def test_two_processes_train_one_encoder(tmp_path):
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert (state["images"], state["step"]) == (12, 3)  # two images a process and step
     assert first["style_head.weight"].abs().max() > 0
+    assert any(name.startswith("judges.") for name in first)
 
 
 def test_ctrl_c_leaves_a_checkpoint(tmp_path, accelerator):
