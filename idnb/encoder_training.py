@@ -132,14 +132,14 @@ def run_step(
     constant = code.input_latent
     rows = []
     for look in range(phase.steps):
-        judge = critic if look == phase.steps - 1 else None
+        asked = critic if look == phase.steps - 1 else None
         with accelerator.autocast():
             code = encoder.refine(batch.contour_input, seen, y_hat, code.detach())
         size = encoder.preset.encoder_size
-        shown = picture_of(generator, code, judge.size if judge else size, phase.size)
+        shown = picture_of(generator, code, asked.size if asked else size, phase.size)
         picture = to_size(shown, size)
         change = None if code.input_latent is None or constant is None else code.input_latent - constant
-        realism = judge(shown, random, accelerator) if judge else None
+        realism = asked(shown, random, accelerator) if asked else None
         terms = loss(picture, targets, code.w_plus, generator.w_avg, random, change, realism)
         accelerator.backward(terms["total"] / (phase.steps * batches))
         y_hat = picture.detach()
