@@ -20,12 +20,13 @@ import idnb
 from idnb.encoder_training import EncoderConfig, EncoderRun, Phase, picture_of
 from idnb.gan_loop import keep_freed_memory
 from idnb.identity_views import ViewConfig
-from idnb.losses import EncoderLoss
+from idnb.losses import EncoderLoss, LossWeights
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
 from idnb.pair_data import read_pair_data
 from idnb.presets import TINY
+from idnb.realism import build_critic
 
 
 def fastest(function: Callable[[], object], runs: int) -> tuple[float, float]:
@@ -66,11 +67,14 @@ def time_training(runs: int, batch: int) -> None:
     loss = EncoderLoss(idnb.load_identity_network("tiny"), load_face_feature_distance(), views=ViewConfig())
     with tempfile.TemporaryDirectory() as folder:
         print(f"training, batch {batch}                                images/s: clock  processor second")
-        for phase in (Phase(1, 1, 64), Phase(2, 1, 64), Phase(2, 1), Phase(3, 1)):
+        critic = build_critic([idnb.load_faces("test")], TINY, seed=0)
+        phases = (Phase(1, 1, 64), Phase(2, 1, 64), Phase(2, 1), Phase(3, 1))
+        for phase, judged in (*((phase, None) for phase in phases), (Phase(3, 1), critic)):
             config = EncoderConfig((phase,), batch=batch, average=1000.0)
-            run = EncoderRun(encoder, generator, data, loss, config, Path(folder), Accelerator(cpu=True))
+            loss.weights = LossWeights(realism=0.0 if judged is None else 0.1)
+            run = EncoderRun(encoder, generator, data, loss, config, Path(folder), Accelerator(cpu=True), judged)
             clock, processor = fastest(run.step, runs)
-            name = f"{phase.steps} refinement steps, faces up to {phase.size or 128} px"
+            name = f"{phase.steps} refinement steps, faces up to {phase.size or 128} px{', realism' if judged else ''}"
             print(f"  {name:58s} {batch / clock:8.2f} {batch / processor:10.2f}", flush=True)
     pairs = data.draw(batch, torch.Generator().manual_seed(0))
     targets = loss.targets(pairs.photo, pairs.x_id)

@@ -249,7 +249,7 @@ class Sharpening(GrowingTraining):
         self.judges_optimizer.zero_grad(set_to_none=True)
         loss_d.backward(inputs=list(self.judges.parameters()), retain_graph=True)
         if self.step % PENALTY_EVERY == 0:
-            penalty = self.slope([*shown]) + self.slope(aims)
+            penalty = self.projected.slope(shown) + self.projected.slope(aims)
             (penalty * (PENALTY / 2 * PENALTY_EVERY)).backward()
             figures["slope"] = penalty.item()
         self.judges_optimizer.step()
@@ -271,9 +271,3 @@ class Sharpening(GrowingTraining):
         figures |= {"loss_g": loss_judges.item(), "loss_d": loss_d.item(), "sign": sign, "share": self.share}
         figures["colour_sign"] = real_colour.sign().mean().item()
         return to_fake
-
-    def slope(self, projected: list[Tensor]) -> Tensor:
-        """How steep the judges are in what they look at: the squared gradient of their scores, averaged over B."""
-        given = [x.detach().requires_grad_(True) for x in projected]
-        slopes = torch.autograd.grad(self.projected(given).sum(), given, create_graph=True)
-        return torch.stack([x.square().sum() for x in slopes]).sum() / len(given[0])

@@ -73,7 +73,7 @@ class Critic:
         real_scores, fake_scores = network(aims), network([x.detach() for x in shown])  # [B, 4] each
         loss = F.softplus(fake_scores - real_scores).sum(dim=1).mean()
         if self.steps % PENALTY_EVERY == 0:
-            loss = loss + (self.slope(shown) + self.slope(aims)) * (PENALTY / 2 * PENALTY_EVERY)
+            loss = loss + (network.slope(shown) + network.slope(aims)) * (PENALTY / 2 * PENALTY_EVERY)
         loss.backward()
         network.judges.requires_grad_(False)  # what follows is the encoder's to learn from
         term = F.softplus(real_scores.detach() - network(shown)).sum(dim=1).mean()
@@ -81,12 +81,6 @@ class Critic:
         self.optimizer.step()
         self.steps += 1
         return term
-
-    def slope(self, projected: Sequence[Tensor]) -> Tensor:
-        """How steep the scores are in what the judges look at: the squared gradient, averaged over the batch."""
-        given = [x.detach().requires_grad_(True) for x in projected]
-        slopes = torch.autograd.grad(self.network(given).sum(), given, create_graph=True)
-        return torch.stack([x.square().sum() for x in slopes]).sum() / len(given[0])
 
     def state_dict(self) -> dict[str, Any]:
         """All that a run needs to go on bit by bit; the frozen backbone comes from its own package."""
@@ -105,6 +99,7 @@ def build_critic(sets: Sequence[Any], preset: Preset, seed: int, device: torch.d
 
     sets: of people or photographs, as of `idnb.load_faces`; their pictures are the real ones. preset: sizes; pictures
     are judged at the encoder's size or at 128 px, whichever is larger. seed: of weights and of the choice of pictures.
+    Raises InputError when the preset's faces are smaller than that, and as `ProjectedDiscriminator`.
     """
     size = max(128, preset.encoder_size)
     if size > preset.image_size:
