@@ -95,6 +95,15 @@ def test_an_arm_from_training_to_result(generator, tmp_path, monkeypatch):
         run_arm(arm, 3, Budget(images=6, batch=2, people=2), generator, faces, colour_set(), tmp_path)
 
 
+def test_an_arm_with_a_critic(generator, tmp_path, monkeypatch):
+    monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "cache"))
+    arm = next(arm for arm in TABLES["losses"] if arm.name == "realism")
+    assert run_arm(arm, 0, BUDGET, generator, [load_faces("starter")], colour_set(), tmp_path)["pairs"] == 40
+    rows = (tmp_path / "realism_seed0" / "training" / "log.csv").read_text(encoding="utf-8").splitlines()
+    last = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
+    assert float(last["realism"]) > 0  # the critic was asked; without one the term is 0
+
+
 def test_the_command(generator, tmp_path, monkeypatch, capsys):
     def train(arm, seed, budget, *args):
         method = CopyIdentity() if arm.name == "full" else EnlargedContour("low_res")
