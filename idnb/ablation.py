@@ -4,7 +4,7 @@ An arm says what is different; everything else is the full encoder. The tables a
 
     table2      the paper's: baseline, + IFBlock, + input latent code, + pretrained identity encoder
     modulation  gamma and beta as tensors or as one value a channel, or identity stacked on the input
-    losses      each term of equation 6 left out, a stronger identity term, and four terms that the paper does not have
+    losses      each term of equation 6 left out, a stronger identity term, and three terms that the paper does not have
     identity    what makes the identity real: random views, whole pictures, other weights
     table1      pSp and ReStyle beside the full encoder
     ambiguity   contours of 4 to 64 pixels, with and without an identity image
@@ -81,7 +81,6 @@ TABLES: dict[str, tuple[Arm, ...]] = {
         Arm("identity_x3", "identity term three times as strong", weights={"identity": 3.0}),
         Arm("chromaticity", "with the chromaticity term (not in the paper)", weights={"chromaticity": 20.0}),
         Arm("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.01}),
-        Arm("whitened_norm", "with the whitened norm of W+ (not in the paper)", weights={"whitened_norm": 0.005}),
         Arm("realism", "with a critic that learns along (not in the paper)", weights={"realism": 0.1}),
     ),
     "identity": (

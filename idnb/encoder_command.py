@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add(
         "--weights",
         default=None,
-        metavar="L2,PERCEPTUAL,IDENTITY,W[,CHROMATICITY,LATENT,WHITENED,REALISM]",
+        metavar="L2,PERCEPTUAL,IDENTITY,W[,CHROMATICITY,LATENT,REALISM]",
         help="lambda 1 to 4 (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003), then the terms that the paper does not have",
     )
     add("--views", type=int, default=None, help="random views of each output in the identity loss; 0 is the paper's")
@@ -108,13 +108,13 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
 
 
 def parse_weights(text: str) -> LossWeights:
-    """`"0.1,1,0.5,0.003"` -> LossWeights; four more are those that the paper does not have. Raises InputError."""
-    expected = "expected four numbers such as 0.1,1,0.5,0.003, or eight"
+    """`"0.1,1,0.5,0.003"` -> LossWeights; three more are those that the paper does not have. Raises InputError."""
+    expected = "expected four numbers such as 0.1,1,0.5,0.003, or seven"
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError as error:
         raise InputError(f"--weights {text!r}: {expected}") from error
-    if len(numbers) not in (4, 8) or not all(number >= 0 for number in numbers):
+    if len(numbers) not in (4, 7) or not all(number >= 0 for number in numbers):
         raise InputError(f"--weights {text!r}: {expected}, of 0 or more")
     return LossWeights(*numbers)
 

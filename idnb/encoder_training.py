@@ -28,7 +28,6 @@ from idnb.errors import InputError
 from idnb.losses import EncoderLoss
 from idnb.models.encoder import Code, ContourEncoder, to_size
 from idnb.models.stylegan2 import Generator
-from idnb.models.w_space import WSpace
 from idnb.pair_data import PairBatch, PairData
 from idnb.panels import save_png
 from idnb.realism import Critic, average_gradients
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EncoderConfig", "EncoderRun", "Phase", "run_step"]
 
-TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "whitened_norm", "realism")
+TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "realism")
 
 
 @dataclass(frozen=True)
@@ -116,13 +115,11 @@ def run_step(
     random: torch.Generator,
     accelerator: Accelerator,
     batches: int = 1,
-    space: WSpace | None = None,
     critic: Critic | None = None,
 ) -> list[dict[str, float]]:
     """Gradients of one batch, added to those of the encoder's parameters.
 
     batch: on the right device. random: source of the views. batches: over which the step's gradient is averaged.
-    space: the generator's, where the whitened norm has a weight.
     critic: learns along, where realism has a weight; it judges the last refinement step, which is the answer.
     Returns the loss terms of each refinement step.
     """
@@ -142,9 +139,8 @@ def run_step(
         shown = picture_of(generator, code, asked.size if asked else size, phase.size)
         picture = to_size(shown, size)
         change = None if code.input_latent is None or constant is None else code.input_latent - constant
-        whitened = space.whiten(code.w_plus.float()) if space else None
         realism = asked(shown, random, accelerator) if asked else None
-        terms = loss(picture, targets, code.w_plus, generator.w_avg, random, change, whitened, realism)
+        terms = loss(picture, targets, code.w_plus, generator.w_avg, random, change, realism)
         accelerator.backward(terms["total"] / (phase.steps * batches))
         y_hat = picture.detach()
         rows.append({name: term.item() for name, term in terms.items()})
@@ -202,7 +198,6 @@ class EncoderRun:
         self.kept = copy.deepcopy(self.encoder).eval().requires_grad_(False) if config.average else self.encoder
         self.generator = generator.to(device).eval().requires_grad_(False)
         self.generator.checkpoint = config.checkpoint
-        self.space = WSpace(self.generator) if loss.weights.whitened_norm else None
         self.generator.compute_dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
         self.loss = loss.to(device)
         self.loss.to(memory_format=torch.channels_last)
@@ -227,8 +222,7 @@ class EncoderRun:
             batch = self.data.draw(config.batch, random, config.same_share)
             batch = PairBatch(*(part.to(self.accelerator.device) for part in batch))
             networks = (self.encoder, self.generator, self.loss)
-            judges = self.space, self.critic
-            step = run_step(*networks, batch, phase, random, self.accelerator, config.accumulate, *judges)
+            step = run_step(*networks, batch, phase, random, self.accelerator, config.accumulate, self.critic)
             parts.append(step)
         rows = [
             {name: sum(row[name] for row in step) / len(step) for name in TERMS} for step in zip(*parts, strict=True)

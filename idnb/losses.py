@@ -8,13 +8,12 @@ Where the paper is ambiguous: its L2 is printed as a norm; like the projects it 
 mean of the squared differences. Its W term is the norm over all rows of the difference, averaged over the batch, as
 there.
 
-Four further terms are not the paper's, and weigh nothing unless asked for. `chromaticity`: an identity network that
+Three further terms are not the paper's, and weigh nothing unless asked for. `chromaticity`: an identity network that
 knows no colour reads light and dark, mostly in green and least in red (44 and 19 percent of its squared gradient). The
 cheapest way to darken a forehead for it takes away green and leaves red, and the face turns purple; differences in
 chromaticity with a weight of their own forbid that. `latent_norm`: equation 5 holds the W+ code near its mean, but not
-the input latent, and an encoder escapes into what costs nothing. `whitened_norm`: that equation has one ruler for all
-directions, and an encoder escapes along those in which the generator's own codes hardly differ (`idnb.models.w_space`).
-`realism`: what a discriminator says that learns along (`idnb.realism`).
+the input latent, and an encoder escapes into what costs nothing. `realism`: what a discriminator says that learns along
+(`idnb.realism`).
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ __all__ = [
 class LossWeights:
     """The weights of equation 6, lambda 1 to 4; the defaults are the paper's (section 3.1).
 
-    chromaticity, latent_norm, whitened_norm, realism: of the four terms that the paper does not have.
+    chromaticity, latent_norm, realism: of the three terms that the paper does not have.
     """
 
     l2: float = 0.1
@@ -59,7 +58,6 @@ class LossWeights:
     w_norm: float = 0.003
     chromaticity: float = 0.0
     latent_norm: float = 0.0
-    whitened_norm: float = 0.0
     realism: float = 0.0
 
 
@@ -184,18 +182,16 @@ class EncoderLoss(nn.Module):
         w_avg: Tensor,
         random: torch.Generator | None = None,
         latent_change: Tensor | None = None,
-        whitened: Tensor | None = None,
         realism: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """All terms for one batch of outputs.
 
         output: [B, 3, S, S] around [-1, 1]. targets: from `targets`. w_plus: [B, n_styles, D]. w_avg: [D].
         random: for the views; None gives those of a generator with seed 0. latent_change: [B, C, 4, 4], the input
-        latent without the generator's constant, or None where an encoder has none. whitened: [B, n_styles, D], w_plus
-        in whitened coordinates, or None where its term weighs nothing. realism: what a critic says of the output, a
-        number, or None where there is no critic.
-        Returns {"total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "whitened_norm",
-        "realism"}; the parts come without their weights.
+        latent without the generator's constant, or None where an encoder has none. realism: what a critic says of the
+        output, a number, or None where there is no critic.
+        Returns {"total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "realism"}; the parts
+        come without their weights.
         """
         terms = {
             "l2": l2_loss(output, targets.photo),
@@ -204,7 +200,6 @@ class EncoderLoss(nn.Module):
             "w_norm": w_norm_loss(w_plus, w_avg),
             "chromaticity": chromaticity_loss(output, targets.photo),
             "latent_norm": output.new_zeros(()) if latent_change is None else norm_loss(latent_change),
-            "whitened_norm": output.new_zeros(()) if whitened is None else norm_loss(whitened),
             "realism": output.new_zeros(()) if realism is None else realism,
         }
         total = sum((getattr(self.weights, name) * term for name, term in terms.items()), start=output.new_zeros(()))

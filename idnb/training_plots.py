@@ -29,7 +29,6 @@ TERM_TITLES = {
     "w_norm": "W norm",
     "chromaticity": "chromaticity",
     "latent_norm": "latent norm",
-    "whitened_norm": "whitened norm",
     "realism": "realism",
     "total": "total",
 }

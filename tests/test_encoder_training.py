@@ -64,19 +64,6 @@ def test_gradients_equal_those_of_the_plain_sum(accelerator):
     assert all(parameter.grad is None for parameter in generator.parameters())
 
 
-def test_the_whitened_norm_is_measured_where_it_weighs(accelerator, tmp_path):
-    encoder, generator, data, loss = parts()
-    awake(encoder).eval()
-    batch, phase = data.draw(2, torch.Generator().manual_seed(0)), Phase(1, 10, 8)
-    (plain,) = run_step(encoder, generator, loss, batch, phase, torch.Generator(), accelerator)
-    assert plain["whitened_norm"] == 0 and EncoderRun(encoder, generator, data, loss, config(4), tmp_path).space is None
-    loss.weights = replace(loss.weights, whitened_norm=0.01)
-    space = EncoderRun(encoder, generator, data, loss, config(4), tmp_path).space
-    (row,) = run_step(encoder, generator, loss, batch, phase, torch.Generator(), accelerator, space=space)
-    assert row["whitened_norm"] > 0
-    assert row["total"] == pytest.approx(plain["total"] + 0.01 * row["whitened_norm"], rel=1e-4)
-
-
 def test_a_run_learns_logs_and_can_be_loaded(tmp_path, accelerator):
     encoder, generator, data, loss = parts("sketch", input_latent=False)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
