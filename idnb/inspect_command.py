@@ -1,4 +1,4 @@
-"""`idnb inspect generator`: sample sheets, distances and inversions of a generator, in one folder."""
+"""`idnb inspect generator`: sample sheets, parts, distances and inversions of a generator, in one folder."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from PIL import Image
 from torch import Tensor
 
 from idnb.errors import InputError
+from idnb.faces.labels import LABEL_NAMES, LABEL_TITLES
 from idnb.faces.synthetic import Faces
 from idnb.inversion import Inversion, InversionConfig
 from idnb.models.stylegan2 import Generator
 
 __all__ = ["add_arguments", "draw_reach", "run", "sheet"]
 
+PARSED = 1000  # pictures, at most, of which the parts are measured
 BAR = 24.0  # dB: what the bundled generator has to reach on average
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add one subcommand for each kind of network that can be looked into."""
     kinds = parser.add_subparsers(dest="network", metavar="WHAT", title="networks", required=True)
-    about = "sample sheets, Frechet distance beside its floor, W+ optimisation of unseen faces"
+    about = "sample sheets, parts that samples lack, Frechet distance beside its floor, W+ optimisation of unseen faces"
     generator = kinds.add_parser("generator", help=about, description=about)
     generator.add_argument("--preset", default="tiny", help="which generator: tiny or paper")
     generator.add_argument("--path", default=None, help="a generator file in place of the preset's own")
@@ -50,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Inspect the generator. Returns 1 when the mean PSNR is below the bar, else 0."""
     from idnb.faces.synthetic import load_faces
-    from idnb.generator_quality import distribution, faces_found, samples
+    from idnb.generator_quality import distribution, faces_found, part_areas, samples
+    from idnb.models.face_parser import load_face_parser
     from idnb.models.stylegan2_files import load_generator
     from idnb.plots import plot_losses
 
@@ -72,10 +75,17 @@ def run(args: argparse.Namespace) -> int:
         print(f"{path}: 64 samples at truncation {psi:g}; one face found in {found_in[f'truncation {psi:g}']:.0%}")
     report["one_face_found"] = {**found_in, "images": 64}
 
-    rendered = load_faces(args.data)
-    report["distribution"] = distribution(
-        generator, of_size(whole(rendered), generator.size), feature_networks(args), args.images, args.seed
+    rendered = of_size(whole(load_faces(args.data)), generator.size)
+    parser = load_face_parser(device=args.device)
+    parts = part_areas(generator, rendered, parser, min(args.images, PARSED), args.seed)
+    print(
+        f"{'area in percent, by the parser':<32}{'samples':>10}{'people':>10}   n = {parts['images_a_side']:,} a side"
     )
+    for name, area in parts.items():
+        if isinstance(area, dict):
+            print(f"{LABEL_TITLES[LABEL_NAMES.index(name)]:<32}{area['value']:>10.2f}{area['real']:>10.2f}")
+    report["parts"] = parts
+    report["distribution"] = distribution(generator, rendered, feature_networks(args), args.images, args.seed)
     for name, value in report["distribution"].items():
         if isinstance(value, dict):
             print(f"{name:45} {value['value']:10.4f}   floor {value['floor']:10.4f}")

@@ -12,9 +12,11 @@ from idnb import load_faces
 from idnb.__main__ import main
 from idnb.errors import InputError
 from idnb.feature_networks import FeatureNetwork
-from idnb.generator_quality import disjoint_halves, distribution, faces_found, mean_interval, samples
+from idnb.generator_quality import disjoint_halves, distribution, faces_found, mean_interval, part_areas, samples
 from idnb.inspect_command import command_of, export, sheet
+from idnb.models.face_parser import load_face_parser
 from idnb.models.stylegan2 import Generator
+from idnb.models.stylegan2_files import load_generator
 from idnb.weights import WeightFile
 
 
@@ -68,6 +70,16 @@ def test_faces_are_found_in_faces_only():
     assert faces_found(pictures) == 0.75
 
 
+def test_the_bundled_generator_draws_eyes_and_hardly_any_glasses():
+    faces, parser = load_faces("test"), load_face_parser()
+    parts = part_areas(load_generator("tiny"), faces, parser, 120, seed=0)
+    assert parts["images_a_side"] == 120 and "hat" not in parts  # nobody in the set wears one
+    total = sum(area["value"] for name, area in parts.items() if name != "images_a_side")
+    assert total == pytest.approx(100, abs=0.5)
+    assert 0.5 < parts["l_eye"]["value"] / parts["l_eye"]["real"] < 2
+    assert parts["eye_g"]["value"] < 0.25 * parts["eye_g"]["real"]
+
+
 def test_interval_holds_the_mean():
     values = torch.linspace(20, 30, 50)
     low, high = mean_interval(values)
@@ -96,6 +108,7 @@ def test_the_command_writes_report_and_pictures(generator, tmp_path, capsys, mon
     assert report["w_plus_optimisation"]["faces"] == 3 and report["distribution"]["images_a_side"] == 6
     assert report["w_plus_optimisation"]["perceptual_distance"] == "FaceFeatureDistance"
     assert report["command"].startswith("idnb inspect generator")
+    assert report["parts"]["images_a_side"] == 6 and report["parts"]["skin"]["real"] > 10 and "area in percent" in text
     for name in ("samples_0.7.png", "samples_1.png", "reach.png", "psnr.png"):
         assert Image.open(out / name).width > 100
 
