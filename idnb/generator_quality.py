@@ -70,16 +70,17 @@ def part_areas(generator: Generator, faces: Faces, parser: FaceParser, count: in
     rows = np.random.default_rng(seed).permutation(len(faces))[:count]
 
     def areas(pictures: Iterable[Tensor]) -> NDArray[np.float64]:
-        maps = torch.cat([parser.label_maps(part) for part in pictures])  # [N, size, size]
+        batches = tqdm(pictures, desc="parts", total=-(-len(rows) // 64), leave=False, disable=len(rows) < 200)
+        maps = torch.cat([parser.label_maps(part) for part in batches])  # [N, size, size]
         return torch.bincount(maps.flatten(), minlength=N_LABELS).double().cpu().numpy() / maps.numel() * 100
 
     made = areas(samples(generator, len(rows), 1.0, seed).to(generator.w_avg.device).split(64))
-    batches = np.array_split(np.sort(rows), max(1, len(rows) // 64))
-    real = areas(faces.images(part).to(generator.w_avg.device) for part in batches)
+    real_rows = np.array_split(np.sort(rows), -(-len(rows) // 64))
+    real = areas(faces.images(part).to(generator.w_avg.device) for part in real_rows)
     seen = {name: (a, b) for name, a, b in zip(LABEL_NAMES, made, real, strict=True) if b > 0}
     return {
         "images_a_side": len(rows),
-        **{n: {"value": round(a, 3), "real": round(b, 3)} for n, (a, b) in seen.items()},
+        **{n: {"value": round(float(a), 3), "real": round(float(b), 3)} for n, (a, b) in seen.items()},
     }
 
 
