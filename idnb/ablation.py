@@ -227,9 +227,8 @@ def run_arm(
         clip=5.0,
         seed=seed,
     )
-    weights = LossWeights(**description["loss"])
-    loss = build_loss(encoder.preset, weights, int(arm.views))
-    critic = build_critic(faces, encoder.preset, seed) if weights.realism else None
+    loss = build_loss(encoder.preset, LossWeights(**description["loss"]), int(arm.views))
+    critic = build_critic(faces, encoder.preset, seed) if loss.weights.realism else None
     trained = train_encoder(
         encoder, generator, pairs, loss, config, folder / "training", minutes=minutes, critic=critic
     )

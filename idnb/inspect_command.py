@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.export and (args.path or args.preset != "tiny"):
         raise InputError("--export: only the bundled generator has an entry; leave --path and --preset out")
+    if args.images < 2:
+        raise InputError(f"--images {args.images}: a distance needs at least 2 on each side")
     if args.threads:
         torch.set_num_threads(args.threads)
     out = Path(args.out)

@@ -117,6 +117,8 @@ def test_bad_arguments_are_named(generator, tmp_path, capsys):
     save_file(generator.state_dict(), str(tmp_path / "g.safetensors"))
     assert main(["inspect", "generator", "--path", str(tmp_path / "g.safetensors"), "--export"]) == 2
     assert "only the bundled generator has an entry" in capsys.readouterr().err
+    assert main(["inspect", "generator", "--path", str(tmp_path / "g.safetensors"), "--images", "0"]) == 2
+    assert "--images 0: a distance needs at least 2" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["inspect", "painter"])
 
