@@ -17,16 +17,16 @@ from pathlib import Path
 import torch
 
 import idnb
-from idnb.encoder_training import EncoderConfig, EncoderRun, Phase, picture_of
-from idnb.gan_loop import keep_freed_memory
-from idnb.identity_views import ViewConfig
-from idnb.losses import EncoderLoss, LossWeights
+from idnb.core.presets import TINY
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
-from idnb.pair_data import read_pair_data
-from idnb.presets import TINY
-from idnb.realism import build_critic
+from idnb.pretraining.gan.loop import keep_freed_memory
+from idnb.training.critic import build_critic
+from idnb.training.losses import EncoderLoss, LossWeights
+from idnb.training.pair_data import read_pair_data
+from idnb.training.run import EncoderConfig, EncoderRun, Phase, picture_of
+from idnb.training.views import ViewConfig
 
 
 def fastest(function: Callable[[], object], runs: int) -> tuple[float, float]:

@@ -17,13 +17,13 @@ from pathlib import Path
 import torch
 
 import idnb
-from idnb.errors import InputError
-from idnb.evaluation import CHUNK, Setting, chunks_of, measure_pairs, pairs_of, part_of
-from idnb.evaluation_set import load_evaluation_set
-from idnb.evaluation_summary import summarise
+from idnb.core.errors import InputError
+from idnb.core.presets import TINY
+from idnb.evaluation.dataset import load_evaluation_set
+from idnb.evaluation.protocol import CHUNK, Setting, chunks_of, measure_pairs, pairs_of, part_of
+from idnb.evaluation.summary import summarise
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.stylegan2 import Generator
-from idnb.presets import TINY
 
 
 def bundled_generator() -> Generator:

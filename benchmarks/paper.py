@@ -18,13 +18,13 @@ from collections.abc import Callable
 
 import torch
 
-from idnb.contours import contour_kind
-from idnb.estimate import step_cost
-from idnb.losses import EncoderLoss
+from idnb.contours.kinds import contour_kind
+from idnb.core.presets import PAPER
 from idnb.models.encoder import IdentityGuidedEncoder, to_size
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.stylegan2 import Generator
-from idnb.presets import PAPER
+from idnb.training.cost import step_cost
+from idnb.training.losses import EncoderLoss
 
 
 def peak_memory() -> float:
@@ -48,7 +48,7 @@ def timed(function: Callable[[], object]) -> dict[str, float]:
 
 def measure_strip(steps: int) -> dict[str, float]:
     """One contour and one identity image through `steps` refinement steps."""
-    from idnb.gan_loop import keep_freed_memory
+    from idnb.pretraining.gan.loop import keep_freed_memory
 
     keep_freed_memory()
     encoder, generator = networks()

@@ -26,10 +26,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from idnb.core.presets import PAPER
 from idnb.env import fast_bf16
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_layers import upsampling_conv
-from idnb.presets import PAPER
 
 ROWS = {"plain": "plain, float32", "ours": "ours, float32", "ours-bf16": "ours, bfloat16"}
 KERNEL = torch.outer(torch.tensor([1.0, 3.0, 3.0, 1.0]), torch.tensor([1.0, 3.0, 3.0, 1.0])) / 16

@@ -11,13 +11,13 @@ import argparse
 
 import torch
 
-from idnb import gan_warmup
+from idnb.core.presets import TINY
+from idnb.faces.real_images import RealImages, read_strips
 from idnb.faces.synthetic import load_faces
-from idnb.gan_codes import read_codes, with_filling
-from idnb.gan_data import RealImages, read_strips
-from idnb.gan_growing import GanConfig
-from idnb.gan_loop import keep_freed_memory
-from idnb.presets import TINY
+from idnb.pretraining.gan import warmup
+from idnb.pretraining.gan.codes import read_codes, with_filling
+from idnb.pretraining.gan.growing import GanConfig
+from idnb.pretraining.gan.loop import keep_freed_memory
 
 SIZE, HELD_OUT = 16, 200  # pixels; pictures, those of the last 50 people
 SETTINGS = ((1.0, 1.0), (1.0, 100.0), (1.0, 300.0), (3.0, 100.0), (3.0, 300.0))  # RATE, MAPPING_RATE
@@ -27,9 +27,9 @@ def held_out_error(
     rate: float, mapping_rate: float, images: int, codes: torch.Tensor, real: RealImages
 ) -> tuple[float, float]:
     """Mean square errors on the held-out pictures after so many others: drawn again, and drawn from their codes."""
-    gan_warmup.RATE, gan_warmup.MAPPING_RATE = rate, mapping_rate
+    warmup.RATE, warmup.MAPPING_RATE = rate, mapping_rate
     shown = RealImages(real.pixels[:-HELD_OUT])
-    training = gan_warmup.WarmUp(TINY, GanConfig(phases=((SIZE, images),), ema_share=0.2), codes[:-HELD_OUT])
+    training = warmup.WarmUp(TINY, GanConfig(phases=((SIZE, images),), ema_share=0.2), codes[:-HELD_OUT])
     while training.images < images:
         training.run_step(shown)
     with torch.no_grad():

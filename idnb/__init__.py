@@ -12,7 +12,7 @@ _EXPORTS = {
     "load_faces": "idnb.faces.sources",
     "load_generator": "idnb.models.stylegan2_files",
     "load_identity_network": "idnb.models.identity",
-    "InputError": "idnb.errors",
+    "InputError": "idnb.core.errors",
 }
 
 __all__ = ["load_encoder", "load_faces", "load_generator", "load_identity_network", "InputError", "__version__"]

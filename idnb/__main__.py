@@ -10,27 +10,27 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
 # Command -> (module, one line of help), in the order in which a newcomer would use them.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "doctor": ("idnb.doctor", "say what this machine can do, what is missing, and which command gets it"),
+    "doctor": ("idnb.cli.doctor", "say what this machine can do, what is missing, and which command gets it"),
     "render": (
-        "idnb.faces.render.command",
+        "idnb.cli.render",
         "draw synthetic people: pictures, label maps, and all that is known of them",
     ),
-    "data": ("idnb.data_command", "check a folder of photographs before a run; merge the parts of its label maps"),
-    "fetch": ("idnb.fetch_command", "list the weights, and get those that are not part of the package"),
-    "estimate": ("idnb.estimate_command", "memory and time of training an encoder, before it is started"),
-    "train": ("idnb.train_command", "train a network of the course on rendered people; goes on where it stopped"),
-    "generate": ("idnb.generate_command", "a face with the contour of one picture and the identity of another"),
-    "figure": ("idnb.figure_command", "figures of the paper made anew: three kinds of contour, several identities"),
-    "inspect": ("idnb.inspect_command", "look into a network: sheets of samples, distances, what it can reproduce"),
-    "evaluate": ("idnb.evaluate_command", "measure methods on test pairs, with intervals, bands and a held-out judge"),
-    "ablate": ("idnb.ablate_command", "train the rows of an ablation, several seeds each, and measure them"),
-    "results": ("idnb.results_command", "tables and figures from stored results"),
+    "data": ("idnb.cli.data", "check a folder of photographs before a run; merge the parts of its label maps"),
+    "fetch": ("idnb.cli.fetch", "list the weights, and get those that are not part of the package"),
+    "estimate": ("idnb.cli.estimate", "memory and time of training an encoder, before it is started"),
+    "train": ("idnb.cli.train", "train a network of the course on rendered people; goes on where it stopped"),
+    "generate": ("idnb.cli.generate", "a face with the contour of one picture and the identity of another"),
+    "figure": ("idnb.cli.figure", "figures of the paper made anew: three kinds of contour, several identities"),
+    "inspect": ("idnb.cli.inspect", "look into a network: sheets of samples, distances, what it can reproduce"),
+    "evaluate": ("idnb.cli.evaluate", "measure methods on test pairs, with intervals, bands and a held-out judge"),
+    "ablate": ("idnb.cli.ablate", "train the rows of an ablation, several seeds each, and measure them"),
+    "results": ("idnb.cli.results", "tables and figures from stored results"),
 }
 
 

@@ -59,7 +59,7 @@ def pick_device(wanted: str | None = None) -> "torch.device":
     """
     import torch
 
-    from idnb.errors import InputError
+    from idnb.core.errors import InputError
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted is None:
@@ -103,7 +103,7 @@ def processor_flags() -> frozenset[str]:
 
 def report() -> None:
     """Print versions and device in two or three lines, as the set-up cell of every notebook does."""
-    from idnb.errors import InputError
+    from idnb.core.errors import InputError
 
     if find_spec("torch") is None:
         raise InputError("PyTorch is not installed: see 'Install' in the README, then run this again")

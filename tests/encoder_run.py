@@ -7,16 +7,16 @@ from pathlib import Path
 import torch
 
 import idnb
-from idnb.encoder_training import EncoderConfig, Phase
-from idnb.gan_data import RealImages
-from idnb.losses import EncoderLoss, LossWeights
+from idnb.core.presets import TINY
+from idnb.faces.real_images import RealImages
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
-from idnb.pair_data import PairData
-from idnb.presets import TINY
-from idnb.realism import Critic
-from idnb.training import train_encoder
+from idnb.training.critic import Critic
+from idnb.training.loop import train_encoder
+from idnb.training.losses import EncoderLoss, LossWeights
+from idnb.training.pair_data import PairData
+from idnb.training.run import EncoderConfig, Phase
 
 
 def random_pairs(kind: str = "low_res", count: int = 12) -> PairData:

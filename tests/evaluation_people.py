@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from idnb.evaluation_set import EvaluationSet
-from idnb.feature_networks import FeatureNetwork
+from idnb.evaluation.dataset import EvaluationSet
+from idnb.evaluation.features import FeatureNetwork
 
 __all__ = ["Colour", "Flat", "People", "Perceptual", "colour_set"]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from idnb.core.presets import PAPER
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.stylegan2 import Generator
-from idnb.presets import PAPER
 
 KERNEL = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 16  # sums to 4, as in the files
 

@@ -6,18 +6,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-import idnb.ablate_command as command
+import idnb.cli.ablate as command
 from idnb.__main__ import main
-from idnb.ablation import TABLES, Budget, build_encoder, describe, finished, plan, run_arm, same_training
-from idnb.encoder_training import Phase
-from idnb.errors import InputError
-from idnb.evaluation import Setting, evaluate
-from idnb.evaluation_methods import CopyIdentity, EnlargedContour, load_method
+from idnb.core.errors import InputError
+from idnb.core.presets import TINY
+from idnb.evaluation.methods import CopyIdentity, EnlargedContour, load_method
+from idnb.evaluation.protocol import Setting, evaluate
+from idnb.experiments.ablation import TABLES, Budget, build_encoder, describe, finished, plan, run_arm, same_training
+from idnb.experiments.figures import ambiguity_figure, arms_figure, judges_figure, methods_figure
+from idnb.experiments.tables import joined, method_table, paper_table, read_results
 from idnb.faces.synthetic import load_faces
 from idnb.models.stylegan2 import Generator
-from idnb.presets import TINY
-from idnb.result_figures import ambiguity_figure, arms_figure, judges_figure, methods_figure
-from idnb.result_tables import joined, method_table, paper_table, read_results
+from idnb.training.run import Phase
 from tests.evaluation_people import People, colour_set
 
 BUDGET = Budget(images=4, batch=2, steps=1, people=2, contours=4)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from idnb.anatomy_plots import FlowBox, as_heat, show_bands, show_flow, show_heat_table
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.plots.networks import FlowBox, as_heat, show_bands, show_flow, show_heat_table
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.presets import PAPER, TINY
 from idnb.models.baselines.backbone import BackboneSize
 from idnb.models.baselines.psp import PSpEncoder
 from idnb.models.baselines.public import load_public_encoder
@@ -15,7 +16,6 @@ from idnb.models.baselines.restyle import ReStyleEncoder
 from idnb.models.encoder import Code, IdentityGuidedEncoder, to_size
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.stylegan2 import Generator
-from idnb.presets import PAPER, TINY
 from tests.test_stylegan2_files import public_state
 
 STAGES = ((4, 2), (8, 1), (12, 2), (16, 1))  # of a small body, in the order of the real one: (64, 3), (128, 4), ...

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 import idnb
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.presets import PAPER, TINY
 from idnb.models.encoder import Code, IdentityGuidedEncoder, to_size
 from idnb.models.encoder_files import load_encoder
 from idnb.models.fusion import IFM, IFBlock, StyleHead, modulate
 from idnb.models.stylegan2 import Generator
-from idnb.presets import PAPER, TINY
 
 SHAPES = {"low_res": (3, 8, 8), "sketch": (1, 64, 64), "label_map": (64, 64)}
 

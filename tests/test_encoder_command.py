@@ -7,16 +7,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import idnb.encoder_command as command
+import idnb.cli.train_encoder as command
 from idnb.__main__ import main
-from idnb.encoder_command import CONFIGS, pair_panel, parse_phases, parse_start, parse_weights
-from idnb.encoder_training import Phase
-from idnb.errors import InputError
-from idnb.losses import LossWeights
+from idnb.cli.train_encoder import CONFIGS, pair_panel, parse_phases, parse_start, parse_weights
+from idnb.core.errors import InputError
+from idnb.core.presets import TINY
+from idnb.core.weights import export_bundled
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder, start_from
-from idnb.presets import TINY
-from idnb.weights import export_bundled
+from idnb.training.losses import LossWeights
+from idnb.training.run import Phase
 from tests.encoder_run import parts
 
 

@@ -7,14 +7,14 @@ import torch
 from safetensors.torch import save_file
 
 from idnb.__main__ import build_parser, main
-from idnb.encoder_command import build_encoder, fitting
-from idnb.encoder_training import Phase
-from idnb.errors import InputError
+from idnb.cli.train_encoder import build_encoder, fitting
+from idnb.core.errors import InputError
+from idnb.core.presets import TINY
 from idnb.models.baselines.psp import PSpEncoder
 from idnb.models.baselines.restyle import ReStyleEncoder
 from idnb.models.encoder_files import bundled_name, encoder_class, load_encoder
 from idnb.models.stylegan2 import Generator
-from idnb.presets import TINY
+from idnb.training.run import Phase
 
 
 def arguments(*words: str) -> argparse.Namespace:

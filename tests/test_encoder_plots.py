@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from idnb.encoder_plots import as_activity, as_rows, show_dual_encoder
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.plots.dual_encoder import as_activity, as_rows, show_dual_encoder
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +45,8 @@ def test_other_encoders_have_other_stations() -> None:
 
 
 def test_a_live_step_of_the_tiny_encoder_fits() -> None:
+    from idnb.core.presets import TINY
     from idnb.models.encoder import IdentityGuidedEncoder
-    from idnb.presets import TINY
 
     encoder = IdentityGuidedEncoder("low_res", TINY).eval()
     picture = torch.zeros(1, 3, TINY.encoder_size, TINY.encoder_size)

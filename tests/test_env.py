@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 
-from idnb import doctor, env
+from idnb import env
 from idnb.__main__ import main
-from idnb.errors import InputError
+from idnb.cli import doctor
+from idnb.core.errors import InputError
 
 
 def test_report_is_short_and_names_versions_and_device(capsys):

@@ -10,14 +10,14 @@ from PIL import Image
 from torch import nn
 
 from idnb.__main__ import main
-from idnb.errors import InputError
-from idnb.evaluate_command import export
-from idnb.evaluation import CHUNK, Setting, chunks_of, evaluate, example_pairs, pairs_of, weights_fingerprint
-from idnb.evaluation_methods import AverageFace, CopyIdentity, EnlargedContour, Searched
-from idnb.evaluation_summary import area_above, bands
+from idnb.cli.evaluate import export
+from idnb.core.errors import InputError
+from idnb.core.weights import WeightFile
+from idnb.evaluation.methods import AverageFace, CopyIdentity, EnlargedContour, Searched
+from idnb.evaluation.protocol import CHUNK, Setting, chunks_of, evaluate, example_pairs, pairs_of, weights_fingerprint
+from idnb.evaluation.summary import area_above, bands
+from idnb.experiments.tables import method_table
 from idnb.models.encoder import Result
-from idnb.result_tables import method_table
-from idnb.weights import WeightFile
 from tests.evaluation_people import colour_set
 
 
@@ -164,8 +164,8 @@ def test_bands_by_hand(data):
 
 
 def test_average_face_is_the_generators():
+    from idnb.core.presets import TINY
     from idnb.models.stylegan2 import Generator
-    from idnb.presets import TINY
 
     torch.manual_seed(0)
     generator = Generator.from_preset(TINY).eval().requires_grad_(False)
@@ -202,8 +202,8 @@ def test_searches_may_use_gradients(data, tmp_path):
 def test_figures_of_a_bundled_encoder_go_into_the_manifest(data, tmp_path, monkeypatch):
     entry = WeightFile("encoder_low_res", "e.safetensors", "an encoder", "CC0-1.0", figures={"images_shown": 7})
     written = []
-    monkeypatch.setattr("idnb.evaluate_command.find_weight", lambda name: {entry.name: entry}[name])
-    monkeypatch.setattr("idnb.evaluate_command.write_entry", written.append)
+    monkeypatch.setattr("idnb.cli.evaluate.find_weight", lambda name: {entry.name: entry}[name])
+    monkeypatch.setattr("idnb.cli.evaluate.write_entry", written.append)
     result = evaluate(CopyIdentity(), None, data, Setting("dual", contours=16), tmp_path, progress=False)
     export("dual", result)
     told = entry.figures["evaluated"]

@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from idnb.errors import InputError
-from idnb.evaluation_plots import show_curves, show_intervals, show_plane
+from idnb.core.errors import InputError
+from idnb.plots.measures import show_curves, show_intervals, show_plane
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import idnb
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.align import NoFaceError, align_face, check_alignment, crop_face, detect_faces, is_aligned
 from idnb.faces.photo import photo_to_tensor
 

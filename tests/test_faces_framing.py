@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.framing import EYE_LEFT, EYE_RIGHT, crop_corners, ffhq_crop
 
 

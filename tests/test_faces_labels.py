@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.labels import (
     LABEL_NAMES,
     LABEL_PALETTE,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.pairs import MODES, Pairs, draw_pairs, load_pairs, save_pairs
 
 PEOPLE = np.array([7, 7, 3, 7, 5, 5, 9, 7])  # 7 has four images, 5 two, 3 and 9 one

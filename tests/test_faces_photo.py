@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.photo import open_photo, photo_to_tensor
 
 

@@ -10,15 +10,15 @@ from PIL import Image
 
 import idnb
 from idnb.__main__ import main
-from idnb.contours import contour_kind
-from idnb.errors import InputError
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
 from idnb.faces import celeba_split, sources
 from idnb.faces.celeba_split import MAPPING_FILE, mapping_faults, numbers_sha256, read_mapping, split_of_file
 from idnb.faces.celebahq import CelebAMaskHQ
 from idnb.faces.label_files import set_order
 from idnb.faces.pairs import draw_pairs
 from idnb.faces.photo_folder import PhotoFolder
-from idnb.scale import checked_sets
+from idnb.training.scale import checked_sets
 from tests.photo_trees import MEMBERS, celebamask_tree, label_map, other_order, photo
 
 

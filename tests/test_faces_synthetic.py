@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import idnb
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.render.sets import set_checksum
 from idnb.faces.synthetic import BUNDLED_SETS, Faces, load_faces, read_table

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 import idnb
-from idnb.contours import contour_kind
-from idnb.errors import InputError
-from idnb.fidelity import contour_fidelity, shape_distance, sketch_agreement, truth_columns
-from idnb.metrics import psnr
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.core.weights import ASSETS, find_weight
+from idnb.evaluation.fidelity import contour_fidelity, shape_distance, sketch_agreement, truth_columns
+from idnb.evaluation.metrics import psnr
 from idnb.models.encoder import to_size
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader, load_face_reader
-from idnb.weights import ASSETS, find_weight
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import idnb.feature_networks as networks
-from idnb.errors import InputError
-from idnb.frechet import Moments, RunningMoments, features_of, frechet_distance, kernel_distance, moments
+import idnb.evaluation.features as networks
+from idnb.core.errors import InputError
+from idnb.evaluation.frechet import Moments, RunningMoments, features_of, frechet_distance, kernel_distance, moments
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from idnb import sharpening_command
-from idnb.errors import InputError
-from idnb.gan_data import RealImages
-from idnb.gan_growing import GanConfig
-from idnb.gan_loop import train_gan
-from idnb.gan_sharpening import CodeEncoder, Sharpening, augmented, interpolated
+from idnb.cli import train_sharpening
+from idnb.core.errors import InputError
+from idnb.core.presets import TINY
+from idnb.faces.real_images import RealImages
 from idnb.models.projected_discriminator import TAPS, PretrainedFeatures, ProjectedDiscriminator
 from idnb.models.stylegan2 import Generator
-from idnb.presets import TINY
+from idnb.pretraining.gan.growing import GanConfig
+from idnb.pretraining.gan.loop import train_gan
+from idnb.pretraining.gan.sharpening import CodeEncoder, Sharpening, augmented, interpolated
 
 SMALL = dataclasses.replace(
     TINY,
@@ -168,24 +168,24 @@ def test_from_the_command_to_the_weights(tmp_path, monkeypatch):
     import argparse
 
     parser = argparse.ArgumentParser()
-    sharpening_command.add_arguments(parser)
-    from idnb.weights import weight_path
+    train_sharpening.add_arguments(parser)
+    from idnb.core.weights import weight_path
 
     taken = {}
-    monkeypatch.setattr(sharpening_command, "put_into_package", lambda *parts: taken.update(parts=parts))
+    monkeypatch.setattr(train_sharpening, "put_into_package", lambda *parts: taken.update(parts=parts))
     given = ["--start", str(weight_path("generator_tiny")), "--people", "5", "--images", "12", "--batch", "4"]
     args = parser.parse_args([*given, "--head-start", "4", "--out", str(tmp_path), "--export"])
-    assert sharpening_command.run(args) == 0
+    assert train_sharpening.run(args) == 0
     generator, words, data, seed, figures = taken["parts"]
     assert generator.size == 128 and seed == 1 and figures["images_shown"] == 12
     assert words[:5] == ["idnb", "train", "sharpening", "--start", "generator_tiny.safetensors"]
     assert "--people 5 --images 12" in " ".join(words) and "12 images shown" in data
     args.keep = 1.5
     with pytest.raises(InputError, match=r"--keep 1\.5: is no share from 0 to 1"):
-        sharpening_command.run(args)
+        train_sharpening.run(args)
     args.keep = 0.2
     small = Generator.from_preset(SMALL, 64)
     torch.save({"g_ema": small.state_dict()}, tmp_path / "small.pt")
     args.start = str(tmp_path / "small.pt")
     with pytest.raises(InputError, match="holds a generator of 64 px"):
-        sharpening_command.run(args)
+        train_sharpening.run(args)

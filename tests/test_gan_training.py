@@ -12,21 +12,21 @@ import pytest
 import torch
 from PIL import Image
 
-from idnb import generator_command
-from idnb.errors import InputError
-from idnb.gan_codes import normal_codes, read_codes, with_filling, without_hues
-from idnb.gan_data import RealImages, read_strips
-from idnb.gan_growing import GanConfig, grow_generator
-from idnb.gan_loop import train_gan
-from idnb.gan_mapping import encode_all, energy_score, learn_mapping, whiten_w
-from idnb.gan_training import GanTraining
-from idnb.gan_warmup import WarmUp, mapping_error
-from idnb.generator_command import parse_phases, parse_rates
+from idnb.cli import train_generator
+from idnb.cli.train_generator import parse_phases, parse_rates
+from idnb.core.errors import InputError
+from idnb.core.presets import TINY
+from idnb.core.weights import export_bundled
+from idnb.faces.real_images import RealImages, read_strips
 from idnb.models.discriminator import Discriminator, minibatch_deviation
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import load_generator
-from idnb.presets import TINY
-from idnb.weights import export_bundled
+from idnb.pretraining.gan.adversarial import GanTraining
+from idnb.pretraining.gan.codes import normal_codes, read_codes, with_filling, without_hues
+from idnb.pretraining.gan.growing import GanConfig, grow_generator
+from idnb.pretraining.gan.loop import train_gan
+from idnb.pretraining.gan.mapping import encode_all, energy_score, learn_mapping, whiten_w
+from idnb.pretraining.gan.warmup import WarmUp, mapping_error
 
 SMALL = dataclasses.replace(
     TINY,
@@ -227,9 +227,9 @@ def test_phases_and_rates_are_read():
 def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
     """Trained at 8 px only, it is exported at full size, and its pictures come out enlarged."""
     written = {}
-    monkeypatch.setattr(generator_command, "get_preset", lambda name: SMALL)
+    monkeypatch.setattr(train_generator, "get_preset", lambda name: SMALL)
     monkeypatch.setattr(
-        generator_command,
+        train_generator,
         "export_bundled",
         lambda entry, tensors: written.update(entry=entry, tensors=tensors) or export_bundled(entry, tensors, tmp_path),
     )
@@ -248,7 +248,7 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
         head_start=0,
         seed=1,
     )
-    generator_command.export(args, average, 24)
+    train_generator.export(args, average, 24)
     command = "idnb train generator --data train --people 30 --preset tiny --warm-up 8:8 --phases 8:24"
     assert written["entry"].command.startswith(command)
     assert written["entry"].data == "rendered people: train; 8 images shown in the warm-up, then 24"
@@ -256,7 +256,7 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
     assert generator.size == 16 and generator.n_styles == 6
     args.preset = "paper"
     with pytest.raises(InputError, match="only the tiny generator"):
-        generator_command.export(args, average, 24)
+        train_generator.export(args, average, 24)
 
 
 def codes():

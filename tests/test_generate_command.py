@@ -8,14 +8,14 @@ from safetensors.torch import load_file
 
 import idnb
 from idnb.__main__ import main
-from idnb.contours import contour_kind
-from idnb.errors import InputError
-from idnb.figure_command import choose_people, kinds_figure
-from idnb.generate_command import contour_of, find_pairs, read_contour, read_face, write_result
+from idnb.cli.figure import choose_people, kinds_figure
+from idnb.cli.generate import contour_of, find_pairs, read_contour, read_face, write_result
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.core.images import save_png, tile
+from idnb.core.presets import TINY
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.stylegan2 import Generator
-from idnb.panels import save_png, tile
-from idnb.presets import TINY
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +112,8 @@ def test_the_command_without_weights_says_so(face_file, tmp_path, capsys):
 
 @pytest.mark.parametrize("kind", ["low_res", "sketch", "label_map"])
 def test_the_bundled_encoders_answer(kind, face_file, tmp_path, capsys):
+    from idnb.core.weights import read_manifest
     from idnb.models.encoder_files import bundled_name
-    from idnb.weights import read_manifest
 
     if bundled_name(kind) not in {entry.name for entry in read_manifest()}:
         pytest.skip(f"the encoder for {kind} is not bundled yet")

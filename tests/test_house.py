@@ -13,7 +13,7 @@ import yaml
 
 import idnb
 from idnb.__main__ import COMMANDS, build_parser, main
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from tools.notebook_files import REPO, find, install_cell, repository
 
 PYPROJECT = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
@@ -251,7 +251,7 @@ def test_expected_errors_are_one_line(monkeypatch, capsys, error, code):
     def fail(args):
         raise error
 
-    monkeypatch.setattr("idnb.doctor.run", fail)
+    monkeypatch.setattr("idnb.cli.doctor.run", fail)
     assert main(["doctor"]) == code
     text = capsys.readouterr().err
     assert text.startswith("idnb: ") and text.count("\n") == 1

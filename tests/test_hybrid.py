@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from idnb.errors import InputError
-from idnb.hybrid import encoder_answer, hybrid_guided, hybrid_images
-from idnb.inversion import InversionConfig
+from idnb.core.errors import InputError
+from idnb.core.presets import TINY
+from idnb.inversion.hybrid import encoder_answer, hybrid_guided, hybrid_images
+from idnb.inversion.optimise import InversionConfig
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.stylegan2 import Generator
-from idnb.presets import TINY
 
 
 @pytest.fixture(scope="module")

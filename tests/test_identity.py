@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork, frame_to_input, load_identity_network
 from idnb.models.judge import JudgeNetwork
-from idnb.models.margin import ArcFaceHead, CosFaceHead, add_angular_margin
+from idnb.pretraining.margin import ArcFaceHead, CosFaceHead, add_angular_margin
 
 
 def public_state() -> dict[str, torch.Tensor]:

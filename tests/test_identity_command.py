@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-import idnb.identity_command as command
+import idnb.cli.train_identity as command
 from idnb.__main__ import main
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.weights import read_manifest
 from idnb.faces.synthetic import load_faces
 from idnb.models.identity import load_identity_network
-from idnb.weights import read_manifest
 
 
 def write_set(folder, people=40, shots=2, size=64, missing=()):

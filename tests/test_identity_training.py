@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from idnb.errors import InputError
-from idnb.identity_augmentation import AugmentConfig, augment, grey_scale, hide_surroundings
-from idnb.identity_data import IdentityData, split_of
-from idnb.identity_training import TrainConfig, batch_rows, schedule, train_identity
+from idnb.core.errors import InputError
 from idnb.models.identity import IdentityNetwork, IdentitySize
-from idnb.models.margin import ArcFaceHead
-from idnb.verification import CONDITIONS, evaluate_network, table, verification
+from idnb.pretraining.augmentation import AugmentConfig, augment, grey_scale, hide_surroundings
+from idnb.pretraining.data import IdentityData, split_of
+from idnb.pretraining.identity import TrainConfig, batch_rows, schedule, train_identity
+from idnb.pretraining.margin import ArcFaceHead
+from idnb.pretraining.verification import CONDITIONS, evaluate_network, table, verification
 
 # Eight channels at least: with four, the gradient of a strided 1x1 convolution in channels-last order corrupts memory
 # in torch 2.14 (seen on an AVX2 processor).
@@ -52,7 +52,7 @@ def test_label_map_moves_with_the_image():
     maps = torch.zeros(8, 64, 64, dtype=torch.uint8)
     maps[:, 20:40, 10:30] = 1
     images = (maps[:, None].float() * 2 - 1).expand(8, 3, 64, 64).clone()
-    from idnb.identity_augmentation import move
+    from idnb.pretraining.augmentation import move
 
     moved, map_moved = move(images, maps, AugmentConfig(), torch.Generator().manual_seed(0), (0, 64, 0, 64))
     assert ((moved[:, 0] > 0) == (map_moved == 1)).float().mean() > 0.99
@@ -122,7 +122,7 @@ def run(tmp_path, name, data=None, **changes):
 
 def test_resume_is_exact(tmp_path, monkeypatch):
     whole = run(tmp_path, "whole").state_dict()
-    import idnb.identity_training as module
+    import idnb.pretraining.identity as module
 
     original, calls = module.augment, []
 

@@ -10,14 +10,14 @@ from safetensors.torch import save_file
 
 from idnb import load_faces
 from idnb.__main__ import main
-from idnb.errors import InputError
-from idnb.feature_networks import FeatureNetwork
-from idnb.generator_quality import disjoint_halves, distribution, faces_found, mean_interval, part_areas, samples
-from idnb.inspect_command import command_of, export, sheet
+from idnb.cli.inspect import command_of, export, sheet
+from idnb.core.errors import InputError
+from idnb.core.weights import WeightFile
+from idnb.evaluation.features import FeatureNetwork
+from idnb.evaluation.generator import disjoint_halves, distribution, faces_found, mean_interval, part_areas, samples
 from idnb.models.face_parser import load_face_parser
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import load_generator
-from idnb.weights import WeightFile
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_sheet_keeps_every_pixel(tmp_path):
 
 def test_the_command_writes_report_and_pictures(generator, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "no_downloads"))
-    monkeypatch.setattr("idnb.generator_quality.faces_found", lambda images: 0.25)  # MTCNN has a test of its own
+    monkeypatch.setattr("idnb.evaluation.generator.faces_found", lambda images: 0.25)  # MTCNN has a test of its own
     save_file(generator.state_dict(), str(tmp_path / "g.safetensors"))
     out = tmp_path / "out"
     words = ["inspect", "generator", "--path", str(tmp_path / "g.safetensors"), "--data", "test", "--images", "6"]
@@ -126,8 +126,8 @@ def test_bad_arguments_are_named(generator, tmp_path, capsys):
 def test_figures_go_into_the_manifest_beside_those_of_training(monkeypatch):
     entry = WeightFile("generator_tiny", "g.safetensors", "a generator", "CC0-1.0", figures={"images_shown": 7})
     written = []
-    monkeypatch.setattr("idnb.weights.find_weight", lambda name: entry)
-    monkeypatch.setattr("idnb.weights.write_entry", written.append)
+    monkeypatch.setattr("idnb.core.weights.find_weight", lambda name: entry)
+    monkeypatch.setattr("idnb.core.weights.write_entry", written.append)
     export({"generator": "tiny", "size": 128})
     assert written == [entry] and entry.figures == {"images_shown": 7, "inspected": {"size": 128}}
 

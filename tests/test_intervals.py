@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from idnb.errors import InputError
-from idnb.intervals import Clusters, seed_interval
+from idnb.core.errors import InputError
+from idnb.evaluation.intervals import Clusters, seed_interval
 
 
 def test_figures_are_those_of_the_data():

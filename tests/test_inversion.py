@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from idnb.errors import InputError
-from idnb.inversion import InversionConfig, batch_size, invert, invert_guided, invert_images, psnr, rate_at
+from idnb.core.errors import InputError
+from idnb.core.presets import PAPER, TINY
+from idnb.inversion.objectives import Guidance, Reconstruction, at_size, shrink
+from idnb.inversion.optimise import InversionConfig, batch_size, invert, invert_guided, invert_images, psnr, rate_at
 from idnb.models.identity import IdentityNetwork, IdentitySize
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures
 from idnb.models.stylegan2 import Generator, mix_styles
-from idnb.objectives import Guidance, Reconstruction, at_size, shrink
-from idnb.presets import PAPER, TINY
 
 FACE = IdentitySize(32, (2, 30, 2, 30), 28, 4, ((4, 1), (4, 1), (8, 1), (8, 1)), 16, 0.0, 0.2)
 
@@ -96,7 +96,7 @@ def test_guidance_shrinks_to_the_contour_and_nears_the_person(generator, identit
 
 
 def test_guidance_shrinks_as_contours_are_made():
-    from idnb.contours import contour_kind
+    from idnb.contours.kinds import contour_kind
 
     images = torch.rand(1, 3, 32, 32) - 0.5
     torch.testing.assert_close(contour_kind("low_res", size=8).make(images), shrink(images, 8))

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 JUDGE = "idnb.models.judge"
 DOOR = "idnb.models.identity"
 # They make the judge or measure with it: the command that trains it, and what reports figures.
-MAY_KNOW_IT = {"idnb.identity_command"}
+MAY_KNOW_IT = {"idnb.cli.train_identity"}
 NOT_TRAINING = ("verification", "metrics", "evaluat", "doctor", "fetch", "__main__", "plots", "widgets")
 
 
@@ -74,7 +74,7 @@ def test_no_training_module_reaches_the_judge():
     assert JUDGE in graph[DOOR]
     graph[DOOR] -= {JUDGE}  # the door is watched by the next test
     training = training_modules(trees)
-    assert "idnb.identity_training" in training
+    assert "idnb.pretraining.identity" in training
     for name in training:
         assert JUDGE not in reached_from(name, graph), f"{name} reaches the judge"
 
@@ -89,7 +89,7 @@ def test_no_training_module_opens_the_door():
 
 
 def test_the_test_would_notice():
-    known = {JUDGE, "idnb.losses"}
+    known = {JUDGE, "idnb.training.losses"}
     for text in ("from idnb.models import judge", "def f():\n    import idnb.models.judge", f"x = '{JUDGE}'"):
-        assert JUDGE in imports("idnb.losses", ast.parse(text), known)
+        assert JUDGE in imports("idnb.training.losses", ast.parse(text), known)
     assert JUDGE in imports("idnb.models.x", ast.parse("from .judge import JudgeNetwork"), known)

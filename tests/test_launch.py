@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from idnb.weights import ASSETS
+from idnb.core.weights import ASSETS
 from tools.notebook_files import REPO
 
 pytestmark = [

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import idnb
-from idnb.blur import gaussian_blur
-from idnb.line_art import draw_from_image, draw_from_labels
+from idnb.contours.line_art import draw_from_image, draw_from_labels
+from idnb.core.resize import gaussian_blur
 
 
 def test_blur_keeps_brightness_and_spreads_a_dot() -> None:

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import idnb
-from idnb.errors import InputError
-from idnb.identity_views import LUMA, ViewConfig, random_views
-from idnb.losses import (
+from idnb.core.errors import InputError
+from idnb.models.perceptual import load_face_feature_distance
+from idnb.training.losses import (
     EncoderLoss,
     LossWeights,
     chromaticity,
@@ -19,7 +19,7 @@ from idnb.losses import (
     norm_loss,
     w_norm_loss,
 )
-from idnb.models.perceptual import load_face_feature_distance
+from idnb.training.views import LUMA, ViewConfig, random_views
 
 
 @pytest.fixture(scope="module")

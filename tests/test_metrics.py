@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import idnb.metrics as metrics
-from idnb.errors import InputError
-from idnb.overlap import class_overlap, mean_overlap
+import idnb.evaluation.metrics as metrics
+from idnb.core.errors import InputError
+from idnb.faces.overlap import class_overlap, mean_overlap
 
 
 def test_psnr_by_hand():

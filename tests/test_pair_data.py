@@ -5,12 +5,12 @@ import pytest
 import torch
 
 import idnb
-from idnb.contours import contour_kind
-from idnb.errors import InputError
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.core.presets import TINY
 from idnb.faces.labels import LABEL_NAMES
 from idnb.models.encoder import to_size
-from idnb.pair_data import flip_contour, read_pair_data
-from idnb.presets import TINY
+from idnb.training.pair_data import flip_contour, read_pair_data
 
 KINDS = ("low_res", "sketch", "label_map")
 

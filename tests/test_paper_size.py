@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from idnb.encoder_training import EncoderConfig, EncoderRun, Phase
-from idnb.losses import EncoderLoss
+from idnb.core.presets import PAPER
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import load_identity_network
 from idnb.models.stylegan2_files import load_generator
-from idnb.pair_data import PairData
-from idnb.presets import PAPER
+from idnb.training.losses import EncoderLoss
+from idnb.training.pair_data import PairData
+from idnb.training.run import EncoderConfig, EncoderRun, Phase
 from tests.public_files import write_ir_se50, write_stylegan2
 
 pytestmark = pytest.mark.slow

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.align import AlignedFace, DetectedFace
 from idnb.faces.labels import LABEL_PALETTE
-from idnb.plots import (
+from idnb.plots.grids import (
     as_picture,
     plot_losses,
     show,

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from idnb.errors import InputError
-from idnb.models.baselines.pulse import (
+from idnb.core.errors import InputError
+from idnb.inversion.objectives import shrink
+from idnb.inversion.pulse import (
     MappedSpace,
     PulseConfig,
     before_activation,
@@ -17,7 +18,6 @@ from idnb.models.baselines.pulse import (
 )
 from idnb.models.identity import IdentityNetwork, IdentitySize
 from idnb.models.stylegan2 import Generator
-from idnb.objectives import shrink
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-import idnb.reader_command as command
+import idnb.cli.train_readers as command
 from idnb.__main__ import main
-from idnb.errors import InputError
-from idnb.identity_data import IdentityData
+from idnb.core.errors import InputError
+from idnb.core.weights import read_manifest
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import MIRRORED, READINGS, FaceReader, load_face_reader
-from idnb.reader_training import ReaderConfig, damage, mirror_labels, mirror_values, parser_loss, train_reader
-from idnb.weights import read_manifest
+from idnb.pretraining.data import IdentityData
+from idnb.pretraining.readers import ReaderConfig, damage, mirror_labels, mirror_values, parser_loss, train_reader
 
 
 def test_shapes_and_sizes():

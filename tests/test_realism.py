@@ -6,14 +6,14 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from idnb.encoder_training import EncoderRun
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.presets import TINY
+from idnb.faces.real_images import RealImages
 from idnb.faces.synthetic import load_faces
-from idnb.gan_data import RealImages
-from idnb.losses import LossWeights
-from idnb.presets import TINY
-from idnb.realism import Critic, average_gradients, build_critic
-from idnb.training import train_encoder
+from idnb.training.critic import Critic, average_gradients, build_critic
+from idnb.training.loop import train_encoder
+from idnb.training.losses import LossWeights
+from idnb.training.run import EncoderRun
 from tests.encoder_run import config, parts
 
 

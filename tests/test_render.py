@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from idnb.__main__ import main
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.render import people
 from idnb.faces.render.check import identity_distance

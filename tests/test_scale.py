@@ -4,11 +4,11 @@ import pytest
 import torch
 
 import idnb
-from idnb.encoder_training import EncoderConfig, EncoderRun, Phase, run_step
-from idnb.estimate import count_kept, step_cost
-from idnb.pair_data import PairBatch, read_pair_data
-from idnb.presets import TINY
-from idnb.shards import Rows, joined
+from idnb.core.presets import TINY
+from idnb.training.cost import count_kept, step_cost
+from idnb.training.pair_data import PairBatch, read_pair_data
+from idnb.training.run import EncoderConfig, EncoderRun, Phase, run_step
+from idnb.training.shards import Rows, joined
 from tests.encoder_run import config, parts, random_pairs
 from tests.photo_trees import celebamask_tree, photo
 
@@ -40,7 +40,7 @@ def test_large_sets_give_the_same_batches(monkeypatch, tmp_path):
     faces = idnb.load_faces("test")
     batches = []
     for limit in (1 << 30, 1):
-        monkeypatch.setattr("idnb.shards.joined.__defaults__", (limit,))
+        monkeypatch.setattr("idnb.training.shards.joined.__defaults__", (limit,))
         data = read_pair_data([faces, faces], "low_res", TINY, people=2, report=lambda text: None)
         batches.append(data.draw(6, torch.Generator().manual_seed(0)))
     assert isinstance(data.photos, Rows)

@@ -4,10 +4,10 @@ import pytest
 import stylegan2_reference as reference
 import torch
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.presets import PAPER, TINY, get_preset
 from idnb.models.stylegan2 import Generator, mix_styles
 from idnb.models.stylegan2_layers import add_noise, blur, upsample
-from idnb.presets import PAPER, TINY, get_preset
 
 
 def make_generator(size=32, style_dim=16, depth=3, channels=(16, 24, 16, 8)):

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.presets import PAPER
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import load_generator, read_generator
-from idnb.presets import PAPER
 
 SMALL = {"size": 32, "style_dim": 16, "mapping_depth": 3, "channels": (16, 16, 12, 8)}
 

@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from idnb.errors import InputError
-from idnb.training_plots import show_terms, show_trade_off
+from idnb.core.errors import InputError
+from idnb.plots.training import show_terms, show_trade_off
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ from typing import ClassVar
 import pytest
 import torch
 
-from idnb import weights
-from idnb.download import explain_page, fetch
-from idnb.errors import InputError
-from idnb.fetch_command import GROUPS, add_arguments, run
-from idnb.weights import (
+from idnb.cli.fetch import GROUPS, add_arguments, run
+from idnb.core import weights
+from idnb.core.download import explain_page, fetch
+from idnb.core.errors import InputError
+from idnb.core.weights import (
     WeightFile,
     cache_folder,
     check_file,
@@ -275,14 +275,14 @@ def test_fetch_command(host, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("IDNB_CACHE", str(tmp_path))
     assert command() == 0
     assert str(tmp_path) in capsys.readouterr().out
-    monkeypatch.setattr("idnb.fetch_command.read_manifest", lambda: [entry(f"{host}/good")])
-    monkeypatch.setattr("idnb.fetch_command.find_weight", lambda name: entry(f"{host}/good"))
+    monkeypatch.setattr("idnb.cli.fetch.read_manifest", lambda: [entry(f"{host}/good")])
+    monkeypatch.setattr("idnb.cli.fetch.find_weight", lambda name: entry(f"{host}/good"))
     assert command("--check") == 0 and "absent" in capsys.readouterr().out
     assert command("x", "--quiet") == 0
     assert (tmp_path / "x.bin").read_bytes() == BODY
     assert command("--check") == 0 and "agree" in capsys.readouterr().out
     (tmp_path / "x.bin").write_bytes(BODY[:-1])
     assert command("--check", "x") == 1 and "DAMAGED" in capsys.readouterr().out
-    monkeypatch.setattr("idnb.fetch_command.read_manifest", lambda: [entry(f"{host}/dead", file="y.bin")])
+    monkeypatch.setattr("idnb.cli.fetch.read_manifest", lambda: [entry(f"{host}/dead", file="y.bin")])
     with pytest.raises(InputError, match="HTTP 404"):
         command("all", "--quiet")

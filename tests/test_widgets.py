@@ -13,8 +13,8 @@ from PIL import Image
 from widget_parts import untrained_session
 
 import idnb
-from idnb.errors import InputError
-from idnb.plot_style import as_picture
+from idnb.core.errors import InputError
+from idnb.plots.style import as_picture
 from idnb.widgets import DrawingPad, DrawLab, FaceLab, Gallery, MixLab, SampleLab, StyleMixLab
 from idnb.widgets.drawing import paint_strokes
 from idnb.widgets.parts import Latest, Panel, difference, download_links, panels_html, png_bytes, scale_html

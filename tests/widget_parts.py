@@ -3,9 +3,9 @@
 import torch
 
 import idnb
+from idnb.core.presets import TINY
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.stylegan2 import Generator
-from idnb.presets import TINY
 from idnb.widgets import Session
 
 __all__ = ["untrained_session"]

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from idnb.blur import gaussian_blur
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.resize import gaussian_blur
 from idnb.faces.framing import crop_corners, ffhq_crop
 from idnb.faces.photo import Photo, open_photo, photo_name
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 
 __all__ = [
     "HQ_COUNTS",

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.celeba_split import (
     MAPPING_FILE,
     N_HQ,

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm.auto import tqdm
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.photo import open_index_picture, open_photo
 
 __all__ = ["IMAGE_SUFFIXES", "Fault", "FolderReport", "common_side", "picture_fault", "picture_faults"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 
 __all__ = ["EYE_LEFT", "EYE_RIGHT", "crop_corners", "ffhq_crop"]
 

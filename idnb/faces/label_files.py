@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_NAMES, PARSING_ORDER, check_label_map, likely_order
 from idnb.faces.photo import open_index_picture
 

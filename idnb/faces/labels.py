@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 
 __all__ = [
     "FACE_CLASSES",

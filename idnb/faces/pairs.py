@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 
 __all__ = ["MODES", "Pairs", "draw_pairs", "load_pairs", "save_pairs"]
 

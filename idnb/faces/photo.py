@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 
 __all__ = ["Photo", "open_index_picture", "open_photo", "photo_name", "photo_to_tensor"]
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.folder_report import FolderReport
 from idnb.faces.photo import photo_to_tensor
 from idnb.faces.synthetic import Face

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.celeba_split import read_identities
 from idnb.faces.folder_report import IMAGE_SUFFIXES, FolderReport, common_side, picture_faults
 from idnb.faces.label_files import read_index_map, set_order

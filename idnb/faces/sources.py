@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces import synthetic
 from idnb.faces.celeba_split import SPLITS
 from idnb.faces.celebahq import CelebAMaskHQ, celebahq_root

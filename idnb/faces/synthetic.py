@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 
 __all__ = ["BUNDLED_SETS", "Face", "Faces", "load_faces", "read_table"]
 

@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.presets import Preset
+from idnb.core.shapes import check_shape
 from idnb.models.stylegan2_layers import GAIN, SLOPE, EqualizedLinear, blur
-from idnb.presets import Preset
-from idnb.shapes import check_shape
 
 __all__ = ["Discriminator", "minibatch_deviation"]
 

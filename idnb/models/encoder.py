@@ -22,13 +22,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.contours import contour_kind
-from idnb.errors import InputError
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.core.presets import Preset
+from idnb.core.shapes import check_shape
 from idnb.models.fusion import SLOPE, IFBlock, StyleHead
 from idnb.models.identity import IDENTITY_SIZES, FaceEmbedder, IdentityNetwork
 from idnb.models.stylegan2 import Generator
-from idnb.presets import Preset
-from idnb.shapes import check_shape
 
 __all__ = [
     "ENCODER_SIZES",

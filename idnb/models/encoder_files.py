@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from idnb.contours import CONTOURS
-from idnb.errors import InputError
+from idnb.contours.kinds import CONTOURS
+from idnb.core.errors import InputError
+from idnb.core.presets import get_preset
+from idnb.core.weights import read_tensors, weight_path
 from idnb.models.encoder import ContourEncoder
 from idnb.models.identity import load_strictly
-from idnb.presets import get_preset
-from idnb.weights import read_tensors, weight_path
 
 __all__ = ["ENCODERS", "bundled_name", "encoder_class", "load_encoder", "start_from"]
 

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from idnb.core.weights import read_tensors, weight_path
+from idnb.evaluation.features import resize_smoothly
 from idnb.faces.labels import N_LABELS
-from idnb.feature_networks import resize_smoothly
 from idnb.models.identity import load_strictly
-from idnb.weights import read_tensors, weight_path
 
 __all__ = ["FaceParser", "conv_unit", "load_face_parser"]
 

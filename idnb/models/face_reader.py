@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from idnb.feature_networks import resize_smoothly
+from idnb.core.weights import read_tensors, weight_path
+from idnb.evaluation.features import resize_smoothly
 from idnb.models.face_parser import conv_unit
 from idnb.models.identity import load_strictly
-from idnb.weights import read_tensors, weight_path
 
 __all__ = ["LIGHT", "POSE", "READINGS", "SHAPE", "FaceReader", "load_face_reader"]
 

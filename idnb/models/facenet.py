@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.weights import read_tensors, weight_path
 from idnb.models.identity import FaceEmbedder, load_strictly
-from idnb.weights import read_tensors, weight_path
 
 __all__ = ["FaceNet", "FaceNetSize", "load_facenet"]
 

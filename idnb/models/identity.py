@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.errors import InputError
-from idnb.weights import read_tensors, weight_path
+from idnb.core.errors import InputError
+from idnb.core.weights import read_tensors, weight_path
 
 __all__ = [
     "IDENTITY_SIZES",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from torch import nn
 
-from idnb.errors import InputError
-from idnb.weights import read_tensors, weight_path
+from idnb.core.errors import InputError
+from idnb.core.weights import read_tensors, weight_path
 
 __all__ = ["load_lpips"]
 

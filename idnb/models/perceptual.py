@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.weights import read_tensors, weight_path
 from idnb.models.identity import load_strictly
-from idnb.weights import read_tensors, weight_path
 
 __all__ = ["FaceFeatureDistance", "FaceFeatures", "load_face_feature_distance"]
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrizations import spectral_norm
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 
 __all__ = ["ProjectedDiscriminator", "PretrainedFeatures"]
 

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.presets import Preset
+from idnb.core.shapes import check_shape
 from idnb.models.stylegan2_layers import EqualizedLinear, PixelNorm, StyledConv, ToRGB
-from idnb.presets import Preset
-from idnb.shapes import check_shape
 
 __all__ = ["Generator", "Stage", "mix_styles"]
 

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from idnb.core.errors import InputError
+from idnb.core.presets import get_preset
+from idnb.core.weights import weight_path
 from idnb.env import fast_bf16, pick_device
-from idnb.errors import InputError
 from idnb.models.stylegan2 import Generator
-from idnb.presets import get_preset
-from idnb.weights import weight_path
 
 __all__ = [
     "BUNDLED_NAMES",

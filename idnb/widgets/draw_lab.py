@@ -6,8 +6,8 @@ from typing import Any
 import ipywidgets
 import torch
 
-from idnb.contours import contour_kind
-from idnb.errors import InputError
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
 from idnb.widgets.drawing import DrawingPad
 from idnb.widgets.gallery import Gallery
 from idnb.widgets.parts import Lab, Panel, difference, download_links

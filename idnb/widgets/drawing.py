@@ -20,7 +20,7 @@ import torch
 import traitlets
 from PIL import Image, ImageDraw
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_PALETTE, LABEL_TITLES, N_LABELS, check_label_map
 from idnb.widgets.parts import data_url, png_bytes
 

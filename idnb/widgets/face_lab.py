@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets
 import torch
 
-from idnb.contours import contour_kind
+from idnb.contours.kinds import contour_kind
 from idnb.widgets.gallery import Gallery
 from idnb.widgets.parts import Lab, Panel, difference, download_links
 from idnb.widgets.sample_labs import LABELS, WIDE

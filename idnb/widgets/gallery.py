@@ -10,8 +10,8 @@ import ipywidgets
 import traitlets
 from PIL import Image
 
-from idnb.errors import InputError
-from idnb.plot_style import as_picture
+from idnb.core.errors import InputError
+from idnb.plots.style import as_picture
 from idnb.widgets.parts import data_url
 
 __all__ = ["Gallery"]

@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets
 import torch
 
-from idnb.contours import contour_kind
+from idnb.contours.kinds import contour_kind
 from idnb.models.encoder import Code
 from idnb.widgets.gallery import Gallery
 from idnb.widgets.parts import Lab, Panel

@@ -16,8 +16,8 @@ from IPython.display import display
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from idnb.errors import InputError
-from idnb.plot_style import as_picture
+from idnb.core.errors import InputError
+from idnb.plots.style import as_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -222,7 +222,7 @@ class Lab(ABC):
 
     def still(self, title: str = "") -> "Figure":
         """The pictures as a figure, for readers without a kernel; hand it to `idnb.plots.show`."""
-        from idnb.plots import show_row
+        from idnb.plots.grids import show_row
 
         pictures = [p.picture.clamp(-1, 1) if _is_image(p.picture) else p.picture for p in self.panels]
         return show_row(pictures, [p.title for p in self.panels], title, cell=1.15, legend=False)

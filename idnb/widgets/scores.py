@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.widgets.parts import scale_html
 from idnb.widgets.session import Session
 

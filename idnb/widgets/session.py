@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from idnb.contours import contour_kind
-from idnb.errors import InputError
-from idnb.fidelity import FIDELITY, contour_fidelity
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.evaluation.fidelity import FIDELITY, contour_fidelity
 from idnb.models.encoder import Code, ContourEncoder, to_size
 from idnb.models.face_parser import FaceParser
 from idnb.models.identity import FaceEmbedder
@@ -81,7 +81,7 @@ class Session:
     def bundled(cls) -> Session:
         """Everything that comes with the package at `tiny`. Raises InputError when no encoder is bundled."""
         import idnb
-        from idnb.contours import CONTOURS
+        from idnb.contours.kinds import CONTOURS
         from idnb.models.encoder_files import load_encoder
         from idnb.models.face_parser import load_face_parser
 

@@ -8,7 +8,7 @@ import ipywidgets
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.align import NoFaceError, align_face
 
 __all__ = ["UploadBox", "face_from_bytes", "uploaded_files"]

@@ -2,7 +2,7 @@
 
 Read in this order: `people` (who they are), `head` and `hair` and `glasses` (their shape), `colours`, `light`
 and `paint`, `scene` (the camera), `portrait` (a person sits for a picture), `sets` (many people in a folder),
-`check` (are they good?), `command` (`idnb render`).
+`check` (are they good?); the command is `idnb.cli.render`.
 """
 
 __all__: list[str] = []

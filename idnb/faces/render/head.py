@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 
 __all__ = ["EYE_LEFT", "EYE_RIGHT", "LASH", "SKIN", "TEETH", "TONGUE", "Head", "load_head"]
 

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
 from idnb.faces.render import people
 
 __all__ = ["SetPlan", "make_set", "render_person", "set_checksum"]

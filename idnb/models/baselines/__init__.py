@@ -1,3 +1,3 @@
-"""The methods that the dual encoder is compared with: pSp, ReStyle, PULSE; W+ optimisation is `idnb.inversion`."""
+"""What the dual encoder is compared with: pSp and ReStyle; PULSE and W+ optimisation are in `idnb.inversion`."""
 
 __all__: list[str] = []

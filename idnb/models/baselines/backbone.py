@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.presets import Preset
 from idnb.models.encoder import Code, ContourEncoder
 from idnb.models.identity import IDENTITY_SIZES, FaceEmbedder, IdentityNetwork, IRSEUnit, activation
 from idnb.models.stylegan2_layers import EqualizedLinear
-from idnb.presets import Preset
 
 __all__ = ["BACKBONE_SIZES", "BackboneEncoder", "BackboneSize", "StyleBlock"]
 

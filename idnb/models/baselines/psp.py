@@ -19,11 +19,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from idnb.errors import InputError
+from idnb.core.errors import InputError
+from idnb.core.presets import Preset
 from idnb.models.baselines.backbone import BackboneEncoder, StyleBlock, enlarge_and_add
 from idnb.models.encoder import Result
 from idnb.models.stylegan2 import Generator
-from idnb.presets import Preset
 
 __all__ = ["PSpEncoder"]
 

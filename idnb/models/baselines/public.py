@@ -17,15 +17,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from idnb.contours import CONTOURS
-from idnb.errors import InputError
+from idnb.contours.kinds import CONTOURS
+from idnb.core.errors import InputError
+from idnb.core.presets import Preset
+from idnb.core.weights import weight_path
 from idnb.models.baselines.backbone import BackboneEncoder, BackboneSize
 from idnb.models.baselines.psp import PSpEncoder
 from idnb.models.baselines.restyle import ReStyleEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import build_generator, difference, read_checkpoint
-from idnb.presets import Preset
-from idnb.weights import weight_path
 
 __all__ = ["PublicEncoder", "load_public_encoder"]
 

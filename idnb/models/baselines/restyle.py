@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
+from idnb.core.presets import Preset
 from idnb.models.baselines.backbone import BackboneEncoder, StyleBlock
-from idnb.presets import Preset
 
 __all__ = ["ReStyleEncoder"]
 

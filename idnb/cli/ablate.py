@@ -1,0 +1,124 @@
+"""`idnb ablate`: train the arms of a table from scratch, with several seeds, measure them, print the table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from idnb.cli.evaluate import RESULTS, keep, parse_number, parse_shard
+from idnb.core.errors import InputError
+from idnb.evaluation.dataset import load_evaluation_set
+from idnb.experiments.ablation import TABLES, Arm, Budget, describe, plan, run_arm, same_training
+from idnb.experiments.tables import MAIN, PAPER_TABLE_1, PAPER_TABLE_2, method_table, paper_table, read_results
+
+__all__ = ["add_arguments", "report", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `idnb ablate`."""
+    default = Budget()
+    parser.add_argument("table", choices=list(TABLES), help="which ablation")
+    parser.add_argument("--seeds", default="0,1,2", help="training seeds, commas between (default 0,1,2)")
+    parser.add_argument("--arms", default=None, help="only these rows, by name, commas between")
+    parser.add_argument("--images", type=int, default=default.images, help="images shown to each arm (default 24000)")
+    parser.add_argument("--batch", type=int, default=default.batch, help="images a step (default 16)")
+    parser.add_argument("--learning-rate", type=float, default=default.learning_rate, help="of Adam (default 0.0008)")
+    parser.add_argument("--steps", type=int, default=default.steps, help="refinement steps (default 2)")
+    parser.add_argument("--kind", default=default.kind, help="low_res, sketch or label_map (default low_res)")
+    parser.add_argument("--contours", type=int, default=default.contours, help="test contours (default 300)")
+    parser.add_argument("--data", default="starter", help="training sets: names or folders, commas between")
+    parser.add_argument("--people", type=int, default=None, help="so many people of each set at most")
+    parser.add_argument("--test", default="test", help="set of test people (default test)")
+    parser.add_argument("--preset", default="tiny", help="tiny or paper")
+    parser.add_argument("--generator", default=None, help="a generator file of your own")
+    parser.add_argument("--out", default="runs/ablation", help="folder for training, with one folder a table")
+    parser.add_argument("--store", default=None, help="keep results in this folder; `package` is that of the package")
+    parser.add_argument("--minutes", type=float, default=None, help="stop each arm after so long; call again to go on")
+    parser.add_argument("--shard", default=None, help="k/n: do only every n-th arm from the k-th (from 0) on")
+    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and measure what is missing, then print the table of all there is."""
+    from idnb.faces.synthetic import load_faces
+    from idnb.models.stylegan2_files import load_generator
+    from idnb.pretraining.gan.loop import keep_freed_memory
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    seeds = [parse_number("--seeds", word) for word in args.seeds.split(",")]
+    todo = list(plan(args.table, seeds))
+    if args.arms is not None:
+        names = args.arms.split(",")
+        known = [arm.name for arm in TABLES[args.table]]
+        if set(names) - set(known):
+            raise InputError(f"--arms: {args.table} has no row {sorted(set(names) - set(known))[0]!r}; it has {known}")
+        todo = [(arm, seed) for arm, seed in todo if arm.name in names]
+    first, step = parse_shard(args.shard)
+    budget = Budget(args.images, args.batch, args.learning_rate, args.steps, args.people, args.kind, args.contours)
+    store = RESULTS if args.store == "package" else Path(args.store or Path(args.out) / "results")
+    files = {(arm.name, seed): store / args.table / f"{arm.name}_seed{seed}.json" for arm, seed in todo}
+    missing = [(arm, seed) for arm, seed in todo[first::step] if not files[arm.name, seed].is_file()]
+    print(f"{args.table}: {len(todo)} runs, {len(todo) - len(missing)} of them not to be done here or stored already")
+    for arm, seed in list(missing):
+        if take_over(store, args.table, arm, describe(arm, seed, budget, args.preset)):
+            print(f"{arm.title}, seed {seed}: the same training stands in another table; its result is taken over")
+            missing.remove((arm, seed))
+    if missing:
+        keep_freed_memory()
+        generator = load_generator(args.preset, path=args.generator)
+        data = load_evaluation_set(load_faces(args.test), args.preset, reference=load_faces("starter"), kind=args.kind)
+        faces = [load_faces(name) for name in args.data.split(",")]
+        for arm, seed in missing:
+            print(f"{arm.title}, seed {seed}", flush=True)
+            began = time.perf_counter()
+            folder = Path(args.out) / args.table
+            result = run_arm(arm, seed, budget, generator, faces, data, folder, args.preset, args.minutes)
+            if result is not None:
+                result["minutes"] = round((time.perf_counter() - began) / 60, 2)
+                examples = folder / f"{arm.name}_seed{seed}" / "evaluation" / "examples.png"
+                keep(result, files[arm.name, seed], examples if seed == seeds[0] else None)
+    print(report(args.table, store / args.table))
+    return 0
+
+
+def take_over(store: Path, table: str, arm: Arm, wanted: dict[str, Any]) -> bool:
+    """Store the result of the same training from another table under this arm's name, if there is one."""
+    for path in sorted(store.glob(f"*/*_seed{wanted['seed']}.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if "training" in found and same_training(found["training"], wanted):
+            result = found | {"setting": found["setting"] | {"method": arm.title}, "training": wanted}
+            keep(result, store / table / f"{arm.name}_seed{wanted['seed']}.json", path.with_suffix(".png"))
+            return True
+    return False
+
+
+def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
+    """The table of all stored results of an ablation, with the paper's numbers where it has such a table.
+
+    keys: columns, see `method_table`.
+    """
+    order = {arm.title: place for place, arm in enumerate(TABLES[table])}
+    try:
+        results = [r for r in read_results(folder) if r["setting"]["method"] in order or "training" not in r]
+    except InputError:
+        return "No arm is finished yet; give the same command again."
+    results.sort(key=lambda r: order.get(r["setting"]["method"], len(order)))  # untrained methods stand below the arms
+    trained = [r["training"] for r in results if "training" in r]
+    budgets = {json.dumps(training["budget"], sort_keys=True) for training in trained}
+    if len(budgets) > 1:
+        raise InputError(f"{folder}: holds results of different budgets; keep each budget in a folder of its own")
+    text = method_table(results, keys)
+    if trained:
+        budget = trained[0]["budget"]
+        text += f"\n\nEvery arm: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}; "
+        text += f"the last quarter with {budget['steps']} refinement steps, what comes before with one. "
+        text += f"Training seeds {', '.join(str(seed) for seed in sorted({run['seed'] for run in trained}))}."
+    paper = {"table1": PAPER_TABLE_1, "table2": PAPER_TABLE_2}.get(table)
+    return text + ("" if paper is None else "\n\n" + paper_table(paper))

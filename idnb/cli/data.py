@@ -1,0 +1,76 @@
+"""`idnb data`: check a folder of photographs before a run, and merge the parts of label maps once and for all."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from idnb.core.errors import InputError
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands of `idnb data`."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    check = actions.add_parser("check", help="name every missing, broken or foreign file of a folder in one report")
+    check.add_argument("folder", help="CelebAMask-HQ, or any folder of aligned photos; FOLDER@test takes one split")
+    check.add_argument("--decode", action="store_true", help="read every pixel, not only both ends of each file")
+    check.add_argument("--no-labels", action="store_true", help="leave the label maps out")
+    check.add_argument("--order", choices=("celebamask", "face-parsing"), help="of the classes of index maps")
+    check.add_argument("--out", type=Path, metavar="FILE", help="write the whole report here; the screen gets a part")
+    merge = actions.add_parser("merge", help="merge the parts of CelebAMask-HQ into one index map an image")
+    merge.add_argument("folder", help="CelebAMask-HQ; FOLDER@test takes one split")
+    merge.add_argument("--out", type=Path, help="folder for the maps; without it CelebAMask-HQ-mask inside FOLDER")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check or merge. Returns 1 when a folder is not usable as it is, else 0."""
+    from idnb.faces.celeba_split import SPLITS
+
+    text, at, split = args.folder.rpartition("@")
+    folder, part = (text, split) if at and split in SPLITS and not Path(args.folder).exists() else (args.folder, None)
+    return _check(args, folder, part) if args.action == "check" else _merge(args, folder, part)
+
+
+def _check(args: argparse.Namespace, folder: str, split: str | None) -> int:
+    from idnb.faces.sources import open_photos
+
+    faces = open_photos(folder, split, args.order, allow_missing=True)
+    report = faces.check(labels=not args.no_labels, decode=args.decode, progress=True)
+    print(report)
+    if args.out is not None:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(report.text() + "\n", encoding="utf-8")
+        print(f"the whole report: {args.out}")
+    return 0 if report.usable else 1
+
+
+def _merge(args: argparse.Namespace, folder: str, split: str | None) -> int:
+    """Write index maps; those that are there are left alone, so an interrupted run goes on."""
+    from PIL import Image
+    from tqdm.auto import tqdm
+
+    from idnb.faces.celebahq import INDEX_FOLDERS, CelebAMaskHQ
+    from idnb.faces.label_files import merge_parts
+
+    faces = CelebAMaskHQ(folder, split, allow_missing=True, merge=True)
+    out = args.out or faces.folder / INDEX_FOLDERS[0]
+    unfinished = out.with_name(out.name + ".part")  # a folder half full would be taken for the label maps of the set
+    if out.exists():
+        raise InputError(f"{out} is there already; delete it to merge again, or name another folder with --out")
+    unfinished.mkdir(parents=True, exist_ok=True)
+    without = []
+    for number in tqdm(faces.index.tolist(), desc="merging parts"):
+        path, parts = unfinished / f"{number}.png", faces.part_paths(number)
+        if not parts:
+            without.append(number)
+        elif not path.exists():
+            Image.fromarray(merge_parts(parts)).save(path.with_suffix(".tmp"), format="PNG")
+            os.replace(path.with_suffix(".tmp"), path)
+    os.replace(unfinished, out)
+    print(f"{out}: {len(faces) - len(without):,} label maps, in the order of CelebAMask-HQ")
+    if without:
+        print(f"{len(without):,} images have no parts, the first is {without[0]}")
+    return 1 if without else 0

@@ -1,0 +1,186 @@
+"""`idnb generate`: a face with the contour of one file and the identity of another; files or whole folders."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from idnb.contours.kinds import CONTOURS, contour_from_file, contour_kind
+from idnb.core.errors import InputError
+from idnb.core.images import save_png, tile
+from idnb.core.presets import Preset, get_preset
+from idnb.faces.photo import photo_to_tensor
+from idnb.models.encoder import ContourEncoder, Result
+
+__all__ = ["Pair", "add_arguments", "find_pairs", "read_contour", "read_face", "run", "write_result"]
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+
+class Pair(NamedTuple):
+    """One face to make: file of the contour, file of the identity, and where the image goes."""
+
+    contour: Path
+    identity: Path
+    out: Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `idnb generate`."""
+    add = parser.add_argument
+    add("--contour", required=True, help="a file, or a folder of them: where the contour comes from")
+    add("--contour-kind", required=True, choices=[*CONTOURS, "photo"], help="what that file is")
+    add("--as", dest="derived", default=None, choices=list(CONTOURS), help="of a photo: the contour to derive from it")
+    add("--identity", required=True, help="an aligned face, or a folder of them: who shall be seen")
+    add("--align", action="store_true", help="find the face in each photo and cut it out first")
+    add("--steps", type=int, default=None, help="refinement steps (default: what the encoder is made for)")
+    add("--out", required=True, help="the PNG to write; of folders, a folder")
+    add("--by-name", action="store_true", help="of two folders: pair files of the same name, not each with each")
+    add("--order", default="celebamask", help="of label maps: celebamask, or face-parsing (hair is 17)")
+    add("--preset", default="tiny", help="sizes: tiny or paper")
+    add("--encoder", default=None, help="a file of your own: checkpoint.pt or .safetensors")
+    add("--generator", default=None, help="a generator of your own")
+    add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make all faces that were asked for."""
+    from idnb.env import pick_device
+    from idnb.models.encoder_files import load_encoder
+    from idnb.models.stylegan2_files import load_generator
+
+    kind = contour_of(args.contour_kind, args.derived)
+    preset = get_preset(args.preset)
+    pairs = find_pairs(args.contour, args.identity, args.out, args.by_name)
+    device = pick_device(args.device)
+    encoder = load_encoder(preset.name, kind, args.encoder, device)
+    generator = load_generator(preset.name, args.generator, str(device))
+    contours: dict[Path, Tensor] = {}
+    faces: dict[Path, Tensor] = {}
+    for pair in pairs:
+        if pair.contour not in contours:
+            contours[pair.contour] = read_contour(
+                pair.contour, args.contour_kind, preset, args.derived, args.align, args.order
+            )
+        if pair.identity not in faces:
+            faces[pair.identity] = read_face(pair.identity, preset.image_size, args.align)
+        x_c, x_id = contours[pair.contour], faces[pair.identity]
+        result = encoder.generate(generator, x_c, x_id, args.steps)
+        for path in write_result(pair.out, encoder, x_c, x_id, result):
+            print(path)
+    return 0
+
+
+def contour_of(said: str, derived: str | None) -> str:
+    """The kind of contour that the encoder will read, from `--contour-kind` and `--as`."""
+    if said == "photo":
+        if derived is None:
+            raise InputError("--contour-kind photo: say with --as which contour to derive: low_res, sketch, label_map")
+        return derived
+    if derived is not None:
+        raise InputError(f"--as {derived}: only for --contour-kind photo; this file is a {said} contour already")
+    return said
+
+
+def pictures_in(path: Path, option: str) -> list[Path]:
+    """The picture files of a folder by name, or the one file."""
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+        if not found:
+            raise InputError(f"{option} {path}: no picture in this folder ({', '.join(PICTURES)})")
+        return found
+    if not path.is_file():
+        raise InputError(f"{option} {path}: no such file or folder")
+    return [path]
+
+
+def find_pairs(contour: str | Path, identity: str | Path, out: str | Path, by_name: bool = False) -> list[Pair]:
+    """What to make of two files or folders.
+
+    contour, identity: a file or a folder each. out: a file for two files, else a folder. by_name: pair files of two
+    folders that have the same name (without suffix); otherwise each contour meets each identity.
+    Returns the pairs. Raises InputError for missing files, names without partner, an `out` of the wrong sort.
+    """
+    contour, identity, out = Path(contour), Path(identity), Path(out)
+    contours, identities = pictures_in(contour, "--contour"), pictures_in(identity, "--identity")
+    if not contour.is_dir() and not identity.is_dir() and not by_name:
+        if out.is_dir():
+            out = out / f"{contour.stem}__{identity.stem}.png"
+        if out.suffix.lower() != ".png":
+            raise InputError(f"--out {out}: a file that ends in .png, or a folder that exists")
+        return [Pair(contours[0], identities[0], out)]
+    if out.is_file() or out.suffix.lower() in PICTURES:
+        raise InputError(f"--out {out}: several faces are made; give a folder")
+    if not by_name:
+        return [Pair(c, i, out / f"{c.stem}__{i.stem}.png") for c in contours for i in identities]
+    if not (contour.is_dir() and identity.is_dir()):
+        raise InputError("--by-name: --contour and --identity are two folders then")
+    partners = {path.stem: path for path in identities}
+    lonely = [path.name for path in contours if path.stem not in partners]
+    if lonely:
+        raise InputError(f"--by-name: {identity} has no picture called like {', '.join(lonely[:5])}")
+    return [Pair(c, partners[c.stem], out / f"{c.stem}.png") for c in contours]
+
+
+def read_face(path: Path, size: int, align: bool = False) -> Tensor:
+    """An aligned face from a file, [1, 3, H, H] in [-1, 1].
+
+    size: side to which a face is cut out. align: find the face first; else the file must be square.
+    """
+    if align:
+        from idnb.faces.align import align_face
+
+        return align_face(path, size).image[None]  # [1, 3, size, size]
+    picture = photo_to_tensor(path)[None]  # [1, 3, H, W]
+    if picture.shape[-1] != picture.shape[-2]:
+        height, width = picture.shape[-2:]
+        raise InputError(f"{path} is {width} x {height}, not an aligned face; add --align to find the face in it")
+    return picture
+
+
+def read_contour(
+    path: Path, said: str, preset: Preset, derived: str | None = None, align: bool = False, order: str = "celebamask"
+) -> Tensor:
+    """A contour from a file, batch of one, laid out as `contour_kind(kind).make` does.
+
+    said: "low_res", "sketch", "label_map", or "photo" from which a `derived` one is made. align: find the face in the
+    photo first. order: of the classes in a label map.
+    """
+    if said != "photo":
+        options: dict[str, Any] = {"order": order} if said == "label_map" else {}
+        if said == "low_res":
+            return contour_kind("low_res", size=preset.low_res_size).read(path, preset.encoder_size)
+        return contour_from_file(path, said, preset.encoder_size, **options)
+    photo = read_face(path, preset.image_size, align)
+    if photo.shape[-1] < preset.encoder_size:
+        raise InputError(f"{path} has {photo.shape[-1]} pixels a side; a photo has {preset.encoder_size} or more")
+    if derived == "low_res":
+        return contour_kind("low_res", size=preset.low_res_size).make(photo)
+    if derived == "label_map":
+        from idnb.models.face_parser import load_face_parser  # made for rendered faces: judge its maps by eye
+
+        return contour_kind("label_map").make(photo, load_face_parser().label_maps(photo).clone())
+    return contour_kind("sketch").make(photo)
+
+
+def write_result(out: Path, encoder: ContourEncoder, x_c: Tensor, x_id: Tensor, result: Result) -> Sequence[Path]:
+    """Write the image of the last step, the strip of all steps, and the latents.
+
+    out: NAME.png; beside it go NAME_steps.png and NAME.safetensors. result: of one pair. Returns the three paths.
+    """
+    from safetensors.torch import save_file
+
+    images = result.images[0].cpu()  # [steps, 3, H, W]
+    side = images.shape[-1]
+    shown = contour_kind(encoder.kind).display(x_c, side)[0]
+    strip = save_png(tile([[shown, x_id[0], *images]], side), out.with_name(f"{out.stem}_steps.png"))
+    latents = out.with_suffix(".safetensors")
+    tensors = {"w_plus": result.w_plus[0].cpu().contiguous()}  # [steps, n_styles, style_dim]
+    if result.input_latent is not None:
+        tensors["input_latent"] = result.input_latent[0].cpu().contiguous()  # [steps, C, 4, 4]
+    save_file(tensors, str(latents), metadata={"kind": encoder.kind, "preset": encoder.preset.name})
+    return save_png(images[-1], out), strip, latents

@@ -1,0 +1,53 @@
+"""`idnb render`: make a set of synthetic people, or check the distribution they come from."""
+
+import argparse
+from pathlib import Path
+
+from PIL import Image
+
+from idnb.core.errors import InputError
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `idnb render`."""
+    parser.add_argument("--identities", type=int, metavar="N", help="number of people")
+    parser.add_argument("--shots", type=int, default=4, metavar="K", help="pictures of each (default 4)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of the distribution: other seeds, other people"
+    )
+    parser.add_argument("--workers", type=int, default=1, metavar="W", help="processes; the pixels do not depend on it")
+    parser.add_argument("--size", type=int, default=128, metavar="PX", help="of a picture (default 128)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the set; an interrupted set goes on")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="also write a contact sheet of 64 people")
+    parser.add_argument("--check", action="store_true", help="measure new people instead (--identities, default 500)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code: 0, or 1 when --check finds a figure below its bar."""
+    if args.check:
+        from idnb.faces.render.check import check_people
+
+        report = check_people(args.identities or 500, args.size)
+        print(report)
+        return 0 if report.passed else 1
+    if args.identities is None or args.out is None:
+        raise InputError("--identities and --out are needed, for example: idnb render --identities 8 --out people")
+    if args.workers < 1:
+        raise InputError(f"--workers must be at least 1, got {args.workers}")
+    from idnb.faces.render.sets import SetPlan, make_set
+
+    card = make_set(SetPlan(args.identities, args.shots, args.seed, args.size), args.out, args.workers)
+    cost = card.get("seconds_per_image_and_core")
+    spent = f", {cost:.2f} s an image and core" if cost else ", nothing was left to do"
+    print(f"{args.out}: {card['identities']} people x {card['shots']} pictures of {card['size']} px{spent}")
+    print(f"sha256 {card['sha256']}")
+    if args.sheet:
+        from idnb.faces.render.sheet import contact_sheet
+        from idnb.faces.synthetic import load_faces
+
+        args.sheet.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(contact_sheet(load_faces(args.out))).save(args.sheet, quality=92)
+        print(f"contact sheet: {args.sheet}")
+    return 0

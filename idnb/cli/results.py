@@ -1,0 +1,90 @@
+"""`idnb results`: tables as Markdown and figures, from stored results; nothing is measured again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from idnb.cli.ablate import report
+from idnb.cli.evaluate import RESULTS
+from idnb.core.errors import InputError
+from idnb.evaluation.protocol import write_text
+from idnb.experiments.ablation import TABLES
+from idnb.experiments.tables import COLUMNS, MAIN, method_table, read_results
+
+__all__ = ["add_arguments", "run"]
+
+FIGURES = ("figure3", "arms", "ambiguity_curve", "judges")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `idnb results`."""
+    parser.add_argument(
+        "what",
+        choices=["methods", *TABLES, *FIGURES],
+        help="methods: a table of `idnb evaluate` runs; the tables of `idnb ablate`; figure3: methods side by side; "
+        "arms: one measure with intervals; ambiguity_curve; judges: network of the loss against the held-out judge",
+    )
+    parser.add_argument("--results", default=None, help="folder of results; those of the package when not given")
+    parser.add_argument("--kind", default=None, help="only results of this kind of contour")
+    parser.add_argument("--mode", default=None, help="only results of these pairs: any, same, other")
+    parser.add_argument("--data", default="test", help="set that figure3 shows (default test)")
+    parser.add_argument("--measure", default="judge.judge/similarity", help="what `arms` shows; see the first error")
+    parser.add_argument(
+        "--all", action="store_true", help="every column that was measured, not only those that say most"
+    )
+    parser.add_argument("--out", default=None, help="file for the figure")
+    parser.add_argument("--into", default=None, help="put the table into this page, between its two comments")
+
+
+def put_into(page: Path, command: str, text: str) -> None:
+    """Replace what a page holds between `<!-- COMMAND -->` and the next `<!-- end -->`.
+
+    Raises InputError where the page or the comments are missing.
+    """
+    before, start, rest = (
+        page.read_text(encoding="utf-8").partition(f"<!-- {command} -->\n") if page.is_file() else ("",) * 3
+    )
+    _, end, after = rest.partition("<!-- end -->")
+    if not end:
+        raise InputError(f"{page}: has no place for the table; put the lines <!-- {command} --> and <!-- end --> there")
+    write_text(page, f"{before}{start}\n{text}\n\n{end}{after}")
+    print(f"{page}: the table is in its place")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table, or draw the figure."""
+    folder = Path(args.results) if args.results else RESULTS
+    if args.what not in FIGURES:
+        keys = None if args.all else MAIN
+        if args.what == "methods":
+            text = method_table(read_results(folder, args.kind, args.mode), keys)
+        else:
+            text = report(args.what, folder / args.what, keys)
+        if args.into:
+            words = ["idnb results", args.what, *(["--kind", args.kind] if args.kind else []), *["--all"] * args.all]
+            put_into(Path(args.into), " ".join(words), text)
+        else:
+            print(text)
+        return 0
+    if not args.out:
+        raise InputError(f"{args.what} is a figure; say where it shall go with --out FILE.png")
+    from idnb.experiments import figures
+
+    results = read_results(folder, args.kind, args.mode)
+    if args.what == "figure3":
+        from idnb.faces.synthetic import load_faces
+
+        fig = figures.methods_figure(results, load_faces(args.data))
+    elif args.what == "arms":
+        if args.measure not in COLUMNS:
+            raise InputError(f"--measure {args.measure!r} is unknown; choose one of: {', '.join(COLUMNS)}")
+        fig = figures.arms_figure(results, args.measure)
+    elif args.what == "ambiguity_curve":
+        fig = figures.ambiguity_figure(results)
+    else:
+        fig = figures.judges_figure(results)
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    fig.savefig(args.out)
+    print(f"wrote {args.out}")
+    return 0

@@ -1,0 +1,298 @@
+"""`idnb train encoder`: from rendered people to a bundled encoder of one kind of contour, in one command."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from idnb.contours.kinds import CONTOURS, contour_kind
+from idnb.core.errors import InputError
+from idnb.core.images import tile
+from idnb.core.presets import Preset, get_preset
+from idnb.core.weights import WeightFile, export_bundled
+from idnb.models.encoder import MODULATIONS, ContourEncoder
+from idnb.models.encoder_files import ENCODERS, bundled_name, encoder_class, start_from
+from idnb.models.stylegan2 import Generator
+from idnb.training.loop import train_encoder
+from idnb.training.losses import WEIGHTS, EncoderLoss, LossWeights
+from idnb.training.pair_data import PairData, read_pair_data
+from idnb.training.run import EncoderConfig, Phase
+from idnb.training.views import ViewConfig
+
+__all__ = ["CONFIGS", "add_arguments", "build_loss", "make_accelerator", "pair_panel", "parse_phases", "run"]
+
+CONFIGS = {
+    # Refinement is learnt from few steps to many, on whole faces: a generator that is stopped at 64 px shows others.
+    "tiny": EncoderConfig(
+        phases=(Phase(1, 40_000), Phase(2, 60_000), Phase(3, 20_000)),
+        batch=16,
+        learning_rate=8e-4,
+        warmup=1_000,
+        decay=0.4,
+        average=4_000,
+        clip=5.0,
+    ),
+    "paper": EncoderConfig(),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> None:
+    """Add the arguments of `idnb train encoder`; what is not given is the preset's choice."""
+    add = parser.add_argument
+    add("--kind", required=True, choices=list(CONTOURS), help="of contour")
+    add("--method", default="dual", choices=list(ENCODERS), help="dual is the paper's; the others are its baselines")
+    add("--data", nargs="+", default=["starter"], help="sets of people: names or folders; see data/README.md")
+    add("--people", type=int, default=None, help="use so many people of each set at most")
+    add("--out", default=None, help="folder for checkpoint, log, panels (default runs/METHOD_KIND)")
+    add("--preset", default="tiny", help="sizes: tiny or paper")
+    add("--generator", default=None, help="file of another generator than the preset's")
+    add("--start", default=None, metavar="KIND=FILE", help="begin with a trained encoder, of any kind of contour")
+    add("--fresh-latent", action="store_true", help="with --start: the input latent begins anew at the constant")
+    add("--identity", nargs="+", default=[], help="files of further identity networks for the loss")
+    add("--phases", default=None, help="STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between; see below")
+    add("--batch", type=int, default=None, help="images at once in a process")
+    add("--accumulate", type=int, default=None, help="batches a step and process, where memory is short (default 1)")
+    add(
+        "--checkpoint",
+        action="store_true",
+        help="save memory: compute the generator's feature maps again on the way back",
+    )
+    add("--learning-rate", type=float, default=None, help="of Adam")
+    add("--decay", type=float, default=None, help="last share of the run, in which the rate falls to zero")
+    add("--same-share", type=float, default=None, help="share of pairs that show one person twice")
+    add(
+        "--weights",
+        default=None,
+        metavar="L2,PERCEPTUAL,IDENTITY,W[,CHROMATICITY,LATENT,REALISM]",
+        help="lambda 1 to 4 (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003), then the terms that the paper does not have",
+    )
+    add("--views", type=int, default=None, help="random views of each output in the identity loss; 0 is the paper's")
+    add("--modulation", default="tensor", choices=MODULATIONS, help="ablation: of the identity features")
+    add("--no-input-latent", action="store_true", help="ablation: keep the generator's constant input")
+    add("--no-pretrained-identity", action="store_true", help="ablation: the identity encoder starts from nothing")
+    add("--seed", type=int, default=None, help="of initial weights, pairs and views (default 1)")
+    add("--minutes", type=float, default=None, help="stop after so much time; go on later")
+    add("--save-minutes", type=float, default=5.0, help="time between checkpoints and panels")
+    add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
+    add("--precision", default=None, choices=("no", "bf16", "fp16"), help="mixed precision; bf16 where it is fast")
+    add("--threads", type=int, default=None, help="CPU threads")
+    add("--export", action="store_true", help="write the weights into the package and its manifest")
+    parser.epilog = (
+        "A phase such as 2@64:60000 trains with 2 refinement steps on 60,000 images and generates them up to 64 px "
+        "only, which is faster, but such pictures may show other people than whole ones; 3:20000 uses the whole "
+        "generator. Several processes: torchrun "
+        "--nproc_per_node 2 -m idnb train encoder ..., or accelerate launch; on CPUs that one needs --multi_gpu, too"
+    )
+
+
+def parse_phases(text: str) -> tuple[Phase, ...]:
+    """`"1@64:40000,3:20000"` -> (Phase(1, 40000, 64), Phase(3, 20000)). Raises InputError for anything else."""
+    phases = []
+    try:
+        for part in text.split(","):
+            what, images = part.split(":")
+            steps, _, size = what.partition("@")
+            phases.append(Phase(int(steps), int(images), int(size) if size else None))
+    except ValueError as error:
+        raise InputError(f"--phases {text!r}: expected STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between") from error
+    if any(phase.steps < 1 or phase.images < 1 for phase in phases):
+        raise InputError(f"--phases {text!r}: steps and images are 1 or more")
+    return tuple(phases)
+
+
+def parse_weights(text: str) -> LossWeights:
+    """`"0.1,1,0.5,0.003"` -> LossWeights; three more are those that the paper does not have. Raises InputError."""
+    expected = "expected four numbers such as 0.1,1,0.5,0.003, or seven"
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--weights {text!r}: {expected}") from error
+    if len(numbers) not in (4, 7) or not all(number >= 0 for number in numbers):
+        raise InputError(f"--weights {text!r}: {expected}, of 0 or more")
+    return LossWeights(*numbers)
+
+
+def parse_start(text: str) -> tuple[str, str]:
+    """`"low_res=file.pt"` -> (file, kind). Raises InputError for anything else."""
+    kind, _, path = text.partition("=")
+    if kind not in CONTOURS or not path:
+        raise InputError(f"--start {text!r}: expected KIND=FILE such as low_res=runs/encoder_low_res/checkpoint.pt")
+    return path, kind
+
+
+def make_accelerator(device: str | None = None, precision: str | None = None) -> Any:
+    """The accelerator of a run: device and mixed precision.
+
+    device: a torch device, or None for the fastest. precision: "no", "bf16", "fp16", or None for bf16 where it is fast.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    from idnb.env import fast_bf16, pick_device
+
+    AcceleratorState._reset_state()  # a process that trained before, a notebook say, may now want another precision
+    chosen = pick_device(device)
+    precision = precision or ("bf16" if fast_bf16(chosen) else "no")
+    return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)
+
+
+def build_loss(preset: Preset, weights: LossWeights, views: int = 1, identity_files: list[str] | None = None) -> Any:
+    """The loss of a preset with its own networks.
+
+    weights: see `LossWeights`. views: random views of each output, 0 for none. identity_files: of further networks.
+    tiny uses the bundled identity network and the bundled perceptual distance; paper the public IR-SE50 and LPIPS.
+    """
+    from idnb.models.identity import load_identity_network
+    from idnb.models.lpips_distance import load_lpips
+    from idnb.models.perceptual import load_face_feature_distance
+
+    networks = [load_identity_network(preset.name)]
+    networks += [load_identity_network(preset.name, path=path) for path in identity_files or []]
+    perceptual: torch.nn.Module = load_face_feature_distance() if preset.name == "tiny" else load_lpips()
+    return EncoderLoss(networks, perceptual, weights, ViewConfig() if views else None, views)
+
+
+def pair_panel(generator: Generator, data: PairData, count: int = 6, seed: int = 5) -> Callable[..., Tensor]:
+    """A function that draws what an encoder makes of some fixed pairs: contour, identity, each step, the photo."""
+    random = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(data), generator=random)[:count]
+    partners = torch.randperm(len(data), generator=random)[:count]
+    contour, photo, x_id = data.contour(rows), data.images(rows), data.images(partners)
+    shown = contour_kind(data.kind).display(contour, data.preset.encoder_size)
+
+    def draw(encoder: ContourEncoder) -> Tensor:
+        result = encoder.generate(generator, contour, x_id, encoder.steps).images.cpu()
+        side = data.preset.image_size if data.preset.image_size <= 128 else data.preset.encoder_size
+        return tile([[shown[i], x_id[i], *result[i], photo[i]] for i in range(len(rows))], side)
+
+    return draw
+
+
+def build_encoder(args: argparse.Namespace, preset: Preset) -> Any:
+    """The untrained encoder that the arguments ask for; ablations are of the dual encoder."""
+    options = {"pretrained_identity": not args.no_pretrained_identity}
+    if args.method == "dual":
+        options |= {"modulation": args.modulation, "input_latent": not args.no_input_latent}
+    elif args.modulation != "tensor" or args.no_input_latent:
+        raise InputError(f"--method {args.method}: --modulation and --no-input-latent belong to the dual encoder")
+    return encoder_class(args.method)(args.kind, preset, **options)
+
+
+def fitting(phases: tuple[Phase, ...], encoder: ContourEncoder, given: str | None) -> tuple[Phase, ...]:
+    """Phases for an encoder: one that knows a single step gets single steps, unless others were asked for by name."""
+    if encoder.steps > 1 or all(phase.steps == 1 for phase in phases):
+        return phases
+    if given is not None:
+        raise InputError(f"--phases {given!r}: this encoder looks once; every phase needs one step, as in 1:40000")
+    return tuple(replace(phase, steps=1) for phase in phases)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or go on training; then export the weights if asked to."""
+    from idnb.models.identity import load_identity_network
+    from idnb.models.stylegan2_files import load_generator
+    from idnb.pretraining.gan.loop import keep_freed_memory
+    from idnb.training.critic import build_critic
+    from idnb.training.scale import checked_sets, say_estimate
+
+    preset = get_preset(args.preset)
+    if args.export and (preset.name != "tiny" or args.modulation != "tensor" or args.no_input_latent):
+        raise InputError("--export: only the whole tiny encoder is part of the package; drop the ablation's options")
+    if args.fresh_latent and args.start is None:
+        raise InputError("--fresh-latent: belongs to --start; without it everything begins anew")
+    given = {
+        "phases": None if args.phases is None else parse_phases(args.phases),
+        **{name: getattr(args, name) for name in ("batch", "learning_rate", "decay", "same_share", "seed")},
+        **{"accumulate": args.accumulate, "checkpoint": args.checkpoint or None},
+    }
+    config = replace(CONFIGS[preset.name], **{name: value for name, value in given.items() if value is not None})
+    weights = WEIGHTS[preset.name] if args.weights is None else parse_weights(args.weights)
+    views = (1 if preset.name == "tiny" else 0) if args.views is None else args.views
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    accelerator = make_accelerator(args.device, args.precision)
+    say: Callable[[str], None] = print if accelerator.is_main_process else (lambda text: None)
+    generator = load_generator(preset.name, path=args.generator)
+    torch.manual_seed(config.seed)
+    encoder = build_encoder(args, preset)
+    config = replace(config, phases=fitting(config.phases, encoder, args.phases))
+    if not args.no_pretrained_identity:
+        encoder.load_identity(load_identity_network(preset.name))
+    if args.start is not None:
+        start_from(encoder, *parse_start(args.start), args.method, args.fresh_latent)
+    count = sum(p.numel() for p in encoder.parameters())
+    say(f"{args.method} encoder for {args.kind}: {count:,} parameters on {accelerator.device}")
+    if preset.name != "tiny" and accelerator.is_main_process:
+        say_estimate(config, preset, args.kind, accelerator, say)
+    with accelerator.main_process_first():  # it fills the cache, the others read it
+        sets = checked_sets(args.data, args.kind, say)
+        data = read_pair_data(sets, args.kind, preset, args.people, report=say)
+    loss = build_loss(preset, weights, views, args.identity)
+    critic = build_critic(sets, preset, config.seed, accelerator.device) if weights.realism else None
+    kept = train_encoder(
+        encoder,
+        generator,
+        data,
+        loss,
+        config,
+        Path(args.out or f"runs/{bundled_name(args.kind, args.method)}"),
+        accelerator,
+        args.minutes,
+        args.save_minutes,
+        say,
+        pair_panel(generator, data),
+        critic,
+    )
+    if args.export and accelerator.is_main_process:
+        export(args, kept, data, config, weights, views)
+    return 0
+
+
+def export(
+    args: argparse.Namespace,
+    encoder: ContourEncoder,
+    data: PairData,
+    config: EncoderConfig,
+    weights: LossWeights,
+    views: int,
+) -> None:
+    """Put an encoder into the package, with the command that made it."""
+    phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
+    sets = [Path(name).name for name in args.data]
+    lambdas = astuple(weights)[: None if any(astuple(weights)[4:]) else 4]
+    words = ["idnb", "train", "encoder", "--kind", args.kind, "--method", args.method, "--data", *sets]
+    words += ["--people", str(args.people)] if args.people else []
+    words += ["--phases", phases, "--batch", str(config.batch), "--learning-rate", f"{config.learning_rate:g}"]
+    words += ["--decay", f"{config.decay:g}", "--same-share", f"{config.same_share:g}"]
+    words += ["--weights", ",".join(f"{value:g}" for value in lambdas), "--views", str(views)]
+    words += ["--identity", *args.identity] if args.identity else []
+    if args.start:
+        file, kind = parse_start(args.start)
+        words += ["--start", f"{kind}={Path(file).name}"]  # where it lay is a matter of this machine
+        words += ["--fresh-latent"] if args.fresh_latent else []
+    words += ["--seed", str(config.seed), "--export"]
+    name = bundled_name(args.kind, args.method)
+    entry = WeightFile(
+        name=name,
+        file=f"{name}.safetensors",
+        about=f"{args.method} encoder: {contour_kind(args.kind).title} contour and identity image to codes of "
+        "generator_tiny",
+        licence="CC0-1.0",
+        command=shlex.join(words),
+        seed=config.seed,
+        data=f"rendered people: {', '.join(sets)}; {len(data):,} images of {data.people:,} people",
+        figures={"images_shown": config.images},
+    )
+    state = {key: value for key, value in encoder.state_dict().items() if "num_batches" not in key}
+    if not all(bool(torch.isfinite(value).all()) for value in state.values()):
+        raise InputError("the weights hold values that are no numbers; train again with a lower --learning-rate")
+    path = export_bundled(entry, state)
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")

@@ -1,0 +1,172 @@
+"""`idnb train generator`: from rendered people to the bundled generator, in one command."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from idnb.core.errors import InputError
+from idnb.core.presets import get_preset
+from idnb.core.weights import WeightFile, export_bundled
+from idnb.env import fast_bf16, pick_device
+from idnb.faces.real_images import RealImages, read_strips
+from idnb.models.stylegan2 import Generator
+from idnb.models.stylegan2_files import BUNDLED_NAMES
+from idnb.pretraining.gan.adversarial import GanTraining
+from idnb.pretraining.gan.codes import read_codes
+from idnb.pretraining.gan.growing import GanConfig, grow_generator
+from idnb.pretraining.gan.loop import train_gan
+from idnb.pretraining.gan.warmup import WarmUp
+
+__all__ = ["add_arguments", "export", "parse_phases", "parse_rates", "put_into_package", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
+    """Add the arguments of `idnb train generator`."""
+    parser.add_argument("--data", nargs="+", required=True, help="sets of rendered people: names or folders")
+    parser.add_argument("--people", type=int, default=None, help="of each set only so many of the first people")
+    parser.add_argument("--out", default="runs/generator", help="folder for checkpoint, log, sample sheets")
+    parser.add_argument("--preset", default="tiny", help="sizes: tiny or paper")
+    parser.add_argument("--warm-up", default="", help="SIZE:IMAGES,... first draw real pictures again")
+    parser.add_argument("--phases", default="64:150000,128:100000", help="SIZE:IMAGES,... one after the other")
+    parser.add_argument("--batch", type=int, default=16, help="images a step")
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
+    parser.add_argument(
+        "--generator-rates", default="1", help="share of it for the generator; one a phase, with commas"
+    )
+    parser.add_argument("--head-start", type=int, default=0, help="images the discriminator learns from alone at first")
+    parser.add_argument("--r1-gamma", type=float, default=0.2, help="weight of the gradient penalty at 64 px")
+    parser.add_argument("--paired", type=float, default=100.0, help="weight of real pictures drawn again")
+    parser.add_argument("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
+    parser.add_argument("--minutes", type=float, default=None, help="stop after so much time; go on later")
+    parser.add_argument("--save-minutes", type=float, default=5.0, help="time between checkpoints")
+    parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
+    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
+
+
+def parse_phases(text: str, argument: str = "--phases") -> tuple[tuple[int, int], ...]:
+    """`"64:150000,128:100000"` -> ((64, 150000), (128, 100000)). Raises InputError for anything else."""
+    try:
+        phases = tuple((int(size), int(images)) for size, images in (part.split(":") for part in text.split(",")))
+    except ValueError as error:
+        raise InputError(
+            f"{argument} {text!r}: expected SIZE:IMAGES,SIZE:IMAGES such as 64:150000,128:100000"
+        ) from error
+    sizes = [size for size, _ in phases]
+    if any(after != 2 * before for before, after in pairwise(sizes)):
+        raise InputError(f"{argument} {text!r}: each size must be twice the one before")
+    return phases
+
+
+def parse_rates(text: str) -> tuple[float, ...]:
+    """`"0.2,0.5"` -> (0.2, 0.5). Raises InputError for anything else."""
+    try:
+        rates = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--generator-rates {text!r}: expected numbers such as 0.2,0.5") from error
+    if not all(0 < rate <= 10 for rate in rates):
+        raise InputError(f"--generator-rates {text!r}: every rate lies above 0 and is at most 10")
+    return rates
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or go on training."""
+    from idnb.faces.synthetic import load_faces
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    preset, bf16 = get_preset(args.preset), fast_bf16(device)
+    config = GanConfig(
+        phases=parse_phases(args.phases),
+        batch=args.batch,
+        learning_rate=args.learning_rate,
+        generator_rates=parse_rates(args.generator_rates),
+        r1_gamma=args.r1_gamma,
+        paired=args.paired,
+        head_start=args.head_start,
+        seed=args.seed,
+    )
+    codes = read_codes(args.data, args.people, args.seed) if args.warm_up else None
+    training = GanTraining(preset, config, codes, device, bf16)
+    counts = [sum(p.numel() for p in n.parameters()) for n in (training.generator, training.discriminator)]
+    print(f"generator {counts[0]:,} parameters, discriminator {counts[1]:,}, at {training.size} px on {device}")
+
+    folders = [load_faces(name).folder for name in args.data]
+
+    def read(size: int) -> Tensor:
+        return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]
+
+    out, ends = Path(args.out), None if args.minutes is None else time.monotonic() + 60 * args.minutes
+    if codes is not None and not (out / "checkpoint.pt").is_file():
+        first = replace(config, phases=parse_phases(args.warm_up, "--warm-up"))
+        warm_up = WarmUp(preset, first, codes, device, bf16)
+        train_gan(warm_up, read, out / "warm_up", args.minutes, args.save_minutes)
+        if warm_up.images < warm_up.config.total_images:
+            print(f"{warm_up.images:,} images of the warm-up shown; the same command goes on from there")
+            return 0
+        training.start_from(warm_up, RealImages(read(training.size)))
+    minutes = None if ends is None else (ends - time.monotonic()) / 60
+    average = train_gan(training, read, out, minutes, args.save_minutes)
+    print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")
+    if args.export:
+        export(args, average, training.images)
+    return 0
+
+
+def export(args: argparse.Namespace, average: Generator, images: int) -> None:
+    """Put the average generator into the package, with the command that made it.
+
+    A generator that has not grown to the full size yet is exported as if it had: its pictures come out enlarged.
+    """
+    preset = get_preset(args.preset)
+    if args.preset != "tiny":
+        raise InputError("--export: only the tiny generator is part of the package; load others by their path")
+    trained_size = average.size
+    while average.size < preset.image_size:
+        average = grow_generator(average, preset)
+    sets = [Path(folder).name for folder in args.data]  # where they lay is a matter of this machine
+    words = ["idnb", "train", "generator", "--data", *sets]
+    words += [] if args.people is None else ["--people", str(args.people)]
+    words += ["--preset", args.preset]
+    words += ["--warm-up", args.warm_up] if args.warm_up else []
+    words += ["--phases", args.phases, "--batch", str(args.batch), "--learning-rate", f"{args.learning_rate:g}"]
+    words += ["--generator-rates", args.generator_rates, "--r1-gamma", f"{args.r1_gamma:g}"]
+    words += ["--paired", f"{args.paired:g}"] if args.warm_up else []
+    words += ["--head-start", str(args.head_start)] if args.head_start else []
+    words += ["--seed", str(args.seed), "--export"]
+    shown = f"{images:,} images shown"
+    if args.warm_up:
+        before = sum(count for _, count in parse_phases(args.warm_up))
+        shown = f"{before:,} images shown in the warm-up, then {images:,}"
+    figures = {"images_shown": images, "trained_up_to_px": trained_size}
+    put_into_package(average, words, f"rendered people: {', '.join(sets)}; {shown}", args.seed, figures)
+
+
+def put_into_package(generator: Generator, words: list[str], data: str, seed: int, figures: dict[str, Any]) -> None:
+    """Write the weights of the bundled generator and its entry in the manifest.
+
+    words: the command that made it. data: what it learnt from. seed: of the training. figures: of it.
+    """
+    name = BUNDLED_NAMES["tiny"]
+    entry = WeightFile(
+        name=name,
+        file=f"{name}.safetensors",
+        about=f"StyleGAN2 generator of rendered people, {generator.size} px, {generator.n_styles} styles",
+        licence="CC0-1.0",
+        command=shlex.join(words),
+        seed=seed,
+        data=data,
+        figures=figures,
+    )
+    path = export_bundled(entry, generator.state_dict())
+    print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")

@@ -1,0 +1,163 @@
+"""`idnb train identity` and `idnb train judge`: from rendered people to a bundled weight file, in one command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from idnb.core.errors import InputError
+from idnb.core.weights import WeightFile, export_bundled
+from idnb.env import fast_bf16, pick_device
+from idnb.models.identity import IDENTITY_SIZES, FaceEmbedder, IdentityNetwork
+from idnb.pretraining.data import IdentityData, finished, join, read_people, split_of
+from idnb.pretraining.identity import TrainConfig, train_identity
+from idnb.pretraining.margin import ArcFaceHead, CosFaceHead
+from idnb.pretraining.verification import BARS, Verification, evaluate_network, table
+
+__all__ = ["KINDS", "add_arguments", "build", "evaluate", "run"]
+
+KINDS = ("identity", "judge")
+SEEDS = {"identity": 1, "judge": 2}
+NAMES = {"identity": "arcface_tiny", "judge": "judge_tiny"}
+ABOUT = {
+    "identity": "ArcFace (IR-SE) that says who a rendered face is; used in losses",
+    "judge": "held-out identity network for measuring; used in no loss",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
+    """Add the arguments of `idnb train identity` (kind "identity") or `idnb train judge` (kind "judge")."""
+    parser.set_defaults(kind=kind)
+    parser.add_argument("--data", default="train", help="sets of rendered people: names or folders, commas between")
+    parser.add_argument("--people", type=int, default=None, help="of each set only people with a smaller number")
+    parser.add_argument("--test", default="test", help="set of other people for the final figures")
+    parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint, log, figures")
+    parser.add_argument("--steps", type=int, default=3000, help="length of the run")
+    parser.add_argument("--batch", type=int, default=64, help="images a step")
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
+    parser.add_argument(
+        "--seed", type=int, default=SEEDS[kind], help=f"of initial weights and batches (default {SEEDS[kind]})"
+    )
+    parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
+    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
+
+
+def build(kind: str, seed: int) -> tuple[FaceEmbedder, type[ArcFaceHead], float]:
+    """The network with fresh weights, its margin head and margin; the judge takes the other ones of each."""
+    torch.manual_seed(seed)
+    if kind == "judge":
+        from idnb.models.judge import JudgeNetwork
+
+        return JudgeNetwork(), CosFaceHead, 0.2
+    return IdentityNetwork(IDENTITY_SIZES["tiny"]), ArcFaceHead, 0.3
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or go on training; then print the figures, draw them, and export the weights if asked to."""
+    from idnb.faces.synthetic import load_faces
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    network, head_class, margin = build(args.kind, args.seed)
+    print(f"{args.kind}: {sum(p.numel() for p in network.parameters()):,} parameters on {device}")
+    wanted = (args.kind, "validation")
+    data = join([read_people(some_people(load_faces(name), wanted, args.people)) for name in args.data.split(",")])
+    names = torch.as_tensor(split_of(data.identity) == args.kind)
+    validation = data.part(torch.as_tensor(split_of(data.identity) == "validation"))
+    config = TrainConfig(
+        steps=args.steps, batch=args.batch, learning_rate=args.learning_rate, margin=margin, seed=args.seed
+    )
+    out = Path(args.out)
+    training = data.part(names)
+    train_identity(
+        network,
+        head_class,
+        training,
+        validation if len(validation.identity) > 1 else None,
+        config,
+        out,
+        device,
+        bf16=fast_bf16(device),
+    )
+    results = evaluate(network, read_people(load_faces(args.test)), out, args.kind)
+    if args.export:
+        export(args, network, results, len(training.identity.unique()), len(training.identity))
+    return 0
+
+
+def some_people(faces: Any, splits: tuple[str, ...], limit: int | None) -> Any:
+    """Those of a set who belong to one of `splits` and whose number is below `limit`; nobody else is read."""
+    numbers = np.unique(faces.identity)
+    chosen = numbers[np.isin(split_of(numbers), splits) & (numbers < (limit or len(numbers) + int(numbers.max())))]
+    if not len(chosen):
+        raise InputError(f"{faces.folder}: nobody there belongs to {' or '.join(splits)}; render more people")
+    return finished(faces.select(chosen), print)
+
+
+def evaluate(network: FaceEmbedder, data: IdentityData, out: Path, title: str) -> dict[str, Verification]:
+    """Print the table of verification figures and save it with a ROC and histogram figure in `out`.
+
+    network: any identity network; data: people it has never seen; title: what the figure calls it.
+    """
+    from idnb.plots.verification import draw_verification
+
+    results = evaluate_network(network, data.images.float() / 127.5 - 1.0, data.label_maps, data.identity)
+    print(table(results))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "figures.json").write_text(json.dumps(figures(results), indent=2) + "\n", encoding="utf-8")
+    draw_verification(results, title).savefig(out / "verification.png", dpi=100)
+    return results
+
+
+def figures(results: dict[str, Verification]) -> dict[str, Any]:
+    """What goes into the manifest: for each condition AUC and TAR with their intervals, and n."""
+    return {
+        name: {
+            "auc": round(found.auc, 5),
+            "auc_95": [round(v, 5) for v in found.auc_interval],
+            "tar_at_far_1e-3": round(found.tar[1e-3], 4),
+            "tar_95": [round(v, 4) for v in found.tar_interval],
+            "people": found.people,
+            "images": found.images,
+        }
+        for name, found in results.items()
+    }
+
+
+def export(
+    args: argparse.Namespace, network: FaceEmbedder, results: dict[str, Verification], people: int, images: int
+) -> None:
+    """Put the weights into the package, with the command that made them."""
+    sets = ",".join(Path(name).name for name in args.data.split(","))
+    words = ["idnb", "train", args.kind, "--data", sets, *(["--people", str(args.people)] if args.people else [])]
+    words += ["--steps", str(args.steps), "--batch", str(args.batch)]
+    words += ["--learning-rate", f"{args.learning_rate:g}", "--seed", str(args.seed), "--export"]
+    missed = [
+        name for name, (auc, tar) in BARS.items() if results[name].auc < auc or results[name].tar[1e-3] < (tar or 0)
+    ]
+    if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
+        raise InputError("the weights hold values that are no numbers; train again with a lower --learning-rate")
+    entry = WeightFile(
+        name=NAMES[args.kind],
+        file=f"{NAMES[args.kind]}.safetensors",
+        about=ABOUT[args.kind],
+        licence="CC0-1.0",
+        command=shlex.join(words),
+        seed=args.seed,
+        data=f"rendered people, set {sets}: {images:,} images of {people:,} identities (numbers modulo 20 "
+        f"{'0 to 10' if args.kind == 'identity' else '11 to 18'}); "
+        f"figures on set {Path(args.test).name}, people never trained on",
+        figures=figures(results),
+    )
+    path = export_bundled(entry, {k: v for k, v in network.state_dict().items() if "num_batches" not in k})
+    print(
+        f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB" + (f"; bars missed: {', '.join(missed)}" if missed else "")
+    )

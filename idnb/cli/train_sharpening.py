@@ -1,0 +1,97 @@
+"""`idnb train sharpening`: the last part of the generator's training, against a discriminator that can already see."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from idnb.cli.train_generator import put_into_package
+from idnb.core.errors import InputError
+from idnb.core.presets import get_preset
+from idnb.env import fast_bf16, pick_device
+from idnb.faces.real_images import read_strips
+from idnb.models.stylegan2_files import load_generator
+from idnb.pretraining.gan.growing import GanConfig
+from idnb.pretraining.gan.loop import train_gan
+from idnb.pretraining.gan.sharpening import Sharpening, interpolated
+
+__all__ = ["add_arguments", "run"]
+
+AVERAGE = 5_000  # images, half-life of the average generator
+
+
+def add_arguments(parser: argparse.ArgumentParser, network: str = "sharpening") -> None:
+    """Add the arguments of `idnb train sharpening`."""
+    add = parser.add_argument
+    add("--start", required=True, help="file of the generator to begin with, as from `idnb train generator`")
+    add("--data", nargs="+", default=["starter"], help="sets of rendered people: names or folders")
+    add("--people", type=int, default=None, help="of each set only so many of the first people")
+    add("--out", default="runs/sharpening", help="folder for checkpoint, log, sample sheets")
+    add("--images", type=int, default=40_000, help="images to show, those of --head-start included")
+    add("--head-start", type=int, default=6_400, help="images from which the encoder of pictures learns alone at first")
+    add("--cool-down", type=int, default=4_000, help="of the images, the last, with a quarter of the generator's rate")
+    add("--batch", type=int, default=16, help="images a step")
+    add("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
+    add("--generator-rate", type=float, default=0.4, help="share of it for the generator")
+    add("--r1-gamma", type=float, default=0.05, help="weight of the gradient penalty of the plain discriminator")
+    add("--paired", type=float, default=100.0, help="weight of real pictures drawn again")
+    add("--keep", type=float, default=0.2, help="share of the weights it began with, mixed in on --export")
+    add("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
+    add("--minutes", type=float, default=None, help="stop after so much time; go on later")
+    add("--save-minutes", type=float, default=5.0, help="time between checkpoints")
+    add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
+    add("--threads", type=int, default=None, help="CPU threads")
+    add("--export", action="store_true", help="mix, and write the weights into the package and its manifest")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or go on training."""
+    from idnb.faces.synthetic import load_faces
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if not 0 <= args.keep <= 1:
+        raise InputError(f"--keep {args.keep:g}: is no share from 0 to 1")
+    device = pick_device(args.device)
+    preset, start = get_preset("tiny"), load_generator(path=args.start)
+    if (start.size, start.channels) != (preset.image_size, preset.generator_channels):
+        raise InputError(f"{args.start}: holds a generator of {start.size} px; the one to sharpen has the tiny sizes")
+    config = GanConfig(
+        phases=((start.size, args.images),),
+        batch=args.batch,
+        learning_rate=args.learning_rate,
+        generator_rates=(args.generator_rate,),
+        r1_gamma=args.r1_gamma,
+        paired=args.paired,
+        ema_images=AVERAGE,
+        head_start=args.head_start,
+        cool_down=args.cool_down,
+        seed=args.seed,
+    )
+    training = Sharpening(preset, config, device, fast_bf16(device))
+    folders = [load_faces(name).folder for name in args.data]
+
+    def read(size: int) -> Tensor:
+        return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]
+
+    if not (Path(args.out) / "checkpoint.pt").is_file():
+        training.start_from(start)
+    average = train_gan(training, read, Path(args.out), args.minutes, args.save_minutes)
+    print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")
+    if args.export:
+        mixed = interpolated(start, average, args.keep)
+        sets = [Path(folder).name for folder in args.data]  # where they lay is a matter of this machine
+        words = ["idnb", "train", "sharpening", "--start", Path(args.start).name, "--data", *sets]
+        words += [] if args.people is None else ["--people", str(args.people)]
+        words += ["--images", str(args.images), "--head-start", str(args.head_start)]
+        words += ["--cool-down", str(args.cool_down), "--batch", str(args.batch)]
+        words += ["--learning-rate", f"{args.learning_rate:g}", "--generator-rate", f"{args.generator_rate:g}"]
+        words += ["--r1-gamma", f"{args.r1_gamma:g}", "--paired", f"{args.paired:g}", "--keep", f"{args.keep:g}"]
+        words += ["--seed", str(args.seed), "--export"]
+        data = f"rendered people: {', '.join(sets)}; {training.images:,} images shown"
+        figures = {"images_shown": training.images, "trained_up_to_px": average.size}
+        put_into_package(mixed, words, data, args.seed, figures)
+    return 0

@@ -1,0 +1,57 @@
+"""Pictures of many faces as plain image files: what a training run and a command write beside their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from idnb.core.errors import InputError
+
+__all__ = ["save_png", "tile", "to_image"]
+
+
+def to_image(picture: Tensor) -> Image.Image:
+    """A tensor [3, H, W] around [-1, 1] as an image; values beyond are clamped."""
+    pixels = (picture.detach().cpu().float().clamp(-1, 1) + 1) * 127.5
+    return Image.fromarray(np.rint(pixels.permute(1, 2, 0).numpy()).astype(np.uint8))  # [H, W, 3]
+
+
+def tile(rows: Sequence[Sequence[Tensor | None]], side: int, gap: int = 2) -> Tensor:
+    """Put pictures into a table on white ground.
+
+    rows: lists of pictures [3, h, h] around [-1, 1]; None leaves a place empty. Smaller pictures are enlarged to `side`
+    with sharp pixels, larger ones averaged down. gap: white pixels between them.
+    Returns [3, H, W] in [-1, 1]. Raises InputError when there is no picture.
+    """
+    columns = max((len(row) for row in rows), default=0)
+    if columns == 0:
+        raise InputError("there is no picture to put into a table")
+    step = side + gap
+    table = torch.ones(3, len(rows) * step - gap, columns * step - gap)
+    for r, row in enumerate(rows):
+        for c, picture in enumerate(row):
+            if picture is None:
+                continue
+            shown = picture.detach().cpu().float()[None]  # [1, 3, h, h]
+            if shown.shape[-1] < side:
+                shown = F.interpolate(shown, size=(side, side), mode="nearest-exact")
+            elif shown.shape[-1] > side:
+                shown = F.adaptive_avg_pool2d(shown, side)
+            table[:, r * step : r * step + side, c * step : c * step + side] = shown[0].clamp(-1, 1)
+    return table
+
+
+def save_png(picture: Tensor, path: str | Path) -> Path:
+    """Write a picture [3, H, W] around [-1, 1] as PNG, atomically, and return its path."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    to_image(picture).save(part, format="PNG")
+    part.replace(path)
+    return path

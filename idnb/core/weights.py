@@ -1,0 +1,252 @@
+"""Where weights come from: files that are part of the package, and files fetched once into a cache.
+
+`idnb/assets/manifest.json` lists both kinds. Each entry is a small model card: the command that makes the file (or the
+hosts that offer it), seed, data, size, sha256, licence and measured figures. Nothing is used before its size and sha256
+have been compared with the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from idnb.core.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "ASSETS",
+    "WeightFile",
+    "cache_folder",
+    "check_file",
+    "export_bundled",
+    "file_sha256",
+    "find_weight",
+    "pin_file",
+    "pinned_sha256",
+    "read_manifest",
+    "read_tensors",
+    "weight_path",
+]
+
+ASSETS = Path(__file__).parent.parent / "assets"
+
+
+@dataclass
+class WeightFile:
+    """One entry of the manifest.
+
+    name: what `idnb fetch` and the loaders call it. file: file name, in assets or in the cache.
+    about: one line. size: bytes, or None where no trustworthy number is known. sha256: lower-case hex, likewise; a
+        prefix of at least eight digits is compared as such (PyTorch puts one into its file names).
+    also: sha256 of other accepted files, where several circulate under one name.
+    licence: of this file. command, seed, data, figures: how a bundled file was made and what it measured.
+    urls: for downloads, tried in order; `gdrive:ID` stands for a Google Drive file. A download without a sha256 is
+        pinned when it is first fetched.
+    """
+
+    name: str
+    file: str
+    about: str
+    licence: str
+    size: int | None = None
+    sha256: str | None = None
+    also: list[str] = field(default_factory=list)
+    command: str | None = None
+    seed: int | None = None
+    data: str | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+    urls: list[str] = field(default_factory=list)
+
+    @property
+    def bundled(self) -> bool:
+        """True for a file that is part of the package."""
+        return not self.urls
+
+
+def read_manifest(assets: Path = ASSETS) -> list[WeightFile]:
+    """All known weights, in the order of the manifest.
+
+    assets: folder that holds manifest.json.
+    """
+    path = assets / "manifest.json"
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["weights"]
+        return [WeightFile(**entry) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: missing or damaged ({error}); reinstall idnb") from error
+
+
+def find_weight(name: str, assets: Path = ASSETS) -> WeightFile:
+    """The manifest entry called `name`. Raises InputError that lists the known names."""
+    manifest = read_manifest(assets)
+    for entry in manifest:
+        if entry.name == name:
+            return entry
+    raise InputError(f"weights {name!r} are unknown; known: {', '.join(entry.name for entry in manifest)}")
+
+
+def cache_folder() -> Path:
+    """The folder for downloads: IDNB_CACHE where it is set, else the usual cache place of this system."""
+    if os.environ.get("IDNB_CACHE"):
+        return Path(os.environ["IDNB_CACHE"]).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "idnb"
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file as lower-case hex; files read once and unchanged since are not read again."""
+    stat = path.stat()
+    return _hash_file(str(path), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _hash_file(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pin_file(path: Path) -> str:
+    """Remember the sha256 of a file for which none is published, beside it, and return it.
+
+    From then on the same file is asked for: damage and exchange are noticed, a wrong first file is not.
+    """
+    pin = path.with_name(path.name + ".sha256")
+    pin.write_text(f"{file_sha256(path)}  {path.name}\n", encoding="utf-8")
+    return file_sha256(path)
+
+
+def pinned_sha256(path: Path) -> str | None:
+    """The sha256 that `pin_file` has remembered for a file, or None."""
+    try:
+        return path.with_name(path.name + ".sha256").read_text(encoding="utf-8").split()[0]
+    except (OSError, IndexError):
+        return None
+
+
+def check_file(entry: WeightFile, path: Path) -> str | None:
+    """What is wrong with a file that should be `entry`, in one line; None when nothing is."""
+    if not path.is_file():
+        return "is not there"
+    size = path.stat().st_size
+    if entry.also and file_sha256(path) in entry.also:
+        return None
+    if entry.size is not None and size != entry.size:
+        kind = "truncated" if size < entry.size else "another file"
+        return f"has {size:,} bytes where {entry.size:,} are expected ({kind})"
+    wanted = entry.sha256 or pinned_sha256(path)
+    if wanted is not None and not file_sha256(path).startswith(wanted):
+        found = file_sha256(path)[: len(wanted)][:16]
+        since = "" if entry.sha256 else f" since it was first fetched; delete {path.name}.sha256 to accept it"
+        return f"has sha256 {found}... where {wanted[:16]}... is expected (corrupted, or another file{since})"
+    return None
+
+
+def weight_path(name: str, assets: Path = ASSETS) -> Path:
+    """The verified file of an entry: in the package, or in the cache if `idnb fetch` has brought it.
+
+    Nothing is downloaded here. Raises InputError with the remedy for a missing or damaged file.
+    """
+    entry = find_weight(name, assets)
+    path = assets / entry.file if entry.bundled else cache_folder() / entry.file
+    wrong = check_file(entry, path)
+    if wrong is None:
+        return path
+    if not entry.bundled:
+        raise InputError(f"{path} {wrong}; run `idnb fetch {name}` on a machine with a network connection")
+    remedy = "reinstall idnb, or restore the file with `git checkout`"
+    if entry.command:
+        remedy += f"; it was made by `{entry.command}`"
+    raise InputError(f"{path} {wrong}; {remedy}")
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """Read a flat dictionary of tensors from a .safetensors or PyTorch file; half precision becomes float32.
+
+    No code stored in the file is run. Raises InputError that says what the file is instead.
+    """
+    import torch
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `idnb fetch` lists the weights and where they come from")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(str(path))
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each reader has its own exception types; the cause is chained
+        with path.open("rb") as file:
+            head = file.read(512)
+        raise InputError(f"{path}: {describe_bytes(head)}; delete it and get it again with `idnb fetch`") from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InputError(f"{path}: holds no flat dictionary of tensors; is it the file of another network?")
+    return {
+        key: value.float() if value.dtype in (torch.float16, torch.bfloat16) else value for key, value in state.items()
+    }
+
+
+def describe_bytes(head: bytes) -> str:
+    """In a few words, what a file that could not be read seems to be, from its first bytes."""
+    start = head.lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html", b"<head")) or b"<html" in start:
+        return "an HTML page, not weights (a host answered with a quota or log-in page)"
+    if head.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
+        return "a truncated PyTorch file, or a pickle that holds more than tensors"
+    return "truncated, or not a weight file"
+
+
+def export_bundled(entry: WeightFile, tensors: dict[str, Tensor], assets: Path = ASSETS) -> Path:
+    """Write weights into the package as fp16 safetensors and put their entry, with size and sha256, into the manifest.
+
+    entry: name, file, licence, command, seed, data and figures; size and sha256 are filled in here.
+    tensors: state dict; floating tensors are stored as float16, others as they are.
+    Returns the path written. Both files are replaced in one step each, so an interruption leaves the old ones.
+    """
+    from safetensors.torch import save_file
+
+    path = assets / entry.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    halves = {
+        key: (value.half() if value.is_floating_point() else value).contiguous().clone()
+        for key, value in tensors.items()
+    }
+    for key, value in halves.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise InputError(f"{entry.name}: {key} does not fit into float16; keep it smaller or store it as float32")
+    part = path.with_name(path.name + ".part")
+    save_file(halves, str(part), metadata={"name": entry.name, "licence": entry.licence})
+    part.chmod(0o644)  # safetensors leaves it readable by its owner alone
+    os.replace(part, path)
+    entry.size, entry.sha256 = path.stat().st_size, file_sha256(path)
+    write_entry(entry, assets)
+    return path
+
+
+def write_entry(entry: WeightFile, assets: Path = ASSETS) -> None:
+    """Add an entry to the manifest or replace the one of the same name."""
+    manifest = assets / "manifest.json"
+    entries = read_manifest(assets) if manifest.is_file() else []
+    names = [old.name for old in entries]
+    if entry.name in names:
+        entries[names.index(entry.name)] = entry
+    else:
+        entries.append(entry)
+    rows = [{key: value for key, value in asdict(old).items() if value not in (None, {}, [])} for old in entries]
+    part = manifest.with_name("manifest.json.part")
+    part.write_text(json.dumps({"weights": rows}, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, manifest)

@@ -1,0 +1,148 @@
+"""The people a method is tested on, and everybody who judges it, prepared once for all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.core.presets import get_preset
+from idnb.evaluation.features import FeatureNetwork, feature_network
+from idnb.evaluation.fidelity import truth_columns
+from idnb.evaluation.frechet import Moments, features_of, moments
+from idnb.evaluation.metrics import load_judges, load_perceptual_measure, person_means
+from idnb.models.face_parser import FaceParser, load_face_parser
+from idnb.models.face_reader import FaceReader, load_face_reader
+from idnb.models.identity import FaceEmbedder
+
+__all__ = ["EvaluationSet", "load_evaluation_set"]
+
+LARGEST_KEPT = 256  # pixels; larger pictures are read from disk when their contours are made
+
+
+class EvaluationSet:
+    """Test images in memory, with the vectors every judge gives them.
+
+    faces: what `idnb.load_faces` returns. size: side at which all is compared (64 or 256). judges, perceptual, parser,
+    reader, features: who measures; reader and parser may be None. reference: features of the set with which outputs are
+    compared as a whole, [M, D]; None takes the test images themselves.
+
+    Attributes: identity [N] number of each image's person, person [N] long the same counted from 0;
+    vectors, people: judge -> [N, D] and [P, D]; truth [N, K] or None, what the reader is to read; real: features of the
+    test images [N, D].
+    """
+
+    def __init__(
+        self,
+        faces: Any,
+        size: int,
+        judges: dict[str, FaceEmbedder],
+        perceptual: Callable[[Tensor, Tensor], Tensor],
+        features: FeatureNetwork,
+        parser: FaceParser | None = None,
+        reader: FaceReader | None = None,
+        reference: Tensor | None = None,
+    ) -> None:
+        self.name, self.size = str(getattr(faces, "folder", "faces")).rsplit("/", 1)[-1], size
+        self.judges, self.perceptual, self.features = judges, perceptual, features
+        self.parser, self.reader = parser, reader
+        self.identity: NDArray[np.int64] = np.asarray(faces.identity)
+        self.person = torch.as_tensor(np.unique(self.identity, return_inverse=True)[1])
+        self._faces, self.full_size = faces, int(getattr(faces, "image_size", size))
+        keep = self.full_size <= LARGEST_KEPT
+        pictures, full, labels, real = [], [], [], []
+        for start in range(0, len(self.identity), 100):
+            rows = np.arange(start, min(start + 100, len(self.identity)))
+            batch = faces.images(rows)  # [b, 3, H, H]
+            real.append(features_of(features, batch))
+            pictures.append(to_bytes(F.adaptive_avg_pool2d(batch, size)))
+            if keep:
+                full.append(to_bytes(batch))
+            if keep and has_label_maps(faces):
+                labels.append(faces.label_maps(rows).byte())
+        self._pictures = torch.cat(pictures)  # [N, 3, S, S]
+        self._full = torch.cat(full) if full else None  # [N, 3, H, H]
+        self._labels = torch.cat(labels) if labels else None  # [N, H, H]
+        self.real = torch.cat(real)
+        self.reference: Moments = moments(self.real if reference is None else reference)
+        self.reference_features = self.real if reference is None else reference
+        self.truth = None if reader is None else truth_columns(faces.parameters, reader)
+        self.vectors: dict[str, Tensor] = {}
+        self.people: dict[str, Tensor] = {}
+        everybody = np.arange(len(self.identity))
+        for name, judge in judges.items():
+            with torch.inference_mode():
+                parts = [judge(self.images(rows)) for rows in np.array_split(everybody, 1 + len(everybody) // 100)]
+            self.vectors[name] = torch.cat(parts)  # [N, D]
+            self.people[name] = person_means(self.vectors[name], self.person)
+
+    def __len__(self) -> int:
+        return len(self.identity)
+
+    def images(self, rows: NDArray[np.int64]) -> Tensor:
+        """Images [B, 3, S, S] in [-1, 1] at the size of comparison."""
+        return self._pictures[torch.as_tensor(rows)].float() / 127.5 - 1.0
+
+    def full_images(self, rows: NDArray[np.int64]) -> Tensor:
+        """Images [B, 3, H, H] in [-1, 1] as large as they are stored; contours are made from them."""
+        return (
+            self._faces.images(rows) if self._full is None else self._full[torch.as_tensor(rows)].float() / 127.5 - 1.0
+        )
+
+    def label_maps(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """Label maps [B, h, h] long as large as they are stored, or None where the set has none."""
+        if self._labels is not None:
+            return self._labels[torch.as_tensor(rows)].long()
+        return self._faces.label_maps(rows) if has_label_maps(self._faces) else None
+
+    def contours(self, kind: str, rows: NDArray[np.int64], contour_size: int | None = None) -> Tensor:
+        """The contours of some images; contour_size: side of low-resolution ones, None is an eighth of the size."""
+        if kind != "low_res":
+            if contour_size is not None:
+                raise InputError(f"contour_size: contours of kind {kind!r} have one size; leave it out")
+            return contour_kind(kind).make(self.full_images(rows), self.label_maps(rows))
+        return contour_kind(kind, size=contour_size or self.size // 8).make(self.full_images(rows))
+
+
+def has_label_maps(faces: Any) -> bool:
+    """Whether a set has label maps: rendered people do, folders of photos sometimes."""
+    return bool(getattr(faces, "has_label_maps", hasattr(faces, "label_maps")))
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as bytes, a quarter of the memory."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).byte()
+
+
+def load_evaluation_set(
+    faces: Any,
+    preset: str = "tiny",
+    judges: Iterable[str] | None = None,
+    features: str = "identity",
+    reference: Any = None,
+    perceptual: str | None = None,
+    kind: str | None = None,
+) -> EvaluationSet:
+    """Test people with all judges there are.
+
+    faces: a set, from `idnb.load_faces`. preset: gives sizes and networks. judges: see `load_judges`.
+    features: see `feature_network`. reference: another set for the distance between sets; None compares with the test
+    images. perceptual: see `load_perceptual_measure`. kind: of contour, if there is one only; low_res needs no parser.
+    """
+    network = feature_network(features, preset)
+    reader = load_face_reader() if "pose.yaw" in getattr(faces, "parameters", {}) else None
+    parser = load_face_parser() if reader is not None and kind != "low_res" else None
+    known = None
+    if reference is not None:
+        rows = np.arange(len(reference))
+        known = features_of(network, (reference.images(part) for part in np.array_split(rows, 1 + len(rows) // 64)))
+    size = get_preset(preset).encoder_size
+    measure = load_perceptual_measure(perceptual, preset)
+    return EvaluationSet(faces, size, load_judges(preset, judges), measure, network, parser, reader, known)

@@ -1,0 +1,197 @@
+"""Every method that can be measured, by the name it has in commands and tables.
+
+The first three cost nothing and bound the others: the average face knows neither picture, the enlarged contour knows
+no identity, the identity image knows no contour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.core.presets import get_preset
+from idnb.models.encoder import Result
+from idnb.models.stylegan2 import Generator
+
+__all__ = ["METHODS", "AverageFace", "CopyIdentity", "EnlargedContour", "Searched", "load_method"]
+
+
+def still(images: Tensor) -> Result:
+    """A result of one step without codes; images: [B, 3, H, W]."""
+    return Result(images[:, None], torch.zeros(len(images), 1, 0, 0), None)  # [B, 1, 3, H, W]
+
+
+class AverageFace:
+    """Always the generator's average face."""
+
+    def generate(self, generator: Generator, x_c: Tensor, x_id: Tensor, steps: int | None = None) -> Result:
+        """The face of the mean of w, as often as there are identity images."""
+        with torch.no_grad():
+            face = generator.synthesis(generator.to_w_plus(generator.w_avg[None]))  # [1, 3, H, W]
+        return still(face.expand(len(x_id), -1, -1, -1))
+
+
+class CopyIdentity:
+    """Hands the identity image back."""
+
+    def generate(self, generator: Any, x_c: Tensor, x_id: Tensor, steps: int | None = None) -> Result:
+        """The identity images."""
+        return still(x_id)
+
+
+class EnlargedContour:
+    """The low-resolution contour, enlarged smoothly. kind: of the contours; only "low_res" is a picture."""
+
+    def __init__(self, kind: str) -> None:
+        if kind != "low_res":
+            raise InputError(f"method 'enlarged': a {kind} is no picture of a face; use it with low_res contours")
+
+    def generate(self, generator: Any, x_c: Tensor, x_id: Tensor, steps: int | None = None) -> Result:
+        """The contours at the size of the identity images."""
+        return still(contour_kind("low_res").network_input(x_c, x_id.shape[-1]))
+
+
+class Searched:
+    """A method that searches a code for each pair: `search(generator, x_c, x_id)` gives an `Inversion`.
+
+    Its `converged`, where it has one, goes with the images, so that tables can say how many searches failed.
+    """
+
+    def __init__(self, search: Callable[[Generator, Tensor, Tensor], Any]) -> None:
+        self.search = search
+
+    def generate(self, generator: Generator, x_c: Tensor, x_id: Tensor, steps: int | None = None) -> Any:
+        """Search; the result has `images` [B, 1, 3, H, W] and `converged` [B]."""
+        with torch.inference_mode(False), torch.enable_grad():
+            found = self.search(generator, x_c.clone(), x_id.clone())
+        return SearchResult(found.images.detach()[:, None], getattr(found, "converged", None))
+
+
+class SearchResult:
+    """images: [B, 1, 3, H, W]; converged: [B] bool, only where the method says so."""
+
+    def __init__(self, images: Tensor, converged: Tensor | None) -> None:
+        self.images = images
+        if converged is not None:
+            self.converged = converged
+
+
+def load_dual(preset: str, kind: str, path: Path | None) -> Any:
+    """The paper's dual encoder, bundled or from a file."""
+    from idnb.models.encoder_files import load_encoder
+
+    return load_encoder(preset, kind, path)
+
+
+def load_average(preset: str, kind: str, path: Path | None) -> Any:
+    """The average face."""
+    return AverageFace()
+
+
+def load_copy(preset: str, kind: str, path: Path | None) -> Any:
+    """The identity image."""
+    return CopyIdentity()
+
+
+def load_enlarged(preset: str, kind: str, path: Path | None) -> Any:
+    """The enlarged contour."""
+    return EnlargedContour(kind)
+
+
+def load_pulse(preset: str, kind: str, path: Path | None) -> Any:
+    """PULSE with the paper's identity loss."""
+    from idnb.inversion.pulse import MappedSpace, PulseConfig, pulse
+    from idnb.models.identity import load_identity_network
+
+    network = load_identity_network(preset)
+    spaces: dict[int, Any] = {}
+
+    def search(generator: Generator, x_c: Tensor, x_id: Tensor) -> Any:
+        space = spaces.get(id(generator)) or MappedSpace.fit(generator)
+        spaces[id(generator)] = space
+        return pulse(generator, x_c, x_id, network, PulseConfig(batch=len(x_c)), space, progress=False)
+
+    return Searched(search)
+
+
+def load_optimised(preset: str, kind: str, path: Path | None) -> Any:
+    """W+ optimisation from the average, under contour and identity."""
+    from idnb.inversion.optimise import invert_guided
+    from idnb.models.identity import load_identity_network
+
+    network = load_identity_network(preset)
+
+    def search(generator: Generator, x_c: Tensor, x_id: Tensor) -> Any:
+        return invert_guided(generator, x_c, x_id, network, progress=False)
+
+    return Searched(search)
+
+
+def load_hybrid(preset: str, kind: str, path: Path | None) -> Any:
+    """The dual encoder's answer, improved by optimisation."""
+    from idnb.inversion.hybrid import hybrid_guided
+    from idnb.models.encoder_files import load_encoder
+    from idnb.models.identity import load_identity_network
+
+    encoder, network = load_encoder(preset, kind, path), load_identity_network(preset)
+
+    def search(generator: Generator, x_c: Tensor, x_id: Tensor) -> Any:
+        return hybrid_guided(encoder, generator, x_c, x_id, network, progress=False)
+
+    return Searched(search)
+
+
+def load_baseline(preset: str, kind: str, path: Path | None) -> Any:
+    """pSp or ReStyle from the `checkpoint.pt` of a training run; the file says which."""
+    from idnb.models.baselines.psp import PSpEncoder
+    from idnb.models.baselines.restyle import ReStyleEncoder
+    from idnb.models.identity import load_strictly
+
+    if path is None:
+        raise InputError(
+            "pSp and ReStyle are not bundled; train them with `idnb ablate table1` and give --weights FILE"
+        )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        description, state = content["description"], content["weights"]
+        name, found = description["encoder"], (description["kind"], description["preset"])
+        options = description["options"]
+    except Exception as error:  # torch.load has many exception types; the cause is chained
+        raise InputError(f"{path}: not a checkpoint of an encoder's training") from error
+    classes: dict[str, Any] = {"PSpEncoder": PSpEncoder, "ReStyleEncoder": ReStyleEncoder}
+    if name not in classes or found != (kind, preset):
+        raise InputError(f"{path}: holds {name} for {found[0]} contours, preset {found[1]!r}; ask for that one")
+    encoder = classes[name](kind, get_preset(preset), **options)
+    load_strictly(encoder, state, path)
+    return encoder.requires_grad_(False).eval()
+
+
+METHODS: dict[str, tuple[Callable[[str, str, Path | None], Any], str]] = {
+    "average": (load_average, "the generator's average face"),
+    "enlarged": (load_enlarged, "the enlarged low-resolution contour"),
+    "copy": (load_copy, "the identity image itself"),
+    "dual": (load_dual, "the dual encoder of the paper"),
+    "psp": (load_baseline, "pSp with the identity image stacked on the contour; give --weights"),
+    "restyle": (load_baseline, "ReStyle with the identity image stacked on the contour; give --weights"),
+    "pulse": (load_pulse, "PULSE with an identity loss: search on a sphere, low_res only"),
+    "optimised": (load_optimised, "W+ optimisation from the average under contour and identity, low_res only"),
+    "hybrid": (load_hybrid, "the dual encoder's answer, improved by W+ optimisation, low_res only"),
+}
+"""Name -> (loader of preset, kind and a weight file, one line)."""
+
+
+def load_method(name: str, preset: str = "tiny", kind: str = "low_res", path: str | Path | None = None) -> Any:
+    """A method by name, ready for `idnb.evaluation.evaluate`.
+
+    name: one of `METHODS`. path: weights of your own, for methods that are trained.
+    Raises InputError for an unknown name, and for weights that are missing.
+    """
+    if name not in METHODS:
+        raise InputError(f"method {name!r} is unknown; choose one of: {', '.join(METHODS)}")
+    return METHODS[name][0](preset, kind, None if path is None else Path(path))

@@ -1,0 +1,144 @@
+"""What is measured on single images: perceptual distance, likeness of identity, signal to noise.
+
+Every function works on plain tensors and returns one number an image, so that means and intervals are taken once, in
+`idnb.evaluation.intervals`. Distances between sets of images are in `idnb.evaluation.frechet`, contour fidelity and
+known truth in `idnb.evaluation.fidelity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from idnb.core.errors import InputError
+from idnb.core.presets import get_preset
+from idnb.evaluation.features import resize_smoothly
+from idnb.models.identity import FaceEmbedder, load_identity_network
+from idnb.models.lpips_distance import load_lpips
+from idnb.models.perceptual import load_face_feature_distance
+
+__all__ = [
+    "JUDGES",
+    "PerceptualMeasure",
+    "identity_ranks",
+    "identity_similarity",
+    "load_judges",
+    "load_lpips",
+    "load_perceptual_measure",
+    "person_means",
+    "psnr",
+]
+
+JUDGES = ("training", "judge", "facenet")
+"""Who may be asked about identity: the network that losses use, the held-out judge, FaceNet where its weights are."""
+
+PSNR_CAP = 100.0
+
+
+@dataclass
+class PerceptualMeasure:
+    """A perceptual distance and the name its numbers must bear.
+
+    name: "LPIPS (AlexNet)" or "face-feature distance". network: two image batches to [B]. size: side in pixels at
+    which both images are compared; the value depends on it.
+    """
+
+    name: str
+    network: nn.Module
+    size: int
+
+    @torch.inference_mode()
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Distance of images a, b [B, 3, H, H] in [-1, 1] (values outside are cut off): [B], 0 for equal images."""
+        pair = [resize_smoothly(images, self.size).clamp(-1.0, 1.0) for images in (a, b)]
+        return self.network(*pair).flatten()  # [B]
+
+
+def load_perceptual_measure(name: str | None = None, preset: str = "tiny") -> PerceptualMeasure:
+    """The perceptual distance of tables.
+
+    name: "lpips" or "face_features"; None is LPIPS where its backbone has been fetched, else the bundled distance.
+    preset: gives the size of comparison, the one at which the losses are computed (64 or 256).
+    Raises InputError for an unknown name, and for LPIPS without its backbone.
+    """
+    size = get_preset(preset).encoder_size
+    if name not in (None, "lpips", "face_features"):
+        raise InputError(f"perceptual distance {name!r} is unknown; choose lpips or face_features")
+    if name != "face_features":
+        try:
+            return PerceptualMeasure("LPIPS (AlexNet)", load_lpips(), size)
+        except InputError:
+            if name == "lpips":
+                raise
+    return PerceptualMeasure("face-feature distance", load_face_feature_distance(), size)
+
+
+def load_judges(preset: str = "tiny", names: Iterable[str] | None = None) -> dict[str, FaceEmbedder]:
+    """The networks that are asked about identity, by name.
+
+    preset: "tiny" or "paper". names: some of `JUDGES`; None is all that are there. `paper` has no judge of ours.
+    Raises InputError for an unknown name, and for weights that were asked for by name and are missing.
+    """
+    found: dict[str, FaceEmbedder] = {}
+    for name in JUDGES if names is None else names:
+        if name not in JUDGES:
+            raise InputError(f"judge {name!r} is unknown; choose some of {', '.join(JUDGES)}")
+        if names is None and name == "judge" and preset != "tiny":
+            continue
+        try:
+            if name == "facenet":
+                from idnb.models.facenet import load_facenet
+
+                found[name] = load_facenet()
+            else:
+                found[name] = load_identity_network(preset, judge=name == "judge")
+        except InputError:
+            if names is not None or name != "facenet":
+                raise
+    return found
+
+
+@torch.inference_mode()
+def identity_similarity(network: FaceEmbedder, a: Tensor, b: Tensor) -> Tensor:
+    """IDSIM: the cosine of the identity vectors of faces a and b, [B, 3, H, H] in [-1, 1]. Returns [B] in [-1, 1].
+
+    Paper: section 3.3, where the judge is the network of the loss.
+    """
+    first, second = network(a.clamp(-1.0, 1.0)), network(b.clamp(-1.0, 1.0))  # [B, D]
+    return (first * second).sum(dim=1)  # [B]
+
+
+def person_means(vectors: Tensor, person: Tensor) -> Tensor:
+    """One vector a person: the mean of the vectors of all their pictures, brought to length one.
+
+    vectors: [N, D]; person: [N] long, numbers 0 to P - 1, each at least once. Returns [P, D].
+    """
+    people = int(person.max()) + 1
+    sums = vectors.new_zeros(people, vectors.shape[1]).index_add_(0, person, vectors)
+    return F.normalize(sums, dim=1)  # [P, D]
+
+
+def identity_ranks(vectors: Tensor, gallery: Tensor, person: Tensor) -> Tensor:
+    """At which place each output finds its person among all people: 0 is first; people who tie with it count before.
+
+    vectors: [B, D] of the outputs. gallery: [P, D], one vector a person. person: [B] long, who each should be.
+    Returns [B] long, 0 to P - 1. Rank-1 retrieval is the share of zeros.
+    """
+    scores = vectors @ gallery.T  # [B, P]
+    own = scores.gather(1, person[:, None])  # [B, 1]
+    return (scores >= own).sum(1) - 1  # [B]
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB of images in [-1, 1] (peak 2), one an image, at most 100 dB.
+
+    a, b: [B, C, H, W] of one shape. Returns [B].
+    """
+    if a.shape != b.shape or a.ndim != 4:
+        raise InputError(f"a and b: expected [B, C, H, W] of one shape, got {list(a.shape)} and {list(b.shape)}")
+    error = (a.double() - b.double()).square().mean(dim=(1, 2, 3))  # [B]
+    return (10.0 * torch.log10(4.0 / error.clamp_min(1e-30))).clamp_max(PSNR_CAP).float()

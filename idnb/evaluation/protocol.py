@@ -1,0 +1,268 @@
+"""The protocol: every test contour with ten seeded identities, measured by judges that took no part in training.
+
+A run is cut into chunks of whole contours. Each is measured on its own and stored at once, so a run can be interrupted,
+go on, and be shared by several processes, with the same numbers. No pair is left out: the summary is written only when
+every chunk is there, and says how many pairs it holds.
+
+Any object with `generate(generator, x_c, x_id, steps)` that returns `.images` [B, steps, 3, H, W] can be measured.
+
+Paper: sections 3.1 and 3.3. It pairs each of 2,824 test images with ten identities and takes IDSIM from the network of
+the loss; here a held-out judge stands beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from idnb.core.errors import InputError
+from idnb.evaluation.dataset import EvaluationSet
+from idnb.evaluation.fidelity import KNOWN, contour_fidelity, shape_distance
+from idnb.evaluation.metrics import identity_ranks
+from idnb.faces.pairs import Pairs, draw_pairs, load_pairs, save_pairs
+from idnb.models.encoder import to_size
+from idnb.models.face_reader import READINGS
+
+__all__ = ["Setting", "chunks_of", "evaluate", "example_pairs", "measure_pairs", "pairs_of", "weights_fingerprint"]
+
+Columns = dict[str, NDArray[Any]]
+CHUNK = 24
+"""Contours in a chunk; with ten identities each, 240 pairs."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that decides the numbers of a run, besides the weights.
+
+    method: name in tables. kind: of contour. contour_size: side of a low-resolution contour; None is the preset's.
+    mode, count, seed: of `draw_pairs`. contours: how many, spread evenly over the set; None is all.
+    steps: refinement steps; None is what the method is meant for. preset. batch: pairs at once.
+    """
+
+    method: str
+    kind: str = "low_res"
+    mode: str = "any"
+    count: int = 10
+    seed: int = 0
+    contours: int | None = None
+    steps: int | None = None
+    contour_size: int | None = None
+    preset: str = "tiny"
+    batch: int = 40
+
+
+def pairs_of(setting: Setting, identity: NDArray[np.int64]) -> Pairs:
+    """The pairs of a run; identity: [N] who each image of the set shows."""
+    chosen = None
+    if setting.contours is not None:
+        if not 1 <= setting.contours <= len(identity):
+            raise InputError(f"contours is {setting.contours}; the set has {len(identity)} images")
+        chosen = np.linspace(0, len(identity) - 1, setting.contours).round().astype(np.int64)
+    return draw_pairs(identity, mode=setting.mode, count=setting.count, seed=setting.seed, contours=chosen)
+
+
+def chunks_of(pairs: Pairs) -> list[slice]:
+    """The rows of each chunk: all pairs of `CHUNK` contours."""
+    starts = np.flatnonzero(np.diff(pairs.contour, prepend=-1))  # first pair of each contour
+    edges = [*starts[::CHUNK].tolist(), len(pairs)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+def weights_fingerprint(*parts: Any) -> str:
+    """A short hash of all weights, so that results of different networks are never mixed; "" for parts without any."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, nn.Module):
+            for name, value in part.state_dict().items():
+                digest.update(name.encode())
+                digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+@torch.inference_mode()
+def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Setting, pairs: Pairs) -> Columns:
+    """Generate and measure some pairs.
+
+    pairs: usually those of one chunk. Returns columns of one value a pair:
+    perceptual: to the contour's photo. psnr, line_f or iou (and overlap): how the contour was kept.
+    NAME.identity, NAME.contour: similarity to the identity image and to the contour's photo, by judge NAME;
+    NAME.rank: place of the identity among all people; NAME.person, NAME.other: similarity to the mean vector of the
+    identity and of the contour's person. read.X: pose and light read off the output. shape.identity, shape.contour:
+    distance to the true shape of either. features: of the distance between sets. seconds: to generate, a pair.
+    """
+    parts: list[Columns] = []
+    for start in range(0, len(pairs), setting.batch):
+        rows = slice(start, start + setting.batch)
+        contour, identity = pairs.contour[rows], pairs.identity[rows]
+        photos = data.images(contour)  # [B, 3, S, S]
+        x_c = data.contours(setting.kind, contour, setting.contour_size)
+        began = time.perf_counter()
+        result = method.generate(generator, x_c, data.images(identity), steps=setting.steps)
+        seconds = (time.perf_counter() - began) / len(contour)
+        outputs = result.images[:, -1].float().cpu().clamp(-1.0, 1.0)  # [B, 3, H, H]
+        if not bool(torch.isfinite(outputs).all()):
+            raise InputError(f"{setting.method}: an output holds values that are no numbers; was its training whole?")
+        small = to_size(outputs, data.size)
+        found: dict[str, Tensor] = {"perceptual": data.perceptual(small, photos)}
+        found |= contour_fidelity(setting.kind, outputs, x_c, data.parser)
+        for name, judge in data.judges.items():
+            found |= judge_columns(name, judge(small), data, contour, identity)
+        if data.reader is not None and data.truth is not None:
+            readings = data.reader(small)  # [B, K]
+            found |= {f"read.{key}": readings[:, READINGS.index(key)] for key in KNOWN}
+            for whose, who in (("identity", identity), ("contour", contour)):
+                found[f"shape.{whose}"] = shape_distance(readings, data.truth[who], data.reader)
+        found["features"] = data.features(outputs)
+        columns = {key: value.cpu().numpy() for key, value in found.items()}
+        columns["seconds"] = np.full(len(contour), seconds)
+        if hasattr(result, "converged"):
+            columns["converged"] = np.asarray(result.converged)
+        parts.append(columns | {"contour": contour, "identity": identity})
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def judge_columns(
+    name: str, vectors: Tensor, data: EvaluationSet, contour: NDArray[np.int64], identity: NDArray[np.int64]
+) -> dict[str, Tensor]:
+    """What one judge says of outputs with vectors [B, D]; see `measure_pairs`."""
+    known, people = data.vectors[name], data.people[name]
+    who, other = data.person[identity], data.person[contour]
+    return {
+        f"{name}.identity": (vectors * known[identity]).sum(1),
+        f"{name}.contour": (vectors * known[contour]).sum(1),
+        f"{name}.person": (vectors * people[who]).sum(1),
+        f"{name}.other": (vectors * people[other]).sum(1),
+        f"{name}.rank": identity_ranks(vectors, people, who),
+    }
+
+
+def evaluate(
+    method: Any,
+    generator: Any,
+    data: EvaluationSet,
+    setting: Setting,
+    out: Path,
+    shard: tuple[int, int] = (0, 1),
+    progress: bool = True,
+) -> dict[str, Any] | None:
+    """Measure a method, or go on where `out` stopped.
+
+    method: see the module's text. data: the test people and the judges. out: folder of this run; it will hold
+    `pairs.csv`, `setting.json`, `columns.npz` (every pair), `examples.png` and `result.json` (every figure).
+    shard: (k, n): do only every n-th chunk from the k-th on; a last call without shard puts the parts together.
+    Returns what `result.json` holds; None for a shard.
+    Raises InputError where `out` holds a run with another setting, other weights or other pairs.
+    """
+    from idnb.evaluation.summary import summarise
+
+    out.mkdir(parents=True, exist_ok=True)
+    pairs = pairs_of(setting, data.identity)
+    weights = weights_fingerprint(method, generator, *data.judges.values(), data.parser, data.reader, data.features)
+    description = {"setting": asdict(setting), "set": data.name, "weights": weights}
+    claim(out, description, pairs, data)
+    if (out / "result.json").is_file():
+        return json.loads((out / "result.json").read_text(encoding="utf-8"))
+    chunks = chunks_of(pairs)
+    mine = [i for i in range(shard[0], len(chunks), shard[1]) if not chunk_path(out, i).is_file()]
+    for i in tqdm(mine, desc=out.name, unit="chunk", disable=not progress, mininterval=1.0):
+        save_columns(chunk_path(out, i), measure_pairs(method, generator, data, setting, part_of(pairs, chunks[i])))
+    if shard[1] > 1:
+        return None
+    parts = list(load_chunks(out, len(chunks)))
+    columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    parameters = sum(p.numel() for p in method.parameters()) if isinstance(method, nn.Module) else 0
+    result = description | summarise(columns, pairs, data, setting) | {"parameters": parameters}
+    save_examples(out / "examples.png", method, generator, data, setting)
+    save_columns(out / "columns.npz", {key: value for key, value in columns.items() if key != "features"})
+    write_text(out / "result.json", json.dumps(result, indent=1) + "\n")
+    for i in range(len(chunks)):
+        chunk_path(out, i).unlink(missing_ok=True)
+    return result
+
+
+def example_pairs(setting: Setting, identity: NDArray[np.int64], count: int = 6) -> Pairs:
+    """A few pairs, spread over the set, to be looked at; nobody picked them.
+
+    identity: [N] who each image of the set shows. They are the same for all methods, however many contours a run has;
+    where a run pairs any two images, these show two people.
+    """
+    chosen = np.linspace(0, len(identity) - 1, min(count, len(identity))).round().astype(np.int64)
+    mode = "other" if setting.mode == "any" else setting.mode
+    return draw_pairs(identity, mode=mode, count=1, seed=setting.seed, contours=chosen)
+
+
+def save_examples(path: Path, method: Any, generator: Any, data: EvaluationSet, setting: Setting) -> None:
+    """Write the outputs for a few pairs side by side, for figures that compare methods."""
+    pairs = example_pairs(setting, data.identity)
+    x_c = data.contours(setting.kind, pairs.contour, setting.contour_size)
+    result = method.generate(generator, x_c, data.images(pairs.identity), steps=setting.steps)
+    images = result.images[:, -1].float().cpu().clamp(-1.0, 1.0)
+    pixels = ((images + 1) * 127.5).round().byte().permute(2, 0, 3, 1).flatten(1, 2)  # [H, B * W, 3]
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    Image.fromarray(pixels.numpy()).save(part, optimize=True)
+    os.replace(part, path)
+
+
+def claim(out: Path, description: dict[str, Any], pairs: Pairs, data: EvaluationSet) -> None:
+    """Note what a folder holds, or check that it holds nothing else."""
+    note = out / "setting.json"
+    if note.is_file():
+        if json.loads(note.read_text(encoding="utf-8")) != description:
+            raise InputError(
+                f"{note}: this folder holds a run with another setting or other weights; give another --out"
+            )
+        stored = load_pairs(out / "pairs.csv", data.identity)
+        if not (np.array_equal(stored.contour, pairs.contour) and np.array_equal(stored.identity, pairs.identity)):
+            raise InputError(f"{out / 'pairs.csv'}: holds other pairs; give another --out")
+        return
+    save_pairs(pairs, out / "pairs.csv")
+    write_text(note, json.dumps(description, indent=1) + "\n")
+
+
+def part_of(pairs: Pairs, rows: slice) -> Pairs:
+    """Some rows of a list of pairs."""
+    return Pairs(**{**pairs.__dict__, "contour": pairs.contour[rows], "identity": pairs.identity[rows]})
+
+
+def chunk_path(out: Path, index: int) -> Path:
+    """Where a chunk is stored until the run is whole."""
+    return out / f"chunk_{index:05d}.npz"
+
+
+def load_chunks(out: Path, count: int) -> Iterator[Columns]:
+    """Every chunk in order. Raises InputError that names a damaged file."""
+    for i in range(count):
+        try:
+            with np.load(chunk_path(out, i)) as file:
+                yield {key: file[key] for key in file.files}
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{chunk_path(out, i)} is damaged ({error}); delete it and start again") from error
+
+
+def save_columns(path: Path, columns: Columns) -> None:
+    """Write columns in one step: the file is whole or not there."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **columns)  # type: ignore[arg-type]
+    os.replace(part, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text in one step."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)

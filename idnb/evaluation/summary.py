@@ -1,0 +1,191 @@
+"""From the columns of a run to its figures, each with interval and n, beside bands and bests that give it a meaning.
+
+Bands: what a judge says of two pictures of one person, and of two strangers. Bests: what contour fidelity and readings
+give on the contours' own photos, which no output can be asked to surpass.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from idnb.evaluation.fidelity import FIDELITY, KNOWN, contour_fidelity, shape_distance
+from idnb.evaluation.frechet import frechet_distance, kernel_distance
+from idnb.evaluation.intervals import Clusters
+from idnb.faces.overlap import mean_overlap
+from idnb.faces.pairs import Pairs
+from idnb.models.face_reader import POSE, READINGS
+
+if TYPE_CHECKING:
+    from idnb.evaluation.dataset import EvaluationSet
+    from idnb.evaluation.protocol import Setting
+
+__all__ = ["bands", "bests", "summarise"]
+
+Columns = dict[str, NDArray[Any]]
+
+
+def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Setting) -> dict[str, Any]:
+    """Every figure of a run, ready for JSON.
+
+    columns: of `idnb.evaluation.measure_pairs` for all pairs. Figures are {value, low, high, n}; those over judges are
+    in "judges", by judge; "preference" and "rank1" are shares.
+    """
+    clusters = Clusters(columns["contour"])
+    known = bands(data)
+    strangers = data.identity[columns["contour"]] != data.identity[columns["identity"]]
+    figures: dict[str, Any] = {"perceptual": clusters.mean(columns["perceptual"])._asdict()}
+    measure = FIDELITY[setting.kind][0]
+    figures[measure] = clusters.mean(columns[measure])._asdict()
+    if "overlap" in columns:
+        figures["miou"] = clusters.mean_overlap(columns["overlap"])._asdict()
+    for name in data.judges:
+        similarity, rank = columns[f"{name}.identity"], columns[f"{name}.rank"]
+        nearer = similarity > columns[f"{name}.contour"]
+        person_nearer = columns[f"{name}.person"] > columns[f"{name}.other"]
+        figures[f"judge.{name}"] = {
+            "similarity": clusters.mean(similarity)._asdict(),
+            "similarity_to_contour": clusters.mean(columns[f"{name}.contour"], strangers)._asdict(),
+            "preference": clusters.mean(nearer.astype(float), strangers)._asdict(),
+            "person_preference": clusters.mean(person_nearer.astype(float), strangers)._asdict(),
+            "rank1": clusters.mean((rank == 0).astype(float))._asdict(),
+            "above_lower_quartile": clusters.mean((similarity > known[name]["same"]["q25"]).astype(float))._asdict(),
+            "median_similarity": round(float(np.median(similarity)), 5),
+        }
+    figures |= truth_figures(columns, data, clusters, strangers)
+    features = torch.as_tensor(columns["features"])
+    figures["frechet"] = {"value": frechet_distance(features, data.reference), "n": len(features)}
+    figures["kernel"] = {"value": kernel_distance(features, data.reference_features), "n": len(features)}
+    figures["seconds"] = {"value": float(columns["seconds"].mean()), "n": len(features)}
+    if "converged" in columns:
+        figures["converged"] = clusters.mean(columns["converged"].astype(float))._asdict()
+    return {
+        "pairs": len(pairs),
+        "contours": len(np.unique(pairs.contour)),
+        "without_partner": len(pairs.without_partner),
+        "people": len(np.unique(data.identity)),
+        "figures": rounded(figures),
+        "bands": rounded(known),
+        "bests": rounded(bests(data, setting, np.unique(pairs.contour))),
+        "names": {
+            "perceptual": getattr(data.perceptual, "name", "perceptual distance"),
+            "frechet": data.features.frechet_name,
+            "kernel": data.features.kernel_name,
+        },
+        "machine": {
+            "torch": torch.__version__.split("+")[0],
+            "threads": torch.get_num_threads(),
+            "cpu": platform.machine(),
+        },
+    }
+
+
+def truth_figures(
+    columns: Columns, data: EvaluationSet, clusters: Clusters, strangers: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Correlation and error of pose and light, and nearness of shape; nothing for sets without known truth."""
+    if data.reader is None or data.truth is None:
+        return {}
+    truth = data.truth.numpy()
+    found: dict[str, Any] = {"correlation": {}, "error": {}}
+    for name in KNOWN:
+        column = READINGS.index(name)
+        read, known = columns[f"read.{name}"].astype(np.float64), truth[columns["contour"], column].astype(np.float64)
+        found["correlation"][name] = clusters.correlation(read, known)._asdict()
+        unit = float(data.reader.deviation[column])
+        unit = float(np.degrees(unit)) if name in POSE else unit
+        found["error"][name] = clusters.mean(np.abs(read - known) * unit)._asdict()  # degrees for yaw and pitch
+    nearer = columns["shape.identity"] < columns["shape.contour"]
+    found["shape"] = {
+        "distance": clusters.mean(columns["shape.identity"])._asdict(),
+        "distance_to_contour": clusters.mean(columns["shape.contour"], strangers)._asdict(),
+        "preference": clusters.mean(nearer.astype(float), strangers)._asdict(),
+    }
+    return found
+
+
+def bands(data: EvaluationSet) -> dict[str, dict[str, Any]]:
+    """For each judge, the similarity of two pictures of one person and of two strangers, over all pairs of the set.
+
+    Each band has mean, n and the quantiles 5, 25, 50, 75, 95 %. "rank1" is how often a real picture finds its person
+    among all, its own picture left out of that person's mean; "auc" how often a same-person pair is the more similar.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    person = data.person
+    first, second = torch.triu_indices(len(person), len(person), offset=1)
+    same = person[first] == person[second]
+    for name, vectors in data.vectors.items():
+        scores = (vectors @ vectors.T)[first, second]
+        sums = torch.zeros(int(person.max()) + 1, vectors.shape[1]).index_add_(0, person, vectors)
+        others = torch.nn.functional.normalize(sums[person] - vectors, dim=1)  # [N, D] the person without this picture
+        scores_own = (vectors * others).sum(1, keepdim=True)
+        table = vectors @ data.people[name].T  # [N, P]
+        table.scatter_(1, person[:, None], scores_own)
+        shared = torch.bincount(person)[person] > 1  # people with one picture have no other to be found by
+        band = {"same": quantiles(scores[same].numpy()), "strangers": quantiles(scores[~same].numpy())}
+        rank1 = (table.argmax(1) == person)[shared].float().mean() if bool(shared.any()) else torch.tensor(float("nan"))
+        auc = area_above(scores[same].numpy(), scores[~same].numpy())
+        found[name] = band | {"rank1": float(rank1), "people": int(person.max()) + 1, "auc": auc}
+    return found
+
+
+def area_above(genuine: NDArray, impostor: NDArray) -> float:
+    """How often a genuine score is above an impostor one, ties counted half."""
+    if not len(genuine) or not len(impostor):
+        return float("nan")
+    ordered = np.sort(impostor)
+    below = np.searchsorted(ordered, genuine, "left") + np.searchsorted(ordered, genuine, "right")
+    return float(below.mean() / 2 / len(ordered))
+
+
+def quantiles(scores: NDArray) -> dict[str, Any]:
+    """Mean, n and five quantiles of scores."""
+    if not len(scores):
+        return {"mean": float("nan"), "n": 0} | {f"q{q:02d}": float("nan") for q in (5, 25, 50, 75, 95)}
+    points = np.percentile(scores, [5, 25, 50, 75, 95])
+    named = {f"q{q:02d}": float(v) for q, v in zip((5, 25, 50, 75, 95), points, strict=True)}
+    return {"mean": float(scores.mean()), "n": len(scores)} | named
+
+
+@torch.inference_mode()
+def bests(data: EvaluationSet, setting: Setting, contours: NDArray[np.int64]) -> dict[str, Any]:
+    """What the measures give on the contours' own photos, and the distance of the real test set to the reference."""
+    fidelity, overlap, readings = [], torch.zeros(19, 2, dtype=torch.long), []
+    for rows in np.array_split(contours, 1 + len(contours) // 100):
+        photos, x_c = data.full_images(rows), data.contours(setting.kind, rows, setting.contour_size)
+        found = contour_fidelity(setting.kind, photos, x_c, data.parser)
+        fidelity.append(found[FIDELITY[setting.kind][0]])
+        if "overlap" in found:
+            overlap += found["overlap"].sum(0)
+        if data.reader is not None:
+            readings.append(data.reader(data.images(rows)))
+    result: dict[str, Any] = {FIDELITY[setting.kind][0]: float(torch.cat(fidelity).mean())}
+    if setting.kind == "label_map":
+        result["miou"] = mean_overlap(overlap)
+    if data.reader is not None and data.truth is not None:
+        read, known = torch.cat(readings), data.truth[torch.as_tensor(contours)]
+        columns = [READINGS.index(name) for name in KNOWN]
+        pairs = [torch.corrcoef(torch.stack([read[:, c], known[:, c]]))[0, 1] for c in columns] if len(read) > 1 else []
+        result["correlation"] = {name: float(value) for name, value in zip(KNOWN, pairs, strict=False)}
+        result["shape_distance"] = float(shape_distance(read, known, data.reader).mean())
+        result["shape_distance_strangers"] = float(shape_distance(read, known.roll(1, 0), data.reader).mean())
+    same_set = data.reference_features is data.real
+    half = torch.randperm(len(data.real), generator=torch.Generator().manual_seed(0))
+    a, b = (data.real[part] for part in half.chunk(2)) if same_set else (data.real, data.reference_features)
+    result["frechet"] = frechet_distance(a, b)
+    result["kernel"] = kernel_distance(a, b)
+    return result
+
+
+def rounded(value: Any, digits: int = 6) -> Any:
+    """The same structure with floats rounded; figures over nothing are left out, numbers that are none become None."""
+    if isinstance(value, dict):
+        kept = {key: inner for key, inner in value.items() if not (isinstance(inner, dict) and inner.get("n") == 0)}
+        return {key: rounded(inner, digits) for key, inner in kept.items()}
+    if isinstance(value, np.floating | float):
+        return round(float(value), digits) if np.isfinite(value) else None
+    return value

@@ -1,0 +1,254 @@
+"""Ablations: each arm is an encoder trained from scratch under one budget, with several seeds, and measured alike.
+
+An arm says what is different; everything else is the full encoder. The tables are
+
+    table2      the paper's: baseline, + IFBlock, + input latent code, + pretrained identity encoder
+    modulation  gamma and beta as tensors or as one value a channel, or identity stacked on the input
+    losses      each term of equation 6 left out, a stronger identity term, and three terms that the paper does not have
+    identity    what makes the identity real: random views, whole pictures, other weights
+    table1      pSp and ReStyle beside the full encoder
+    ambiguity   contours of 4 to 64 pixels, with and without an identity image
+
+Paper: section 3.4, table 2. It names neither seeds nor intervals; here each row has at least three seeds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from idnb.core.errors import InputError
+from idnb.core.presets import get_preset
+from idnb.evaluation.dataset import EvaluationSet
+from idnb.evaluation.protocol import Setting, evaluate, write_text
+from idnb.models.encoder import ContourEncoder
+from idnb.models.stylegan2 import Generator
+from idnb.training.losses import WEIGHTS, LossWeights
+from idnb.training.run import EncoderConfig, Phase
+
+__all__ = ["TABLES", "Arm", "Budget", "build_encoder", "describe", "plan", "run_arm", "same_training"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of an ablation.
+
+    name: short, for files. title: in tables. encoder: "dual", "restyle" or "psp". options: of that class, where they
+    differ from the full encoder. weights: of the loss, where they differ from the preset's. views: whether the identity
+    loss sees random views. size: in pixels at which the generator stops in training; None is the whole picture.
+    contour_size: of low-resolution contours; None is the preset's.
+    """
+
+    name: str
+    title: str
+    encoder: str = "dual"
+    options: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    views: bool = True
+    size: int | None = None
+    contour_size: int | None = None
+
+
+FULL = Arm("full", "+ pretrained identity (the full encoder)")
+PAPER_WEIGHTS = asdict(LossWeights())
+TABLES: dict[str, tuple[Arm, ...]] = {
+    "table2": (
+        Arm(
+            "baseline",
+            "baseline: identity stacked on the input",
+            options={"modulation": "none", "input_latent": False, "pretrained_identity": False},
+        ),
+        Arm("ifblock", "+ IFBlock", options={"input_latent": False, "pretrained_identity": False}),
+        Arm("input_latent", "+ input latent", options={"pretrained_identity": False}),
+        FULL,
+    ),
+    "modulation": (
+        Arm("stacked", "identity stacked on the input", options={"modulation": "none"}),
+        Arm("vector", "gamma and beta as vectors", options={"modulation": "vector"}),
+        replace(FULL, title="gamma and beta as tensors (the full encoder)"),
+    ),
+    "losses": (
+        replace(FULL, title="all terms (the full encoder)"),
+        Arm("no_l2", "without the L2 term", weights={"l2": 0.0}),
+        Arm("no_perceptual", "without the perceptual term", weights={"perceptual": 0.0}),
+        Arm("no_identity", "without the identity term", weights={"identity": 0.0}),
+        Arm("no_w_norm", "without the W-norm term", weights={"w_norm": 0.0}),
+        Arm("identity_x3", "identity term three times as strong", weights={"identity": 3.0}),
+        Arm("chromaticity", "with the chromaticity term (not in the paper)", weights={"chromaticity": 20.0}),
+        Arm("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.01}),
+        Arm("realism", "with a critic that learns along (not in the paper)", weights={"realism": 0.1}),
+    ),
+    "identity": (
+        Arm("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, views=False, size=64),
+        Arm("views", "+ random views in the identity loss", weights=PAPER_WEIGHTS, size=64),
+        Arm("whole", "+ whole pictures", weights=PAPER_WEIGHTS),
+        replace(FULL, title="+ weights of this preset (the full encoder)"),
+        Arm("no_views", "the full encoder without random views", views=False),
+    ),
+    "table1": (
+        Arm("psp", "pSp", encoder="psp"),
+        Arm("restyle", "ReStyle", encoder="restyle"),
+        replace(FULL, title="dual, trained alike"),
+    ),
+    "ambiguity": tuple(
+        arm
+        for size in (4, 8, 16, 32, 64)
+        for arm in (
+            Arm(
+                f"alone_{size}",
+                f"{size} px, contour alone",
+                encoder="restyle",
+                options={"uses_identity": False},
+                weights={"identity": 0.0},
+                contour_size=size,
+            ),
+            Arm(f"guided_{size}", f"{size} px, with an identity image", contour_size=size),
+        )
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every arm of a table gets, so that rows differ in nothing else.
+
+    images: shown in training, three quarters of them with one refinement step and the rest with `steps`. batch,
+    learning_rate: see `EncoderConfig`. people: of each training set, at most. kind: of contour. contours: of the test
+    set, each with ten identities.
+    """
+
+    images: int = 24_000
+    batch: int = 16
+    learning_rate: float = 8e-4
+    steps: int = 2
+    people: int | None = None
+    kind: str = "low_res"
+    contours: int | None = 300
+
+    def phases(self, arm: Arm) -> tuple[Phase, ...]:
+        """The phases of an arm's training; pSp looks once."""
+        if arm.encoder == "psp" or self.steps == 1 or self.images < 4:
+            return (Phase(1 if arm.encoder == "psp" else self.steps, self.images, arm.size),)
+        first = self.images * 3 // 4
+        return (Phase(1, first, arm.size), Phase(self.steps, self.images - first, arm.size))
+
+
+def plan(table: str, seeds: list[int]) -> Iterator[tuple[Arm, int]]:
+    """All arms with all seeds; the first seed of every arm comes before the second of any.
+
+    Raises InputError for an unknown table and for seeds that repeat.
+    """
+    if table not in TABLES:
+        raise InputError(f"table {table!r} is unknown; choose one of: {', '.join(TABLES)}")
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise InputError(f"seeds {seeds}: give at least one, each once")
+    for seed in seeds:
+        for arm in TABLES[table]:
+            yield arm, seed
+
+
+def build_encoder(arm: Arm, kind: str, preset_name: str, seed: int) -> ContourEncoder:
+    """The untrained encoder of an arm; fresh weights come from the seed, pretrained ones from the identity network."""
+    from idnb.models.baselines.psp import PSpEncoder
+    from idnb.models.baselines.restyle import ReStyleEncoder
+    from idnb.models.encoder import IdentityGuidedEncoder
+    from idnb.models.identity import load_identity_network
+
+    classes: dict[str, Any] = {"dual": IdentityGuidedEncoder, "restyle": ReStyleEncoder, "psp": PSpEncoder}
+    if arm.encoder not in classes:
+        raise InputError(f"encoder {arm.encoder!r} of arm {arm.name!r} is unknown; choose one of: {', '.join(classes)}")
+    preset = get_preset(preset_name)
+    if arm.contour_size is not None:
+        preset = replace(preset, low_res_size=arm.contour_size)
+    torch.manual_seed(seed)
+    encoder = classes[arm.encoder](kind, preset, **arm.options)
+    pretrained = arm.options.get("pretrained_identity", True)
+    if pretrained and hasattr(encoder, "load_identity"):
+        encoder.load_identity(load_identity_network(preset_name))
+    return encoder
+
+
+def describe(arm: Arm, seed: int, budget: Budget, preset: str) -> dict[str, Any]:
+    """All that decides what an arm becomes, as it stands in its result. Two arms are one where only names differ."""
+    loss = asdict(replace(WEIGHTS[preset], **arm.weights))
+    words = {"arm": asdict(arm), "loss": loss, "seed": seed, "budget": asdict(budget), "preset": preset}
+    return json.loads(json.dumps(words))
+
+
+def same_training(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two descriptions are of the same training; names and titles do not matter."""
+    named = [{**words, "arm": {**words["arm"], "name": "", "title": ""}} for words in (one, other)]
+    return named[0] == named[1]
+
+
+def run_arm(
+    arm: Arm,
+    seed: int,
+    budget: Budget,
+    generator: Generator,
+    faces: list[Any],
+    data: EvaluationSet,
+    out: Path,
+    preset: str = "tiny",
+    minutes: float | None = None,
+) -> dict[str, Any] | None:
+    """Train an arm and measure it, or go on where it stopped.
+
+    faces: training sets. data: who measures. out: folder of the table's runs; this arm uses `ARM_seedN` below it.
+    minutes: stop training after so much time; the run goes on with the next call.
+    Returns the result, with the arm, seed and budget in it; None when training is not finished.
+    """
+    from idnb.cli.train_encoder import build_loss
+    from idnb.training.critic import build_critic
+    from idnb.training.loop import train_encoder
+    from idnb.training.pair_data import read_pair_data
+
+    folder = out / f"{arm.name}_seed{seed}"
+    description = describe(arm, seed, budget, preset)
+    note = folder / "arm.json"
+    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != description:
+        raise InputError(f"{note}: this folder holds an arm with another budget or other options; give another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(note, json.dumps(description, indent=1) + "\n")
+    encoder = build_encoder(arm, budget.kind, preset, seed)
+    pairs = read_pair_data(faces, budget.kind, encoder.preset, budget.people)
+    config = EncoderConfig(
+        phases=budget.phases(arm),
+        batch=budget.batch,
+        learning_rate=budget.learning_rate,
+        warmup=budget.images // 20,
+        decay=0.4,
+        average=budget.images / 30,
+        clip=5.0,
+        seed=seed,
+    )
+    loss = build_loss(encoder.preset, LossWeights(**description["loss"]), int(arm.views))
+    critic = build_critic(faces, encoder.preset, seed) if loss.weights.realism else None
+    trained = train_encoder(
+        encoder, generator, pairs, loss, config, folder / "training", minutes=minutes, critic=critic
+    )
+    if not finished(folder / "training", budget.images):
+        return None
+    setting = Setting(
+        arm.title,
+        kind=budget.kind,
+        contours=budget.contours,
+        steps=1 if arm.encoder == "psp" else budget.steps,
+        contour_size=arm.contour_size,
+        preset=preset,
+    )
+    trained.requires_grad_(False).eval()
+    result = evaluate(trained, generator, data, setting, folder / "evaluation")
+    return None if result is None else result | {"training": description}
+
+
+def finished(folder: Path, images: int) -> bool:
+    """Whether the log of a training run says that all images were shown."""
+    log = folder / "log.csv"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    return len(lines) > 1 and int(lines[-1].split(",")[lines[0].split(",").index("images")]) >= images

@@ -1,0 +1,156 @@
+"""Figures from stored results: methods side by side (the paper's figure 3), arms with intervals, ambiguity, judges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from PIL import Image
+
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.evaluation.protocol import Setting, example_pairs
+from idnb.experiments.tables import COLUMNS, figure_of, grouped, joined
+from idnb.plots.grids import show_grid
+from idnb.plots.style import COLOURS, STYLE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["ambiguity_figure", "arms_figure", "judges_figure", "methods_figure"]
+
+
+def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
+    """The paper's figure 3: contour, identity image, and what each method made of them.
+
+    results: from `read_results`; `examples.png` stands beside each file. The first run of each method is shown.
+    faces: their set.
+    """
+    setting = Setting(**results[0]["setting"])
+    pairs = example_pairs(setting, np.asarray(faces.identity))
+    kind = (
+        contour_kind(setting.kind)
+        if setting.kind != "low_res"
+        else contour_kind("low_res", size=setting.contour_size or 8)
+    )
+    photos, people = faces.images(pairs.contour), faces.images(pairs.identity)
+    labels = faces.label_maps(pairs.contour)
+    contours = kind.display(kind.make(photos, labels), photos.shape[-1])
+    pictures: list[list[Any]] = [list(photos), list(contours), list(people)]
+    names = ["contour's photo", "contour", "identity"]
+    for name, runs in grouped(results).items():
+        path, shown = Path(runs[0]["path"]), runs[0]["setting"]
+        if any(shown[key] != getattr(setting, key) for key in ("kind", "mode", "seed", "contour_size")):
+            raise InputError(f"{path}: has other pairs or contours than {results[0]['path']}; choose those of one kind")
+        strip = path.with_name("examples.png") if path.name == "result.json" else path.with_suffix(".png")
+        if not strip.is_file():
+            raise InputError(f"{strip} does not exist; make the run again with `idnb evaluate`")
+        with Image.open(strip) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        if pixels.shape[1] != pixels.shape[0] * len(pairs):
+            raise InputError(f"{strip}: holds other examples; measure all methods with the same pairs")
+        pictures.append(list(np.split(pixels, len(pairs), axis=1)))
+        names.append(name)
+    columns = [list(column) for column in zip(*pictures, strict=True)]  # one row of pictures a pair
+    return show_grid(columns, column_labels=names, title=f"{setting.kind}: one row a pair")
+
+
+def arms_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarity") -> Figure:
+    """One measure of every method with its 95 % interval; dots are single runs. key: see `idnb.experiments.tables`."""
+    groups = grouped(results)
+    with plt.rc_context(STYLE):
+        fig, axis = plt.subplots(figsize=(7.0, 0.5 + 0.4 * len(groups)), layout="constrained")
+        for place, runs in enumerate(groups.values()):
+            found = joined(runs, key)
+            if found is None:
+                continue
+            value, low, high = found
+            axis.plot([low or value, high or value], [place, place], color=COLOURS[0])
+            axis.plot(value, place, "o", color=COLOURS[0])
+            singles = [figure["value"] for run in runs if (figure := figure_of(run, key))]
+            axis.plot(singles, [place] * len(singles), "|", color="black", markersize=9)
+        axis.set_yticks(range(len(groups)), list(groups))
+        axis.invert_yaxis()
+        words = {**results[0]["names"], "people": results[0]["people"]}
+        title, arrow = (
+            COLUMNS[key][0].format(**words),
+            {"↑": "larger is better", "↓": "smaller is better"}[COLUMNS[key][1]],
+        )
+        axis.set_xlabel(f"{title} ({arrow})")
+        name, measure = key.split("/") if "/" in key else (key, "")
+        band = results[0]["bands"].get(name.removeprefix("judge."), None) if measure == "similarity" else None
+        if band:
+            axis.axvspan(band["same"]["q25"], band["same"]["q75"], color=COLOURS[2], alpha=0.15, lw=0)
+            axis.axvspan(band["strangers"]["q25"], band["strangers"]["q75"], color=COLOURS[3], alpha=0.15, lw=0)
+        fig.set_label(f"{title} of {', '.join(groups)}, with intervals")
+    return fig
+
+
+def ambiguity_figure(results: list[dict[str, Any]], judge: str = "judge") -> Figure:
+    """What a contour of each size says about who it shows, and what an identity image adds.
+
+    results: of `idnb ablate ambiguity`, any seeds. judge: who is asked.
+    Left: similarity to the contour's person without an identity image, and to the identity image with one, between the
+    bands of real pairs. Right: how well the contour is kept.
+    """
+    with plt.rc_context(STYLE):
+        fig, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
+        band = results[0]["bands"][judge]
+        for place, (who, colour) in enumerate((("same", COLOURS[2]), ("strangers", COLOURS[3]))):
+            left.axhspan(band[who]["q25"], band[who]["q75"], color=colour, alpha=0.15, lw=0)
+            left.text(4, band[who]["q50"], ("same person", "strangers")[place], fontsize=8, va="center")
+        curves = {
+            "alone": ("contour alone, to the contour's person", f"judge.{judge}/similarity_to_contour", COLOURS[0]),
+            "guided": ("with identity image, to that person", f"judge.{judge}/similarity", COLOURS[1]),
+        }
+        for name, (label, key, colour) in curves.items():
+            runs = [run for run in results if run["training"]["arm"]["name"].startswith(name)]
+            sizes = sorted({run["setting"]["contour_size"] for run in runs})
+            for axis, measure in ((left, key), (right, "psnr")):
+                points = [joined([r for r in runs if r["setting"]["contour_size"] == s], measure) for s in sizes]
+                table = np.array(
+                    [[v, v if a is None else a, v if b is None else b] for v, a, b in filter(None, points)]
+                )
+                if len(table):
+                    axis.plot(sizes, table[:, 0], "o-", color=colour, label=label)
+                    axis.fill_between(sizes, table[:, 1], table[:, 2], color=colour, alpha=0.2, lw=0)
+        for axis, label in ((left, f"similarity, {judge}"), (right, "contour kept, dB")):
+            axis.set_xscale("log", base=2)
+            axis.set_xticks([4, 8, 16, 32, 64], ["4", "8", "16", "32", "64"])
+            axis.set_xlabel("side of the contour, pixels")
+            axis.set_ylabel(label)
+        left.legend(fontsize=8)
+        fig.set_label("Similarity and contour fidelity against contour size, with and without an identity image")
+    return fig
+
+
+def judges_figure(results: list[dict[str, Any]]) -> Figure:
+    """Is an encoder fooling its own judge? Similarity by the network of the loss against that by the held-out judge.
+
+    Both are given as a share of the way from strangers (0) to the same person (1), so that networks compare.
+    """
+    with plt.rc_context(STYLE):
+        fig, axis = plt.subplots(figsize=(5.0, 4.0), layout="constrained")
+        for place, (name, runs) in enumerate(grouped(results).items()):
+            points = []
+            for run in runs:
+                pair = []
+                for judge in ("training", "judge"):
+                    figure, band = figure_of(run, f"judge.{judge}/similarity"), run["bands"].get(judge)
+                    if figure is None or band is None:
+                        raise InputError(f"{run.get('path', name)}: was measured without the {judge} network")
+                    low, high = band["strangers"]["mean"], band["same"]["mean"]
+                    pair.append((figure["value"] - low) / (high - low))
+                points.append(pair)
+            table = torch.tensor(points)
+            axis.plot(table[:, 0], table[:, 1], "o", color=COLOURS[place % len(COLOURS)], label=name)
+        limit = max(1.1, *axis.get_xlim(), *axis.get_ylim())
+        axis.plot([0, limit], [0, limit], ":", color="black", lw=1)
+        axis.set_xlabel("network of the loss: 0 strangers, 1 same person")
+        axis.set_ylabel("held-out judge")
+        axis.legend(fontsize=8)
+        fig.set_label("Similarity by the network of the loss against the held-out judge, each method a dot")
+    return fig

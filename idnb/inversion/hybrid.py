@@ -1,0 +1,107 @@
+"""The hybrid: an encoder answers first, optimisation goes on from there.
+
+An encoder is fast and knows faces; optimisation is slow and knows this one pair. Started from the encoder's answer, and
+kept near it, a few dozen steps are enough.
+
+Source: Xia et al., "GAN Inversion: A Survey", TPAMI 2022, section 3.2.3 (hybrid inversion).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from idnb.core.errors import InputError
+from idnb.inversion.objectives import Distance
+from idnb.inversion.optimise import Inversion, InversionConfig, batch_size, in_batches, invert_guided, invert_images
+from idnb.models.encoder import Code, ContourEncoder
+from idnb.models.identity import FaceEmbedder
+from idnb.models.stylegan2 import Generator
+
+__all__ = ["HYBRID", "encoder_answer", "hybrid_guided", "hybrid_images"]
+
+HYBRID = InversionConfig(steps=60, learning_rate=0.05, stay_near=0.1)
+"""How to walk from an encoder's answer: few small steps on a leash."""
+
+
+@torch.no_grad()
+def encoder_answer(
+    encoder: ContourEncoder, generator: Generator, x_c: Tensor, x_id: Tensor, steps: int | None = None
+) -> Code:
+    """The code of the encoder's last refinement step; arguments as for `ContourEncoder.generate`."""
+    result = encoder.generate(generator, x_c, x_id, steps)
+    latent = None if result.input_latent is None else result.input_latent[:, -1]
+    return Code(result.w_plus[:, -1], latent)
+
+
+def hybrid_guided(
+    encoder: ContourEncoder,
+    generator: Generator,
+    x_c: Tensor,
+    x_id: Tensor,
+    identity_network: FaceEmbedder,
+    config: InversionConfig | None = None,
+    *,
+    steps: int | None = None,
+    weights: dict[str, float] | None = None,
+    progress: bool = True,
+) -> Inversion:
+    """The paper's task: the encoder's answer, improved under contour and identity.
+
+    encoder: of low-resolution contours. x_c: [B, 3, s, s]. x_id: [B, 3, H, H]. config: `HYBRID` when None.
+    steps: of the encoder. weights: see `Guidance`.
+    Returns an `Inversion`. Raises InputError for another kind of contour.
+    """
+    if encoder.kind != "low_res":
+        raise InputError(f"encoder: made for {encoder.kind} contours; optimisation compares low_res contours only")
+    config = config or HYBRID
+
+    def run(rows: slice) -> Inversion:
+        code = encoder_answer(encoder, generator, x_c[rows], x_id[rows], steps)
+        return invert_guided(
+            generator,
+            x_c[rows],
+            x_id[rows],
+            identity_network,
+            code.w_plus,
+            config,
+            input_latent=code.input_latent,
+            weights=weights,
+            progress=progress,
+        )
+
+    return in_batches(len(x_c), batch_size(generator, config.batch), run)
+
+
+def hybrid_images(
+    encoder: ContourEncoder,
+    generator: Generator,
+    targets: Tensor,
+    x_c: Tensor,
+    perceptual: Distance | None = None,
+    config: InversionConfig | None = None,
+    *,
+    steps: int | None = None,
+    progress: bool = True,
+) -> Inversion:
+    """Inversion of known pictures: the encoder sees their contours and themselves as identity, then W+ optimisation.
+
+    targets: [B, 3, H, H], H the generator's size. x_c: their contours, as the encoder's kind makes them.
+    config: the defaults of `InversionConfig` when None. perceptual: see `Reconstruction`. steps: of the encoder.
+    Returns an `Inversion` with PSNR.
+    """
+    config = config or InversionConfig()
+
+    def run(rows: slice) -> Inversion:
+        code = encoder_answer(encoder, generator, x_c[rows], targets[rows], steps)
+        return invert_images(
+            generator,
+            targets[rows],
+            perceptual,
+            start=code.w_plus,
+            config=config,
+            input_latent=code.input_latent,
+            progress=progress,
+        )
+
+    return in_batches(len(targets), batch_size(generator, config.batch), run)

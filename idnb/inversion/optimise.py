@@ -1,0 +1,318 @@
+"""GAN inversion by optimisation: search the W+ code whose image does what an objective asks for.
+
+The generator stays as it is; Adam walks through its codes. With `Reconstruction` as objective and the mean of w as
+start this is Image2StyleGAN; started from the answer of an encoder it is the hybrid of optimisation and learning.
+
+References: Abdal et al., "Image2StyleGAN", ICCV 2019; Karras et al., "Analyzing and Improving the Image Quality of
+StyleGAN", CVPR 2020, appendix D (schedule); Xia et al., "GAN Inversion: A Survey", TPAMI 2022, section 3.2 (hybrid).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from idnb.core.errors import InputError
+from idnb.core.shapes import check_shape
+from idnb.inversion.objectives import Distance, Guidance, Objective, Reconstruction
+from idnb.models.identity import FaceEmbedder
+from idnb.models.stylegan2 import Generator
+
+__all__ = [
+    "Best",
+    "Inversion",
+    "InversionConfig",
+    "batch_size",
+    "in_batches",
+    "invert",
+    "invert_guided",
+    "invert_images",
+    "psnr",
+    "rate_at",
+    "w_spread",
+]
+
+
+@dataclass(frozen=True)
+class InversionConfig:
+    """How to walk.
+
+    steps: of Adam.
+    learning_rate: of Adam, in standard deviations of w, so that it means the same for every generator.
+    ramp_up, ramp_down: shares of the steps in which the rate rises linearly, and falls as a cosine, at the end.
+    stay_near: weight of the mean squared distance between code and start, in variances of w; 0 walks freely. It keeps
+        codes where the generator makes faces when the objective leaves much open.
+    tune_input_latent: also change the input latent, if the start has one.
+    batch: images at once; None takes ten at 128 px and fewer where images are larger, one at 1024 px (about 3 GB).
+    """
+
+    steps: int = 250
+    learning_rate: float = 0.1
+    ramp_up: float = 0.05
+    ramp_down: float = 0.25
+    stay_near: float = 0.0
+    tune_input_latent: bool = False
+    batch: int | None = None
+
+
+@dataclass
+class Inversion:
+    """What came out.
+
+    w_plus: [B, n_styles, style_dim], the code with the smallest objective on the way.
+    input_latent: [B, C, 4, 4] or None.
+    images: [B, 3, H, H] of these codes.
+    terms: name -> [steps + 1, B]: each term at every step; the last row belongs to `images`.
+    psnr: [steps + 1, B] in dB, likewise; None where no picture is known.
+    seconds: time of the optimisation for an image.
+    converged: [B] bool, for methods that have a goal; None for others.
+    noise: noise pictures [B, 1, r, r] that belong to `images`, where a method changes them; None for the fixed ones.
+    """
+
+    w_plus: Tensor
+    input_latent: Tensor | None
+    images: Tensor
+    terms: dict[str, Tensor]
+    psnr: Tensor | None = None
+    seconds: float = 0.0
+    converged: Tensor | None = None
+    noise: list[Tensor] | None = None
+
+
+def psnr(images: Tensor, targets: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB.
+
+    images: [B, 3, H, H], clamped to [-1, 1] first. targets: the same shape, in [-1, 1]. Returns [B].
+    """
+    check_shape("images", images, list(targets.shape))
+    error = (images.clamp(-1, 1) - targets).square().mean(dim=(1, 2, 3))
+    return 10 * torch.log10(4 / error.clamp_min(1e-10))  # the peak is 2, the width of [-1, 1]
+
+
+def rate_at(step: int, config: InversionConfig) -> float:
+    """Learning rate of a step: linear rise, plateau, cosine to zero."""
+    done = (step + 0.5) / config.steps
+    up = min(1.0, done / config.ramp_up) if config.ramp_up else 1.0
+    down = min(1.0, (1 - done) / config.ramp_down) if config.ramp_down else 1.0
+    return config.learning_rate * up * (0.5 - 0.5 * math.cos(math.pi * down))
+
+
+@torch.no_grad()
+def w_spread(generator: Generator, samples: int = 2000) -> float:
+    """The standard deviation of w, over random z and all entries."""
+    random = torch.Generator().manual_seed(0)
+    z = torch.randn(samples, generator.style_dim, generator=random).to(generator.w_avg)
+    return max(float((generator.mapping(z) - generator.w_avg).square().mean().sqrt()), 1e-8)
+
+
+def invert(
+    generator: Generator,
+    objective: Objective,
+    start: Tensor | None = None,
+    config: InversionConfig | None = None,
+    *,
+    input_latent: Tensor | None = None,
+    targets: Tensor | None = None,
+    batch: int | None = None,
+    progress: bool = True,
+) -> Inversion:
+    """Optimise the W+ codes of a batch of images, all at once.
+
+    generator: frozen; its fixed noise pictures are used, so that the answer is all in the code.
+    objective: what to make small.
+    start: codes [B, n_styles, style_dim]; None starts everywhere at the mean of w.
+    config: how to walk; None takes the defaults.
+    input_latent: [B, C, 4, 4] of the start, such as the dual encoder gives; None uses the constant input.
+    targets: [B, 3, H, H], only to report PSNR.
+    batch: number of images where neither `start` nor `targets` tells it.
+    progress: show a bar.
+    Returns an `Inversion`. Raises InputError for wrong shapes, or when the objective stops being a number.
+    """
+    config = config or InversionConfig()
+    if config.steps < 1:
+        raise InputError(f"steps: {config.steps}; an optimisation needs at least one")
+    count = next((len(t) for t in (start, targets, input_latent) if t is not None), batch or 1)
+    if start is None:
+        start = generator.w_avg.expand(count, generator.n_styles, -1)
+    check_shape("start", start, [count, generator.n_styles, generator.style_dim])
+    if input_latent is not None:
+        check_shape("input_latent", input_latent, [count, generator.channels[0], 4, 4])
+    start = start.detach().clone()
+    spread = w_spread(generator)
+    offset = torch.zeros_like(start, requires_grad=True)  # in standard deviations of w
+    latent = None if input_latent is None else input_latent.detach().clone()
+    variables = [offset]
+    if latent is not None and config.tune_input_latent:
+        variables.append(latent.requires_grad_())
+    optimiser = torch.optim.Adam(variables, lr=config.learning_rate, betas=(0.9, 0.99))
+
+    def look() -> tuple[Tensor, dict[str, Tensor]]:
+        images = generator.synthesis(start + spread * offset, latent)
+        terms = objective(images)
+        if config.stay_near:
+            terms["stay_near"] = config.stay_near * offset.square().mean(dim=(1, 2))
+        return images, terms
+
+    kept = Best(count)
+    history: list[dict[str, Tensor]] = []
+    ratios: list[Tensor] = []
+    began = time.perf_counter()
+    with tqdm(range(config.steps), desc="inversion", leave=False, disable=not progress) as bar:
+        for step in bar:
+            for group in optimiser.param_groups:
+                group["lr"] = rate_at(step, config)
+            images, terms = look()
+            total = torch.stack(list(terms.values())).sum(dim=0)  # [B]
+            if not bool(total.isfinite().all()):
+                raise InputError(f"the objective is no number at step {step}: use a lower learning_rate")
+            optimiser.zero_grad(set_to_none=True)
+            total.sum().backward()  # a sum, not a mean: an image walks the same way in any batch
+            kept.see(total, variables)
+            history.append({name: value.detach() for name, value in terms.items()})
+            if targets is not None:
+                ratios.append(psnr(images.detach(), targets))
+            optimiser.step()
+            bar.set_postfix(objective=f"{float(total.detach().mean()):.4f}")
+    with torch.no_grad():
+        total = torch.stack(list(look()[1].values())).sum(dim=0)
+        kept.see(total, variables)
+        for variable, best in zip(variables, kept.values, strict=True):
+            variable.copy_(best)
+        images, terms = look()
+        history.append(terms)
+        if targets is not None:
+            ratios.append(psnr(images, targets))
+        w_plus = start + spread * offset
+    return Inversion(
+        w_plus=w_plus,
+        input_latent=None if latent is None else latent.detach(),
+        images=images,
+        terms={name: torch.stack([row[name] for row in history]) for name in history[0]},
+        psnr=torch.stack(ratios) if ratios else None,
+        seconds=(time.perf_counter() - began) / count,
+    )
+
+
+class Best:
+    """For each image of a batch, the values of variables at the smallest objective seen so far."""
+
+    def __init__(self, count: int) -> None:
+        self.total = torch.full((count,), math.inf)
+        self.values: list[Tensor] = []
+
+    def see(self, total: Tensor, variables: list[Tensor]) -> None:
+        """Keep what is better than before: total [B], variables [B, ...] each."""
+        total = total.detach()
+        self.total = self.total.to(total)
+        if not self.values:
+            self.values = [variable.detach().clone() for variable in variables]
+        better = total < self.total
+        for value, variable in zip(self.values, variables, strict=True):
+            value[better] = variable.detach()[better]
+        self.total = torch.where(better, total, self.total)
+
+
+def batch_size(generator: Generator, batch: int | None) -> int:
+    """Images at once: `batch`, or as many as need the memory of ten images of 128 px."""
+    return batch or max(1, min(16, 10 * 128**2 // generator.size**2))
+
+
+def in_batches(count: int, batch: int, run: Callable[[slice], Inversion]) -> Inversion:
+    """Run an inversion on slices of at most `batch` images and put the answers together.
+
+    count: of images. run: takes a slice of them. Returns the answers in the order of the images.
+    """
+    if count < 1:
+        raise InputError("there is no image to invert")
+    parts = [run(slice(first, min(first + batch, count))) for first in range(0, count, max(1, batch))]
+    ratios = [part.psnr for part in parts if part.psnr is not None]
+    latents = [part.input_latent for part in parts if part.input_latent is not None]
+    reached = [part.converged for part in parts if part.converged is not None]
+    noises = [part.noise for part in parts if part.noise is not None]
+    return Inversion(
+        w_plus=torch.cat([part.w_plus for part in parts]),
+        input_latent=torch.cat(latents) if latents else None,
+        images=torch.cat([part.images for part in parts]),
+        terms={name: torch.cat([part.terms[name] for part in parts], dim=1) for name in parts[0].terms},
+        psnr=torch.cat(ratios, dim=1) if ratios else None,
+        seconds=sum(part.seconds * len(part.w_plus) for part in parts) / count,
+        converged=torch.cat(reached) if reached else None,
+        noise=[torch.cat(maps) for maps in zip(*noises, strict=True)] if noises else None,
+    )
+
+
+def cut(tensor: Tensor | None, rows: slice) -> Tensor | None:
+    """Some rows of a tensor that may be missing."""
+    return None if tensor is None else tensor[rows]
+
+
+def invert_images(
+    generator: Generator,
+    targets: Tensor,
+    perceptual: Distance | None = None,
+    identity_network: FaceEmbedder | None = None,
+    start: Tensor | None = None,
+    config: InversionConfig | None = None,
+    *,
+    input_latent: Tensor | None = None,
+    perceptual_size: int = 64,
+    weights: dict[str, float] | None = None,
+    progress: bool = True,
+) -> Inversion:
+    """Find codes that reproduce given pictures.
+
+    targets: [B, 3, H, H] in [-1, 1], H the generator's size.
+    perceptual, perceptual_size, identity_network, weights: see `Reconstruction`.
+    start, config, input_latent, progress: see `invert`.
+    Returns an `Inversion` with PSNR. Raises InputError for wrong shapes.
+    """
+    config = config or InversionConfig()
+    check_shape("targets", targets, ["B", 3, generator.size, generator.size])
+
+    def run(rows: slice) -> Inversion:
+        objective = Reconstruction(targets[rows], perceptual, perceptual_size, identity_network, weights)
+        return invert(
+            generator,
+            objective,
+            cut(start, rows),
+            config,
+            input_latent=cut(input_latent, rows),
+            targets=targets[rows],
+            progress=progress,
+        )
+
+    return in_batches(len(targets), batch_size(generator, config.batch), run)
+
+
+def invert_guided(
+    generator: Generator,
+    x_c: Tensor,
+    x_id: Tensor | None = None,
+    identity_network: FaceEmbedder | None = None,
+    start: Tensor | None = None,
+    config: InversionConfig | None = None,
+    *,
+    input_latent: Tensor | None = None,
+    weights: dict[str, float] | None = None,
+    progress: bool = True,
+) -> Inversion:
+    """Find codes whose images shrink to a contour and show a person: the paper's task, without an encoder.
+
+    x_c, x_id, identity_network, weights: see `Guidance`. start, config, input_latent, progress: see `invert`.
+    Returns an `Inversion` without PSNR. Raises InputError for wrong shapes.
+    """
+    config = config or InversionConfig(stay_near=0.02)
+
+    def run(rows: slice) -> Inversion:
+        part = x_c[rows]
+        objective = Guidance(part, cut(x_id, rows), identity_network, weights)
+        given, latent = cut(start, rows), cut(input_latent, rows)
+        return invert(generator, objective, given, config, input_latent=latent, batch=len(part), progress=progress)
+
+    return in_batches(len(x_c), batch_size(generator, config.batch), run)

@@ -1,0 +1,107 @@
+"""What all figures share: colours, style, pictures out of tensors, and showing a figure with its alternative text."""
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from idnb.core.errors import InputError
+from idnb.faces.labels import check_label_map, colour_labels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "DPI", "MAX_WIDTH", "STYLE", "as_picture", "show"]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
+"""The cycle of Okabe and Ito, told apart by colour-blind readers too; without its yellow, too light for lines."""
+
+DPI, MAX_WIDTH = 100, 9.0
+
+STYLE: Any = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "axes.axisbelow": True,
+    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "figure.dpi": DPI,
+    "savefig.dpi": DPI,
+    "figure.facecolor": "white",
+}
+"""The house style; `with plt.rc_context(STYLE):` gives it to a figure of your own."""
+
+
+def as_picture(picture: Any) -> np.ndarray:
+    """Turn anything a figure may show into colours.
+
+    Args:
+        picture: see the module's text; a batch of one is fine.
+
+    Returns:
+        [H, W, 3] uint8.
+
+    Raises:
+        InputError: another shape, type or range.
+    """
+    if isinstance(picture, Image.Image):
+        return np.array(picture.convert("RGB"))
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
+        return picture
+    tensor = torch.as_tensor(picture).detach().cpu()
+    if tensor.ndim in (3, 4) and tensor.shape[0] == 1 and tensor.shape[-3:] != (1, *tensor.shape[-2:]):
+        tensor = tensor[0]
+    if not tensor.is_floating_point():
+        tensor = tensor[0] if tensor.ndim == 3 and tensor.shape[0] == 1 else tensor
+        tensor = colour_labels(check_label_map(tensor, "the picture"))
+    tensor = tensor[0] if tensor.ndim == 4 and tensor.shape[0] == 1 else tensor
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
+        raise InputError(
+            f"cannot show a tensor {list(tensor.shape)}; expected [3, H, W], [1, H, W] or a label map [H, W]"
+        )
+    low, high = float(tensor.min()), float(tensor.max())
+    if not (low >= -1.05 and high <= 1.05):  # also false for NaN
+        raise InputError(f"the picture holds values from {low:.3g} to {high:.3g}; expected [-1, 1]: x / 127.5 - 1?")
+    pixels = ((tensor.float().clamp(-1, 1) + 1.0) * 127.5).round().byte().expand(3, -1, -1)
+    return pixels.movedim(0, -1).numpy()  # [H, W, 3]
+
+
+def show(fig: "Figure", alt: str = "", small: bool | int = False) -> None:
+    """Show a figure once, as a PNG with alternative text, and close it.
+
+    The text is stored twice: as the metadata `alt` of the picture, and as the plain-text form of the output, which is
+    what readers without pictures get. Outside a notebook nothing appears.
+
+    Args:
+        fig: from one of the functions above, or any figure of yours.
+        alt: what is to be seen; empty takes the text the figure carries.
+        small: store the picture with 256 colours, chosen for it, at about a third of the size; a number from 2 to 256
+            takes as many colours. For grids of many faces; not where small differences of colour matter.
+    """
+    text = alt or str(fig.get_label()) or "figure"
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=DPI, metadata={"Description": text, "Software": None})
+    plt.close(fig)
+    if small:
+        with Image.open(buffer) as picture:
+            few = picture.convert("RGB").quantize(256 if small is True else small, dither=Image.Dither.FLOYDSTEINBERG)
+        note = PngInfo()
+        note.add_itxt("Description", text)
+        buffer = io.BytesIO()
+        few.save(buffer, format="png", optimize=True, pnginfo=note)
+    try:
+        from IPython.core.getipython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        return
+    if get_ipython() is not None:
+        bundle = {"image/png": buffer.getvalue(), "text/plain": text}
+        display(bundle, raw=True, metadata={"image/png": {"alt": text}})

@@ -1,0 +1,83 @@
+"""The people an identity network learns from, in memory: images, label maps, who it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from idnb.core.errors import InputError
+from idnb.faces.synthetic import Faces
+
+__all__ = ["IdentityData", "finished", "join", "read_people", "split_of"]
+
+
+@dataclass
+class IdentityData:
+    """Images [N, 3, 64, 64] uint8, label maps [N, 64, 64] uint8, identity [N] long, all in memory."""
+
+    images: Tensor
+    label_maps: Tensor
+    identity: Tensor
+
+    def part(self, chosen: Tensor) -> IdentityData:
+        """The rows where `chosen` (boolean, [N]) holds."""
+        return IdentityData(self.images[chosen], self.label_maps[chosen], self.identity[chosen])
+
+
+def split_of(identity: Tensor | np.ndarray) -> np.ndarray:
+    """Who trains on whom, by identity number modulo 20: 0-10 "identity", 11-18 "judge", 19 "validation".
+
+    identity: [N] integers. Returns an array of N strings. Depends on the number alone, so a set that is still being
+    rendered splits the same way.
+    """
+    remainder = np.asarray(identity) % 20
+    return np.where(remainder <= 10, "identity", np.where(remainder <= 18, "judge", "validation"))
+
+
+def join(sets: list[IdentityData]) -> IdentityData:
+    """Several sets as one; people of different sets are different people, whatever their numbers."""
+    numbers = [part.identity + 1_000_000 * place for place, part in enumerate(sets)]  # keeps them modulo 20
+    return IdentityData(
+        torch.cat([part.images for part in sets]), torch.cat([part.label_maps for part in sets]), torch.cat(numbers)
+    )
+
+
+def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = print) -> IdentityData:
+    """Take a set of faces into memory.
+
+    faces: what `idnb.load_faces` returns. size: side in pixels, averaged down from the stored one.
+    """
+    faces = finished(faces, report)
+    images, maps = [], []
+    for start in tqdm(range(0, len(faces), 250), desc="reading faces", disable=len(faces) < 2000):
+        rows = np.arange(start, min(start + 250, len(faces)))
+        batch = F.adaptive_avg_pool2d(faces.images(rows), size)  # [b, 3, size, size]; as `frame_to_input` does
+        images.append(((batch + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        maps.append(faces.label_maps(rows, size=size).to(torch.uint8))
+    if not images:
+        raise InputError("faces: the set is empty; render one with `idnb render`")
+    identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
+    report(f"{len(identity):,} images of {len(identity.unique()):,} people")
+    return IdentityData(torch.cat(images), torch.cat(maps), identity)
+
+
+def finished(faces: Any, report: Callable[[str], None]) -> Any:
+    """Only the people whose files are there: a set that is still being rendered can be used as far as it has come."""
+    if not isinstance(faces, Faces):
+        return faces  # photographs are there or not; `idnb data check` says so
+    numbers = np.unique(faces.identity)
+    places = [(faces.folder / "images" / f"{i:05d}.webp", faces.folder / "labels" / f"{i:05d}.png") for i in numbers]
+    there = [i for i, files in zip(numbers, places, strict=True) if all(path.is_file() for path in files)]
+    if len(there) == len(numbers):
+        return faces
+    if not there:
+        raise InputError(f"{faces.folder}: no person is rendered yet; run the command in its card.json")
+    report(f"{faces.folder}: {len(there):,} of {len(numbers):,} people are rendered so far; using those")
+    return faces.select(there)

@@ -1,0 +1,202 @@
+"""What the warm-up and the adversarial training of the generator have in common.
+
+Both train at a low resolution first and then grow, keep a moving average of the generator, and draw noise and batch of
+every step from (seed, step) alone, so a run that was interrupted goes on exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from idnb.core.errors import InputError
+from idnb.core.presets import Preset
+from idnb.faces.real_images import RealImages
+from idnb.models.stylegan2 import Generator
+
+__all__ = ["PERCEPTUAL_WEIGHT", "GanConfig", "GrowingTraining", "grow_generator"]
+
+PERCEPTUAL_WEIGHT = 0.1  # of the perceptual distance beside the mean square, wherever pictures are compared
+
+
+@dataclass(frozen=True)
+class GanConfig:
+    """What a training run is made of.
+
+    phases: (size in pixels, images shown) one after the other; each size is twice the one before.
+    batch: images a step. learning_rate: of Adam. generator_rates: share of it that the generator moves with against a
+    discriminator, one a phase; a warmed-up generator is ahead, and waits until the discriminator sees what is missing.
+    r1_gamma: weight of the gradient penalty at 64 px; it grows with the number of pixels. r1_every: steps between
+    penalties. mixing: share of samples whose code is mixed from two. noise_up_to: highest resolution in pixels at which
+    the generator may use noise; above it, speckle passed for hair. paired: weight of the difference from the picture,
+    for fakes that the warm-up's encoder makes of real ones. ema_share: half-life of the average generator as a share of
+    the images seen, at most ema_images. fade_images: images over which a new top block of the discriminator is blended
+    in. head_start: images of the first phase during which the discriminator learns alone. cool_down: images at the end
+    during which a generator that is sharpened (idnb.pretraining.gan.sharpening) moves more slowly. seed: of weights and
+    of every step.
+    """
+
+    phases: tuple[tuple[int, int], ...] = ((64, 150_000), (128, 100_000))
+    batch: int = 16
+    learning_rate: float = 2e-3
+    generator_rates: tuple[float, ...] = (1.0,)
+    r1_gamma: float = 0.2
+    r1_every: int = 16
+    mixing: float = 0.9
+    noise_up_to: int = 64
+    paired: float = 100.0
+    ema_share: float = 0.05
+    ema_images: int = 10_000
+    fade_images: int = 10_000
+    head_start: int = 0
+    cool_down: int = 0
+    seed: int = 1
+
+    def size_at(self, images: int) -> int:
+        """The resolution to train at after so many images."""
+        for size, count in self.phases:
+            if images < count:
+                return size
+            images -= count
+        return self.phases[-1][0]
+
+    def generator_rate(self, size: int) -> float:
+        """The generator's share of the learning rate at a resolution; the last one given holds for what follows."""
+        place = sum(before < size for before, _ in self.phases)
+        return self.generator_rates[min(place, len(self.generator_rates) - 1)]
+
+    @property
+    def total_images(self) -> int:
+        """Images of all phases."""
+        return sum(count for _, count in self.phases)
+
+    def average_decay(self, images: int) -> float:
+        """What is left of the average generator in one step, after so many images."""
+        half_life = min(self.ema_images, max(1.0, images * self.ema_share))
+        return 0.5 ** (self.batch / half_life)
+
+
+def grow_generator(generator: Generator, preset: Preset) -> Generator:
+    """A generator of twice the side that makes the same pictures, enlarged: its new to-RGB layer starts at zero.
+
+    generator: trained at half the size. preset: gives the channels. Returns a new generator.
+    """
+    grown = Generator.from_preset(preset, 2 * generator.size)
+    grown.load_state_dict(generator.state_dict(), strict=False)  # what the old one lacks is the new top block
+    with torch.no_grad():
+        grown.get_parameter(f"to_rgbs.{len(grown.to_rgbs) - 1}.conv.weight").zero_()
+    return grown
+
+
+class GrowingTraining:
+    """The state of a run of a generator that grows; subclasses bring the networks beside it and `run_step`.
+
+    preset: sizes. config: the run. codes: [N, P], the codes of the real pictures (idnb.pretraining.gan.codes) where
+    they are known. device: where to compute. bf16: feature maps in bfloat16, where it is fast.
+    Attributes: generator, average (the moving average that is kept), step, images.
+    """
+
+    columns: tuple[str, ...]  # the figures that `run_step` returns
+    stateful: tuple[str, ...]  # attributes with a state dict: networks and optimizers
+    counters: tuple[str, ...] = ("step", "images")
+
+    def __init__(
+        self, preset: Preset, config: GanConfig, codes: Tensor | None, device: torch.device | str, bf16: bool
+    ) -> None:
+        self.preset, self.config, self.codes = preset, config, codes
+        self.device, self.bf16 = torch.device(device), bf16
+        self.step = self.images = 0
+        torch.manual_seed(config.seed)
+        self.generator = Generator.from_preset(preset, config.phases[0][0]).to(self.device)
+        self.generator.compute_dtype = torch.bfloat16 if bf16 else torch.float32
+        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.switch_noise_off()
+
+    def switch_noise_off(self) -> None:
+        """Hold the strength of noise above `noise_up_to` at zero."""
+        for network in (self.generator, self.average):
+            for m in range(len(network.to_rgbs)):
+                if 8 * 2**m > self.config.noise_up_to:
+                    for conv in network.convs[2 * m : 2 * m + 2]:
+                        conv.noise.weight.requires_grad_(False).zero_()  # type: ignore[union-attr, operator]
+
+    @property
+    def size(self) -> int:
+        """The resolution trained at now."""
+        return self.generator.size
+
+    def grow(self) -> None:
+        """Double the resolution of the generator and of its average; all weights they have go on."""
+        torch.manual_seed(self.config.seed + self.size)
+        self.generator = grow_generator(self.generator, self.preset).to(self.device)
+        self.generator.compute_dtype = torch.bfloat16 if self.bf16 else torch.float32
+        average = grow_generator(self.average, self.preset)
+        # Where the average has nothing to average yet, it takes the new weights.
+        new = {k: v for k, v in self.generator.state_dict().items() if k not in self.average.state_dict()}
+        average.load_state_dict(new, strict=False)
+        self.average = average.to(self.device).eval().requires_grad_(False)
+        self.switch_noise_off()
+
+    def run_step(self, real: RealImages) -> dict[str, float]:
+        """One step on one batch of pictures of the current size; returns its figures by name."""
+        raise NotImplementedError
+
+    def random_of_step(self) -> torch.Generator:
+        """The source of everything random in this step."""
+        return torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
+
+    def known_codes(self, real: RealImages) -> Tensor:
+        """The codes [N, P] of the pictures.
+
+        Raises InputError when there are not as many pictures as codes.
+        """
+        assert self.codes is not None
+        if len(real) != len(self.codes):
+            raise InputError(
+                f"{len(real)} pictures, but {len(self.codes)} codes: did the set grow meanwhile? Start again, with "
+                "--people for the number that was there"
+            )
+        return self.codes
+
+    def draw_known(self, real: RealImages, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Pictures whose codes are known: codes [count, P] and pictures [count, 3, S, S]. Raises as `known_codes`."""
+        codes = self.known_codes(real)
+        index = torch.randint(len(real), (count,), generator=random)
+        return codes[index].to(self.device), real.at(index).to(self.device)
+
+    @torch.no_grad()
+    def count_step(self) -> None:
+        """Count one step, and move the average."""
+        self.step += 1
+        self.images += self.config.batch
+        decay = self.config.average_decay(self.images)
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
+        self.average.w_avg.copy_(self.generator.w_avg)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a later process needs to go on bit by bit."""
+        parts = {name: getattr(self, name).state_dict() for name in self.stateful}
+        counters = {name: getattr(self, name) for name in self.counters}
+        return {**parts, **counters, "size": self.size, "preset": self.preset.name, "config": asdict(self.config)}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take up a state. Raises InputError when it belongs to another preset or to other phases."""
+        if state["preset"] != self.preset.name:
+            raise InputError(f"the checkpoint belongs to preset {state['preset']!r}, not to {self.preset.name!r}")
+        while self.size < state["size"]:
+            self.grow()
+        if self.size != state["size"]:
+            raise InputError(f"the checkpoint is at {state['size']} px, the phases start at {self.size} px")
+        for name in self.stateful:
+            part = getattr(self, name)
+            rates = [group["lr"] for group in getattr(part, "param_groups", [])]
+            part.load_state_dict(state[name])
+            for group, rate in zip(getattr(part, "param_groups", []), rates, strict=True):
+                group["lr"] = rate  # a run that goes on may be given another one
+        self.switch_noise_off()
+        for name in self.counters:
+            setattr(self, name, state[name])

@@ -1,0 +1,138 @@
+"""The loop around `GanTraining`: checkpoints, log, sample sheets, growing, a clean stop."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from idnb.core.errors import InputError
+from idnb.faces.real_images import RealImages
+from idnb.models.stylegan2 import Generator
+from idnb.pretraining.gan.growing import GrowingTraining
+from idnb.training.loop import CsvLog, StopFlag, save_atomically
+
+__all__ = ["keep_freed_memory", "sample_sheet", "train_gan"]
+
+COLUMNS = ("step", "images", "size", "seconds")  # and those of the training
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library to keep freed memory instead of giving it back to the system (Linux with glibc only).
+
+    A training step frees and takes hundreds of large feature maps. By default each is mapped afresh, and the system
+    fills it with zeros, page by page: a third of the time of a step on a CPU. Elsewhere this does nothing.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+
+
+@torch.no_grad()
+def sample_sheet(generator: Generator, path: Path, rows: int = 4, columns: int = 8, seed: int = 0) -> None:
+    """Write a sheet of samples: the upper half at truncation 0.7, the lower half without truncation.
+
+    generator: in eval mode. path: of the PNG. rows: of each half. columns: pictures a row. seed: of z.
+    """
+    random = torch.Generator().manual_seed(seed)
+    z = torch.randn(rows * columns, generator.style_dim, generator=random).to(generator.w_avg.device)
+    images = torch.cat(
+        [part for psi in (0.7, 1.0) for part in in_parts(generator, z, psi)]
+    )  # [2*rows*columns, 3, S, S]
+    side = generator.size
+    grid = images.reshape(2 * rows, columns, 3, side, side).permute(0, 3, 1, 4, 2)  # [R, S, C, S, 3]
+    pixels = (grid.reshape(2 * rows * side, columns * side, 3).clamp(-1, 1) + 1) * 127.5
+    Image.fromarray(np.rint(pixels.cpu().numpy()).astype(np.uint8)).save(path)
+
+
+def in_parts(generator: Generator, z: Tensor, psi: float) -> list[Tensor]:
+    """Images of z in batches of 16."""
+    return [generator(part, truncation_psi=psi) for part in z.split(16)]
+
+
+def train_gan(
+    training: GrowingTraining,
+    read_images: Callable[[int], Tensor],
+    out: Path,
+    minutes: float | None = None,
+    save_minutes: float = 5.0,
+    report: Callable[[str], None] = print,
+) -> Generator:
+    """Train, or go on where `out` stopped, until all images of the phases have been shown.
+
+    training: fresh; a checkpoint in `out` is loaded into it.
+    read_images: gives the pictures of a size in pixels, [N, size, size, 3] uint8.
+    out: folder for checkpoint.pt, log.csv and samples_*.png.
+    minutes: stop after so much time, as Ctrl-C would, without an error. save_minutes: time between checkpoints.
+    Returns the average generator.
+    Raises InputError when a loss is no longer a number; KeyboardInterrupt after Ctrl-C, once the checkpoint is written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint, config = out / "checkpoint.pt", training.config
+    if checkpoint.is_file():
+        training.load(torch.load(checkpoint, map_location=training.device, weights_only=True))
+        report(f"going on from {training.images:,} of {config.total_images:,} images")
+    keep_freed_memory()
+    log = CsvLog(out / "log.csv", COLUMNS + training.columns, training.step)
+    began = saved = time.perf_counter()
+    real = None
+    sums: dict[str, list[float]] = {}
+
+    def save() -> None:
+        save_atomically(training.state(), checkpoint)
+        sample_sheet(training.average, out / f"samples_{training.images // 1000:06d}k.png")
+
+    with (
+        StopFlag() as stop,
+        tqdm(
+            total=config.total_images,
+            initial=training.images,
+            desc=type(training).__name__,
+            unit="image",
+            mininterval=5.0,
+        ) as bar,
+    ):
+        while training.images < config.total_images:
+            while training.size < config.size_at(training.images):
+                training.grow()
+                report(f"grown to {training.size} px after {training.images:,} images")
+            if real is None or real.pixels.shape[1] != training.size:
+                real = RealImages(read_images(training.size))
+            for name, value in training.run_step(real).items():
+                sums.setdefault(name, []).append(value)
+                if not math.isfinite(value):
+                    raise InputError(
+                        f"{name} is {value} at step {training.step}: lower --learning-rate or raise --r1-gamma; "
+                        f"{checkpoint} is whole, the same command goes on from there"
+                    )
+            bar.update(config.batch)
+            if training.step % 50 == 0:
+                means = {name: round(sum(values) / len(values), 4) for name, values in sums.items()}
+                sums.clear()
+                seconds = round(time.perf_counter() - began, 1)
+                log.add(step=training.step, images=training.images, size=training.size, seconds=seconds, **means)
+                bar.set_postfix({"size": training.size, **means})
+            now = time.perf_counter()
+            over = minutes is not None and now - began > 60 * minutes
+            if stop.raised or over or now - saved > 60 * save_minutes:
+                save()
+                saved = now
+            if stop.raised:
+                report(f"stopped after {training.images:,} images; the same command goes on from there")
+                raise KeyboardInterrupt
+            if over:
+                break
+    save()
+    return training.average

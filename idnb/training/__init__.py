@@ -1,0 +1,23 @@
+"""The paper's training, in reading order: losses, views, pair_data, run, loop; beside them critic and cost.
+
+The names below are imported when they are first used, so that one module of this folder does not load all of them.
+"""
+
+from importlib import import_module
+from typing import Any
+
+# Public name -> the module that defines it.
+_EXPORTS = {
+    "EncoderConfig": "idnb.training.run",
+    "EncoderLoss": "idnb.training.losses",
+    "Phase": "idnb.training.run",
+    "train_encoder": "idnb.training.loop",
+}
+
+__all__ = ["EncoderConfig", "EncoderLoss", "Phase", "train_encoder"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(import_module(_EXPORTS[name]), name)
+    raise AttributeError(f"module 'idnb.training' has no attribute {name!r}; it offers {', '.join(__all__)}")

@@ -1,0 +1,237 @@
+"""The losses of the dual encoder: equations 3 to 6.
+
+Two pictures pull at the output. Pixels and perceptual features are compared with the photo the *contour* was taken
+from, identity with the *identity* image; when these show two people, the terms contradict each other by design, and
+their weights decide what each may keep.
+
+Where the paper is ambiguous: its L2 is printed as a norm; like the projects it builds on (pSp, ReStyle) we take the
+mean of the squared differences. Its W term is the norm over all rows of the difference, averaged over the batch, as
+there.
+
+Three further terms are not the paper's, and weigh nothing unless asked for. `chromaticity`: an identity network that
+knows no colour reads light and dark, mostly in green and least in red (44 and 19 percent of its squared gradient). The
+cheapest way to darken a forehead for it takes away green and leaves red, and the face turns purple; differences in
+chromaticity with a weight of their own forbid that. `latent_norm`: equation 5 holds the W+ code near its mean, but not
+the input latent, and an encoder escapes into what costs nothing. `realism`: what a discriminator says that learns along
+(`idnb.training.critic`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from idnb.core.errors import InputError
+from idnb.models.identity import FaceEmbedder
+from idnb.models.perceptual import FaceFeatureDistance
+from idnb.training.views import LUMA, ViewConfig, random_views
+
+__all__ = [
+    "WEIGHTS",
+    "EncoderLoss",
+    "LossWeights",
+    "Targets",
+    "chromaticity",
+    "chromaticity_loss",
+    "identity_loss",
+    "l2_loss",
+    "norm_loss",
+    "w_norm_loss",
+]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """The weights of equation 6, lambda 1 to 4; the defaults are the paper's (section 3.1).
+
+    chromaticity, latent_norm, realism: of the three terms that the paper does not have.
+    """
+
+    l2: float = 0.1
+    perceptual: float = 1.0
+    identity: float = 0.5
+    w_norm: float = 0.003
+    chromaticity: float = 0.0
+    latent_norm: float = 0.0
+    realism: float = 0.0
+
+
+WEIGHTS = {"tiny": LossWeights(3.0, 0.6, 1.0, 0.002), "paper": LossWeights()}
+"""The weights of each preset; `idnb ablate identity` measures those of `tiny` beside the paper's."""
+
+
+class Targets(NamedTuple):
+    """What outputs are compared with; computed once for all refinement steps of a batch.
+
+    photo: [B, 3, S, S], the picture the contour was taken from. features: its perceptual features, or None.
+    embeddings: z_id of each identity network, [B, D] each, of length one.
+    """
+
+    photo: Tensor
+    features: list[Tensor] | None
+    embeddings: list[Tensor]
+
+
+def l2_loss(output: Tensor, photo: Tensor) -> Tensor:
+    """Equation 3, first line, as the mean of squared differences.
+
+    output, photo: [B, 3, S, S] in [-1, 1]. Returns a number.
+    """
+    return F.mse_loss(output, photo)
+
+
+def chromaticity(picture: Tensor, floor: float = 0.1) -> Tensor:
+    """Colour as a share of light: each channel less the luma, divided by the luma. A shadow leaves it as it is.
+
+    picture: [B, 3, S, S] in [-1, 1]. floor: added to the luma in [0, 1], as the colour of black is anybody's guess.
+    Returns [B, 3, S, S]; 0 is grey.
+    """
+    light = (picture.clamp_min(-1) + 1) / 2
+    luma = (light * light.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)  # [B, 1, S, S]
+    return (light - luma) / (luma + floor)
+
+
+def chromaticity_loss(output: Tensor, photo: Tensor) -> Tensor:
+    """The mean squared difference of chromaticity. Not in the paper.
+
+    A beard that identity asks for may darken a chin that is bare in the photo; it may not turn it red, as it would if
+    the term held the plain differences between channels: with less light, the same difference is more colour.
+    output, photo: [B, 3, S, S] in [-1, 1]. Returns a number.
+    """
+    return (chromaticity(output) - chromaticity(photo)).square().mean()
+
+
+def identity_loss(z_id: Tensor, z_gen: Tensor) -> Tensor:
+    """Equation 4: one minus the cosine, averaged over the batch.
+
+    z_id, z_gen: [B, D], embeddings of identity image and output, of any length. Returns a number from 0 to 2.
+    """
+    return 1 - F.cosine_similarity(z_id, z_gen, dim=1).mean()
+
+
+def w_norm_loss(w_plus: Tensor, w_avg: Tensor) -> Tensor:
+    """Equation 5: the distance of the W+ code from the mean of w, over all rows together, averaged over the batch.
+
+    w_plus: [B, n_styles, D]. w_avg: [D]. Returns a number.
+    """
+    return norm_loss(w_plus - w_avg)
+
+
+def norm_loss(change: Tensor) -> Tensor:
+    """The length of a change of code, averaged over the batch. change: [B, ...]. Returns a number."""
+    # The norm has no gradient at zero, which is where an untrained encoder stands: a hair is added under the root.
+    return change.flatten(1).square().sum(dim=1).add(1e-8).sqrt().mean()
+
+
+class EncoderLoss(nn.Module):
+    """Equation 6: the weighted sum of all terms.
+
+    identity_networks: one or several frozen networks (`idnb.load_identity_network`); their losses are averaged. Several
+        of different make are harder to please without showing the right person. The held-out judge is refused.
+    perceptual: P(.) of equation 3 as a distance: `FaceFeatureDistance`, or any module (a, b) -> [B] such as LPIPS.
+    weights: see `LossWeights`.
+    views: how the output is changed at random before it is embedded, or None for the plain output as in the paper.
+    n_views: random views of each output, whose losses are averaged; the plain output is then not embedded.
+    """
+
+    def __init__(
+        self,
+        identity_networks: FaceEmbedder | Sequence[FaceEmbedder],
+        perceptual: nn.Module,
+        weights: LossWeights | None = None,
+        views: ViewConfig | None = None,
+        n_views: int = 1,
+    ) -> None:
+        super().__init__()
+        networks = [identity_networks] if isinstance(identity_networks, FaceEmbedder) else list(identity_networks)
+        if not networks:
+            raise InputError("identity_networks is empty; give at least one, from idnb.load_identity_network")
+        if any(type(network).__name__ == "JudgeNetwork" for network in networks):
+            raise InputError("identity_networks: the held-out judge may not be trained on; it would judge no longer")
+        self.identity_networks = nn.ModuleList(networks)
+        self.perceptual = perceptual
+        self.weights = weights or LossWeights()
+        self.views, self.n_views = views, n_views if views is not None else 1
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> EncoderLoss:
+        """Stays in eval mode: nothing here is trained."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def targets(self, photo: Tensor, x_id: Tensor) -> Targets:
+        """Describe what outputs of a batch will be compared with.
+
+        photo: [B, 3, S, S] in [-1, 1], what the contour was taken from. x_id: [B, 3, H, H] in [-1, 1].
+        """
+        features = None
+        if isinstance(self.perceptual, FaceFeatureDistance):
+            features = self.perceptual.features(photo)
+        return Targets(photo, features, [network(x_id) for network in self.identity_networks])
+
+    def forward(
+        self,
+        output: Tensor,
+        targets: Targets,
+        w_plus: Tensor,
+        w_avg: Tensor,
+        random: torch.Generator | None = None,
+        latent_change: Tensor | None = None,
+        realism: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """All terms for one batch of outputs.
+
+        output: [B, 3, S, S] around [-1, 1]. targets: from `targets`. w_plus: [B, n_styles, D]. w_avg: [D].
+        random: for the views; None gives those of a generator with seed 0. latent_change: [B, C, 4, 4], the input
+        latent without the generator's constant, or None where an encoder has none. realism: what a critic says of the
+        output, a number, or None where there is no critic.
+        Returns {"total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "realism"}; the parts
+        come without their weights.
+        """
+        terms = {
+            "l2": l2_loss(output, targets.photo),
+            "perceptual": self.perceptual_loss(output, targets),
+            "identity": self.identity_term(output, targets, random or torch.Generator().manual_seed(0)),
+            "w_norm": w_norm_loss(w_plus, w_avg),
+            "chromaticity": chromaticity_loss(output, targets.photo),
+            "latent_norm": output.new_zeros(()) if latent_change is None else norm_loss(latent_change),
+            "realism": output.new_zeros(()) if realism is None else realism,
+        }
+        total = sum((getattr(self.weights, name) * term for name, term in terms.items()), start=output.new_zeros(()))
+        return {"total": total, **terms}
+
+    def perceptual_loss(self, output: Tensor, targets: Targets) -> Tensor:
+        """Equation 3, second line: the mean perceptual distance to the contour's photo."""
+        if targets.features is None:
+            return self.perceptual(output, targets.photo).mean()
+        assert isinstance(self.perceptual, FaceFeatureDistance)
+        parts = zip(self.perceptual.features(output), targets.features, strict=True)
+        return torch.stack([feature_distance(x, y) for x, y in parts]).sum()
+
+    def identity_term(self, output: Tensor, targets: Targets, random: torch.Generator) -> Tensor:
+        """Equation 4 for the plain output or its random views, averaged over the identity networks."""
+        seen = [output]
+        if self.views is not None:
+            seen = [random_views(output, random, self.views) for _ in range(self.n_views)]
+        pictures = torch.cat(seen)  # [n_views B, 3, S, S]
+        losses = [
+            identity_loss(z_id.repeat(len(seen), 1), network(pictures))
+            for network, z_id in zip(self.identity_networks, targets.embeddings, strict=True)
+        ]
+        return torch.stack(losses).mean()
+
+
+def feature_distance(x: Tensor, y: Tensor, floor: float = 1e-3) -> Tensor:
+    """The mean squared distance of unit-length features: one scale of `FaceFeatureDistance`, in fewer passes.
+
+    Unit vectors u and v have |u - v|^2 = |u|^2 + |v|^2 - 2 u.v, so only three sums over channels are needed.
+    x, y: [B, C, H, W]. floor: shortest length that is brought to one. Returns a number.
+    """
+    xx, yy, xy = x.square().sum(dim=1), y.square().sum(dim=1), (x * y).sum(dim=1)  # [B, H, W]
+    nx, ny = (xx + 1e-12).sqrt().clamp_min(floor), (yy + 1e-12).sqrt().clamp_min(floor)
+    return (xx / nx.square() + yy / ny.square() - 2 * xy / (nx * ny)).mean()

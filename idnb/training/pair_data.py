@@ -1,0 +1,212 @@
+"""What an encoder learns from: contours, the photos they were taken from, and identity images.
+
+Photos and contours are made once, at the encoder's size, and kept in memory as bytes. They are also kept in the cache
+(`idnb.core.weights.cache_folder`), since drawing sketches takes longer than training on them for a while. Large sets
+stay there and are read as they are needed (`idnb.training.shards`).
+
+Most pairs show two people, as in the paper; a share shows one person twice, where the losses agree and the perfect
+answer is a real picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.core.presets import Preset
+from idnb.core.weights import cache_folder
+from idnb.faces.labels import LABEL_NAMES
+from idnb.models.encoder import to_size
+from idnb.pretraining.data import finished
+from idnb.training.shards import Rows, joined
+
+__all__ = ["PairBatch", "PairData", "read_pair_data"]
+
+SHARD = 250  # people in one file of the cache
+
+
+class PairBatch(NamedTuple):
+    """contour_input: [B, C_k, S, S]. photo: [B, 3, S, S], what the contour was taken from. x_id: [B, 3, S, S]."""
+
+    contour_input: Tensor
+    photo: Tensor
+    x_id: Tensor
+
+
+@dataclass
+class PairData:
+    """Faces in memory.
+
+    kind: of contour. preset: sizes. photos: [N, 3, S, S] uint8. identity: [N] long, who is shown.
+    contours: packed, [N, ...]: low_res float16; sketch uint8, drawn with and without label map in turn; label_map
+    uint8.
+    """
+
+    kind: str
+    preset: Preset
+    photos: Tensor | Rows
+    identity: Tensor
+    contours: Tensor | Rows
+
+    def __post_init__(self) -> None:
+        order = torch.argsort(self.identity, stable=True)
+        _, person, sizes = self.identity.unique(return_inverse=True, return_counts=True)
+        first = torch.cumsum(sizes, 0) - sizes
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(order))
+        self._order, self._first, self._size = order, first[person], sizes[person]
+        self._place = place - self._first  # number of an image among those of its person
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @property
+    def people(self) -> int:
+        """How many people there are."""
+        return len(self.identity.unique())
+
+    def contour(self, rows: Tensor) -> Tensor:
+        """The contours of some images, as `contour_kind(kind).make` gives them, up to rounding."""
+        packed = self.contours[rows]
+        if self.kind == "label_map":
+            return packed.long()  # [B, S, S]
+        return packed.float() / 255 if self.kind == "sketch" else packed.float()  # [B, C, s, s]
+
+    def images(self, rows: Tensor) -> Tensor:
+        """Photos of some images, [B, 3, S, S] float in [-1, 1]."""
+        return self.photos[rows].float() / 127.5 - 1
+
+    def other_picture(self, rows: Tensor, random: torch.Generator) -> Tensor:
+        """For each image another one of the same person; the image itself where the person has no other."""
+        size = self._size[rows]
+        step = 1 + (torch.rand(len(rows), generator=random) * (size - 1).clamp_min(0)).long()
+        return self._order[self._first[rows] + (self._place[rows] + step) % size]
+
+    def draw(self, count: int, random: torch.Generator, same_share: float = 0.25) -> PairBatch:
+        """Draw a batch.
+
+        count: pairs. random: source of everything drawn. same_share: chance of a pair that shows one person twice.
+        Contour and identity image are each mirrored in half of the cases.
+        """
+        rows = torch.randint(len(self), (count,), generator=random)
+        partners = torch.randint(len(self), (count,), generator=random)
+        same = torch.rand(count, generator=random) < same_share
+        partners = torch.where(same, self.other_picture(rows, random), partners)
+        mirrored, mirrored_id = (torch.rand(2, count, generator=random) < 0.5).unbind()
+        contour = self.contour(rows)
+        flipped = flip_contour(contour)
+        contour = torch.where(mirrored.view(-1, *[1] * (contour.ndim - 1)), flipped, contour)
+        photo, x_id = self.images(rows), self.images(partners)
+        photo = torch.where(mirrored.view(-1, 1, 1, 1), photo.flip(3), photo)
+        x_id = torch.where(mirrored_id.view(-1, 1, 1, 1), x_id.flip(3), x_id)
+        kind = contour_kind(self.kind)
+        return PairBatch(kind.network_input(contour, self.preset.encoder_size), photo, x_id)
+
+
+def flip_contour(contour: Tensor) -> Tensor:
+    """The mirror image; in a label map what was left is right then.
+
+    contour: [B, C, s, s] float, or [B, S, S] class numbers.
+    """
+    flipped = contour.flip(-1)
+    if contour.is_floating_point():
+        return flipped
+    names = list(LABEL_NAMES)
+    for part in ("eye", "brow", "ear"):
+        left, right = names.index(f"l_{part}"), names.index(f"r_{part}")
+        names[left], names[right] = names[right], names[left]
+    return torch.tensor([LABEL_NAMES.index(name) for name in names])[flipped]
+
+
+def pack_contours(kind: str, preset: Preset, images: Tensor, label_maps: Tensor | None) -> Tensor:
+    """Contours of images as they are stored: [B, ...], see `PairData`.
+
+    images: [B, 3, H, H] in [-1, 1]. label_maps: [B, H, H] or None. Every second sketch is drawn from the picture alone,
+    as it is when the contour is taken from a photo.
+    """
+    maker, size = contour_kind(kind), preset.encoder_size
+    if kind == "low_res":
+        return contour_kind(kind, size=preset.low_res_size).make(images).half()  # [B, 3, s, s]
+    if kind == "label_map":
+        return maker.network_input(maker.make(images, label_maps), size).argmax(1).to(torch.uint8)  # [B, S, S]
+    drawn = torch.empty(len(images), 1, *images.shape[-2:])
+    drawn[::2] = maker.make(images[::2], None if label_maps is None else label_maps[::2])
+    if len(images) > 1:
+        drawn[1::2] = maker.make(images[1::2])
+    return ((maker.network_input(drawn, size) + 1) * 127.5).round().to(torch.uint8)  # [B, 1, S, S]
+
+
+def read_pair_data(
+    sets: Sequence[Any],
+    kind: str,
+    preset: Preset,
+    people: int | None = None,
+    cache: bool = True,
+    report: Callable[[str], None] = print,
+) -> PairData:
+    """Read sets of faces into memory.
+
+    sets: what `idnb.load_faces` returns, one or several; people of different sets are different people.
+    kind: of contour. preset: sizes. people: use so many people of each set at most. cache: keep and use packed files.
+    Raises InputError when there is nothing to read.
+    """
+    if not sets:
+        raise InputError("sets is empty; give at least one set of people")
+    parts: list[dict[str, Tensor]] = []
+    for place, faces in enumerate(sets):
+        faces = finished(faces, report)
+        numbers = np.unique(faces.identity)[:people]
+        shards = [numbers[numbers // SHARD == shard] for shard in np.unique(numbers // SHARD)]
+        for shard in tqdm(shards, desc=f"{kind} contours", unit="shard", disable=len(shards) < 2):
+            part = _shard(faces.select(shard), kind, preset, cache)
+            parts.append({**part, "identity": part["identity"] + 1_000_000 * place})
+    photos, contours = (joined([part[name] for part in parts]) for name in ("photos", "contours"))
+    data = PairData(kind, preset, photos, torch.cat([part["identity"] for part in parts]), contours)
+    report(f"{len(data):,} images of {data.people:,} people")
+    return data
+
+
+def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tensor]:
+    """Photos, contours and identities of some people, from the cache if they are there."""
+    names = [f"{i}-{j}" for i, j in zip(faces.identity, faces.shot, strict=True)]
+    size = preset.encoder_size
+    key = "\n".join([str(faces.folder.resolve()), faces.fingerprint(), kind, f"{size} v1", *names])
+    path = cache_folder() / "pairs" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
+    if cache and path.is_file():
+        try:
+            return torch.load(path, weights_only=True, mmap=True)
+        except Exception:  # a file cut short by a crash is made again
+            path.unlink(missing_ok=True)
+    photos, contours = [], []
+    for start in range(0, len(faces), 50):
+        rows = np.arange(start, min(start + 50, len(faces)))
+        images = faces.images(rows)  # [b, 3, H, H]
+        label_maps = faces.label_maps(rows) if getattr(faces, "has_label_maps", True) else None  # [b, h, h]
+        photos.append(((to_size(images, size) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        contours.append(pack_contours(kind, preset, images, label_maps))
+    identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
+    part = {"photos": torch.cat(photos), "identity": identity, "contours": torch.cat(contours)}
+    return _keep(part, path) if cache else part
+
+
+def _keep(part: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Write a file of the cache and read it from there; a full or read-only disk costs time later, nothing else."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+        torch.save(part, beside)
+        os.replace(beside, path)
+        return torch.load(path, weights_only=True, mmap=True)
+    except (OSError, RuntimeError):
+        return part
