@@ -18,14 +18,16 @@ import torch
 
 import idnb
 from idnb.core.presets import TINY
+from idnb.env import keep_freed_memory
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
-from idnb.pretraining.gan.loop import keep_freed_memory
+from idnb.training.config import EncoderConfig, Phase
 from idnb.training.critic import build_critic
 from idnb.training.losses import EncoderLoss, LossWeights
 from idnb.training.pair_data import read_pair_data
-from idnb.training.run import EncoderConfig, EncoderRun, Phase, picture_of
+from idnb.training.run import EncoderRun
+from idnb.training.step import picture_of
 from idnb.training.views import ViewConfig
 
 

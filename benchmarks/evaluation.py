@@ -20,7 +20,8 @@ import idnb
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.evaluation.dataset import load_evaluation_set
-from idnb.evaluation.protocol import CHUNK, Setting, chunks_of, measure_pairs, pairs_of, part_of
+from idnb.evaluation.protocol import measure_pairs
+from idnb.evaluation.setting import CHUNK, Setting, chunks_of, pairs_of, part_of
 from idnb.evaluation.summary import summarise
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.stylegan2 import Generator

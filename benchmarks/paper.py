@@ -20,7 +20,8 @@ import torch
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.presets import PAPER
-from idnb.models.encoder import IdentityGuidedEncoder, to_size
+from idnb.core.resize import to_size
+from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.stylegan2 import Generator
 from idnb.training.cost import step_cost
@@ -48,7 +49,7 @@ def timed(function: Callable[[], object]) -> dict[str, float]:
 
 def measure_strip(steps: int) -> dict[str, float]:
     """One contour and one identity image through `steps` refinement steps."""
-    from idnb.pretraining.gan.loop import keep_freed_memory
+    from idnb.env import keep_freed_memory
 
     keep_freed_memory()
     encoder, generator = networks()

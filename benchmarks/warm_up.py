@@ -12,12 +12,12 @@ import argparse
 import torch
 
 from idnb.core.presets import TINY
+from idnb.env import keep_freed_memory
 from idnb.faces.real_images import RealImages, read_strips
 from idnb.faces.synthetic import load_faces
 from idnb.pretraining.gan import warmup
 from idnb.pretraining.gan.codes import read_codes, with_filling
 from idnb.pretraining.gan.growing import GanConfig
-from idnb.pretraining.gan.loop import keep_freed_memory
 
 SIZE, HELD_OUT = 16, 200  # pixels; pictures, those of the last 50 people
 SETTINGS = ((1.0, 1.0), (1.0, 100.0), (1.0, 300.0), (3.0, 100.0), (3.0, 300.0))  # RATE, MAPPING_RATE

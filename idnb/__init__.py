@@ -11,7 +11,7 @@ _EXPORTS = {
     "load_encoder": "idnb.models.encoder_files",
     "load_faces": "idnb.faces.sources",
     "load_generator": "idnb.models.stylegan2_files",
-    "load_identity_network": "idnb.models.identity",
+    "load_identity_network": "idnb.models.identity_files",
     "InputError": "idnb.core.errors",
 }
 

@@ -11,13 +11,14 @@ from idnb.__main__ import main
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.evaluation.methods import CopyIdentity, EnlargedContour, load_method
-from idnb.evaluation.protocol import Setting, evaluate
+from idnb.evaluation.protocol import evaluate
+from idnb.evaluation.setting import Setting
 from idnb.experiments.ablation import TABLES, Budget, build_encoder, describe, finished, plan, run_arm, same_training
 from idnb.experiments.figures import ambiguity_figure, arms_figure, judges_figure, methods_figure
-from idnb.experiments.tables import joined, method_table, paper_table, read_results
+from idnb.experiments.tables import PAPER_TABLE_1, joined, method_table, paper_table, read_results
 from idnb.faces.synthetic import load_faces
 from idnb.models.stylegan2 import Generator
-from idnb.training.run import Phase
+from idnb.training.config import Phase
 from tests.evaluation_people import People, colour_set
 
 BUDGET = Budget(images=4, batch=2, steps=1, people=2, contours=4)
@@ -187,7 +188,7 @@ def test_tables(measured):
     results[0]["setting"]["kind"] = "sketch"
     with pytest.raises(InputError, match="do not share a table"):
         method_table(results)
-    assert "0.7733" in paper_table(command.PAPER_TABLE_1)
+    assert "0.7733" in paper_table(PAPER_TABLE_1)
 
 
 def test_figures(measured):

@@ -9,11 +9,13 @@ import torch.nn.functional as F
 
 from idnb.core.errors import InputError
 from idnb.core.presets import PAPER, TINY
+from idnb.core.resize import to_size
 from idnb.models.baselines.backbone import BackboneSize
 from idnb.models.baselines.psp import PSpEncoder
 from idnb.models.baselines.public import load_public_encoder
 from idnb.models.baselines.restyle import ReStyleEncoder
-from idnb.models.encoder import Code, IdentityGuidedEncoder, to_size
+from idnb.models.contour_encoder import Code
+from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.stylegan2 import Generator
 from tests.test_stylegan2_files import public_state

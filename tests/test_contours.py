@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from idnb.contours.kinds import CONTOURS, LowRes, contour_from_file, contour_kind, resize_bicubic
+from idnb.contours.kinds import CONTOURS, LowRes, contour_from_file, contour_kind
 from idnb.core.errors import InputError
+from idnb.core.resize import resize_bicubic
 from idnb.faces.labels import LABEL_PALETTE
 
 # class number, centre, radii: hair, neck, skin, eyes, lower lip

@@ -30,7 +30,7 @@ def anchors(path: Path) -> set[str]:
 
 
 def resolve(name: str) -> bool:
-    """Whether a dotted name such as idnb.models.encoder.Code leads to something."""
+    """Whether a dotted name such as idnb.models.contour_encoder.Code leads to something."""
     parts = name.split(".")
     for cut in range(len(parts), 0, -1):
         module = ".".join(parts[:cut])

@@ -6,7 +6,9 @@ import torch
 import idnb
 from idnb.core.errors import InputError
 from idnb.core.presets import PAPER, TINY
-from idnb.models.encoder import Code, IdentityGuidedEncoder, to_size
+from idnb.core.resize import to_size
+from idnb.models.contour_encoder import Code
+from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder
 from idnb.models.fusion import IFM, IFBlock, StyleHead, modulate
 from idnb.models.stylegan2 import Generator

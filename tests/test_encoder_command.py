@@ -9,14 +9,15 @@ from safetensors.torch import save_file
 
 import idnb.cli.train_encoder as command
 from idnb.__main__ import main
-from idnb.cli.train_encoder import CONFIGS, pair_panel, parse_phases, parse_start, parse_weights
+from idnb.cli.train_encoder import parse_phases, parse_start, parse_weights
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.core.weights import export_bundled
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder, start_from
+from idnb.training.config import Phase
 from idnb.training.losses import LossWeights
-from idnb.training.run import Phase
+from idnb.training.recipe import CONFIGS, pair_panel
 from tests.encoder_run import parts
 
 

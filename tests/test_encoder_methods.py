@@ -7,14 +7,15 @@ import torch
 from safetensors.torch import save_file
 
 from idnb.__main__ import build_parser, main
-from idnb.cli.train_encoder import build_encoder, fitting
+from idnb.cli.train_encoder import build_encoder
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.models.baselines.psp import PSpEncoder
 from idnb.models.baselines.restyle import ReStyleEncoder
 from idnb.models.encoder_files import bundled_name, encoder_class, load_encoder
 from idnb.models.stylegan2 import Generator
-from idnb.training.run import Phase
+from idnb.training.config import Phase
+from idnb.training.recipe import fitting
 
 
 def arguments(*words: str) -> argparse.Namespace:

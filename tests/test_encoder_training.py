@@ -14,12 +14,15 @@ import torch
 
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
-from idnb.models.encoder import Code, ContourEncoder, IdentityGuidedEncoder
+from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder
 from idnb.models.stylegan2 import Generator
+from idnb.training.config import EncoderConfig, Phase
 from idnb.training.loop import train_encoder
 from idnb.training.pair_data import PairBatch
-from idnb.training.run import TERMS, EncoderConfig, EncoderRun, Phase, picture_of, run_step
+from idnb.training.run import EncoderRun
+from idnb.training.step import TERMS, picture_of, run_step
 from tests.encoder_run import config, parts, random_pairs
 
 SCRIPT = Path(__file__).with_name("encoder_run.py")

@@ -14,10 +14,11 @@ from idnb.cli.evaluate import export
 from idnb.core.errors import InputError
 from idnb.core.weights import WeightFile
 from idnb.evaluation.methods import AverageFace, CopyIdentity, EnlargedContour, Searched
-from idnb.evaluation.protocol import CHUNK, Setting, chunks_of, evaluate, example_pairs, pairs_of, weights_fingerprint
+from idnb.evaluation.protocol import evaluate, weights_fingerprint
+from idnb.evaluation.setting import CHUNK, Setting, chunks_of, example_pairs, pairs_of
 from idnb.evaluation.summary import area_above, bands
 from idnb.experiments.tables import method_table
-from idnb.models.encoder import Result
+from idnb.models.contour_encoder import Result
 from tests.evaluation_people import colour_set
 
 

@@ -18,7 +18,7 @@ from idnb.faces.celebahq import CelebAMaskHQ
 from idnb.faces.label_files import set_order
 from idnb.faces.pairs import draw_pairs
 from idnb.faces.photo_folder import PhotoFolder
-from idnb.training.scale import checked_sets
+from idnb.training.pair_data import checked_sets
 from tests.photo_trees import MEMBERS, celebamask_tree, label_map, other_order, photo
 
 

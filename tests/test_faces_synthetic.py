@@ -13,8 +13,7 @@ from PIL import Image
 import idnb
 from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_NAMES
-from idnb.faces.render.sets import set_checksum
-from idnb.faces.synthetic import BUNDLED_SETS, Faces, load_faces, read_table
+from idnb.faces.synthetic import BUNDLED_SETS, Faces, load_faces, read_table, set_checksum
 
 ROOT = Path(__file__).parent.parent
 

@@ -6,10 +6,10 @@ import torch
 import idnb
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
+from idnb.core.resize import to_size
 from idnb.core.weights import ASSETS, find_weight
 from idnb.evaluation.fidelity import contour_fidelity, shape_distance, sketch_agreement, truth_columns
 from idnb.evaluation.metrics import psnr
-from idnb.models.encoder import to_size
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader, load_face_reader
 

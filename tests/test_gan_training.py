@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from idnb.cli import train_generator
+from idnb.cli import export, train_generator
 from idnb.cli.train_generator import parse_phases, parse_rates
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
@@ -229,7 +229,7 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
     written = {}
     monkeypatch.setattr(train_generator, "get_preset", lambda name: SMALL)
     monkeypatch.setattr(
-        train_generator,
+        export,
         "export_bundled",
         lambda entry, tensors: written.update(entry=entry, tensors=tensors) or export_bundled(entry, tensors, tmp_path),
     )

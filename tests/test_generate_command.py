@@ -8,12 +8,12 @@ from safetensors.torch import load_file
 
 import idnb
 from idnb.__main__ import main
-from idnb.cli.figure import choose_people, kinds_figure
 from idnb.cli.generate import contour_of, find_pairs, read_contour, read_face, write_result
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.images import save_png, tile
 from idnb.core.presets import TINY
+from idnb.experiments.figures import choose_people, kinds_figure
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.stylegan2 import Generator
 

@@ -175,6 +175,166 @@ def _targets(node: ast.stmt) -> list[ast.Name]:
     return [target for target in targets if isinstance(target, ast.Name)]
 
 
+# --- the order of the folders ---------------------------------------------------------------------------------------
+
+# Ground floor first: a folder imports from itself and from those before it. CONTRIBUTING.md shows the same order.
+FLOORS = (
+    "core",
+    "faces",
+    "contours",
+    "plots",
+    "models",
+    "inversion",
+    "training",
+    "pretraining",
+    "evaluation",
+    "experiments",
+    "widgets",
+    "cli",
+)
+BESIDE = {"idnb.env": {"idnb.core.errors"}, "idnb.checks": set()}  # open to every floor but core; all they may import
+
+# What lies below and is closed all the same: folder or module -> what it never imports.
+NEVER = {
+    "core": ("matplotlib", "ipywidgets", "idnb.env", "idnb.checks"),
+    "models": ("argparse",),
+    "training": ("argparse",),
+    "pretraining": ("idnb.inversion", "idnb.plots"),
+    "pretraining.gan": ("idnb.pretraining.verification",),
+    "evaluation": ("argparse", "idnb.plots", "idnb.training", "idnb.pretraining"),
+    "widgets": ("idnb.training", "idnb.pretraining", "idnb.experiments", "idnb.models"),
+}
+# What few may import: module or folder -> those who may; a folder may always import itself.
+ONLY = {
+    "idnb.models.judge": ("idnb.models.identity_files", "idnb.cli.train_identity"),
+    "idnb.faces.render": ("idnb.cli.render",),
+    "idnb.cli": ("idnb.__main__",),
+    "idnb.__main__": (),
+}
+# Module -> what it may import in spite of that.
+EXCEPTIONS = {
+    "idnb.widgets.session": ("idnb.models",),  # the one module of the labs that loads networks and computes with them
+    "idnb.widgets.mix_lab": ("idnb.models.contour_encoder",),  # blends two codes, which are named tuples
+    "idnb.widgets.sample_labs": ("idnb.models.embedder", "idnb.models.stylegan2"),  # types of what it is handed
+}
+TORCH_AT_IMPORT = {"idnb.core.resize", "idnb.core.images", "idnb.core.shapes"}  # of core; elsewhere in functions only
+
+
+def inside(module: str, place: str) -> bool:
+    return module == place or module.startswith(place + ".")
+
+
+def imported(module: str, tree: ast.AST, known: set[str]) -> set[str]:
+    """All that a module imports, also in functions, for type checkers, and by a string that names a module of ours."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & known) | ({str(node.module)} if names - known else set())
+        elif isinstance(node, ast.Constant) and node.value in known - {"idnb"}:
+            found.add(str(node.value))
+    if "idnb" in found and module != "idnb":  # the front door leads to the loaders
+        found |= set(idnb._EXPORTS.values())
+    return found - {module}
+
+
+def trespasses(module: str, source: str, known: set[str]) -> list[str]:
+    """What a module imports against the order of the folders or one of the rules above."""
+    tree = ast.parse(source)
+    folder = module.split(".")[1] if module.count(".") else ""
+    found = []
+    for target in sorted(imported(module, tree, known)):
+        ours, there = inside(target, "idnb"), [*target.split("."), ""][1]
+        if any(inside(target, place) for place in EXCEPTIONS.get(module, ())):
+            continue
+        if module in BESIDE:
+            wrong = ours and target not in BESIDE[module]
+        else:
+            wrong = folder in FLOORS and there in FLOORS and FLOORS.index(there) > FLOORS.index(folder)
+        for place, closed in NEVER.items():
+            wrong |= inside(module, f"idnb.{place}") and any(inside(target, name) for name in closed)
+        for place, few in ONLY.items():
+            wrong |= inside(target, place) and not inside(module, place) and module not in few
+        if wrong:
+            found.append(f"{module} imports {target}")
+    if folder == "core" and module not in TORCH_AT_IMPORT:
+        loaded = [node for node in ast.iter_child_nodes(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        if any(name.split(".")[0] == "torch" for node in loaded for name in imported(module, node, known)):
+            found.append(f"{module} imports torch before it is needed")
+    return found
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(REPO).with_suffix("").parts).removesuffix(".__init__")
+
+
+KNOWN = {dotted(path) for path in MODULES}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(REPO).as_posix())
+def test_no_import_goes_up(path: Path):
+    assert not trespasses(dotted(path), path.read_text(encoding="utf-8"), KNOWN)
+
+
+def test_every_folder_has_its_floor_and_every_exception_is_needed():
+    folders = {path.parent.name for path in (REPO / "idnb").glob("*/__init__.py")}
+    assert folders == set(FLOORS)
+    beside = {path.stem for path in (REPO / "idnb").glob("*.py")}
+    assert beside == {"__init__", "__main__", "checks", "env"}
+    sources = {dotted(path): path.read_text(encoding="utf-8") for path in MODULES}
+    for module, places in EXCEPTIONS.items():
+        targets = imported(module, ast.parse(sources[module]), KNOWN)
+        for place in places:
+            assert any(inside(target, place) for target in targets), f"{module} does not import {place}"
+
+
+@pytest.mark.parametrize(
+    "module, source",
+    [
+        ("idnb.faces.x", "from idnb.contours.kinds import CONTOURS"),
+        ("idnb.models.x", "def f():\n    from idnb.training import losses"),
+        ("idnb.models.x", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import idnb.evaluation.setting"),
+        ("idnb.models.x", "TABLE = {'a': 'idnb.evaluation.setting'}"),
+        ("idnb.models.x", "import argparse"),
+        ("idnb.core.x", "import torch"),
+        ("idnb.core.x", "def f():\n    import matplotlib.pyplot as plt"),
+        ("idnb.core.x", "from idnb import load_faces"),
+        ("idnb.env", "from idnb.core.weights import find_weight"),
+        ("idnb.training.x", "from idnb.models import judge"),
+        ("idnb.pretraining.gan.x", "from idnb.pretraining.verification import verification"),
+        ("idnb.evaluation.x", "import idnb.training.losses as losses"),
+        ("idnb.widgets.x", "from idnb.models.stylegan2 import Generator"),
+        ("idnb.cli.x", "from idnb.faces.render.sets import make_set"),
+        ("idnb.experiments.x", "from idnb.cli.arguments import parse_shard"),
+        ("idnb.cli.x", "from idnb.__main__ import main"),
+    ],
+)
+def test_a_planted_import_is_found(module: str, source: str):
+    assert trespasses(module, source, KNOWN)
+
+
+@pytest.mark.parametrize(
+    "module, source",
+    [
+        ("idnb.cli.x", "from idnb.cli.arguments import parse_shard\nimport argparse"),
+        ("idnb.training.x", "from idnb.models.identity_files import load_identity_network\nimport torch"),
+        ("idnb.core.x", "def f():\n    import torch"),
+        ("idnb.__main__", "TABLE = {'doctor': 'idnb.cli.doctor'}"),
+        ("idnb.widgets.session", "import idnb"),
+    ],
+)
+def test_what_is_allowed_is_not_found(module: str, source: str):
+    assert not trespasses(module, source, KNOWN)
+
+
+def test_contributing_shows_the_folders_in_their_order():
+    text = (REPO / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `idnb/(\w+)/` \|", text, re.MULTILINE) == [*FLOORS, "assets"]
+
+
 # --- import idnb ----------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from idnb.core.errors import InputError
-from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork, frame_to_input, load_identity_network
+from idnb.models.embedder import frame_to_input
+from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
+from idnb.models.identity_files import load_identity_network
 from idnb.models.judge import JudgeNetwork
 from idnb.pretraining.margin import ArcFaceHead, CosFaceHead, add_angular_margin
 

@@ -14,7 +14,7 @@ from idnb.__main__ import main
 from idnb.core.errors import InputError
 from idnb.core.weights import read_manifest
 from idnb.faces.synthetic import load_faces
-from idnb.models.identity import load_identity_network
+from idnb.models.identity_files import load_identity_network
 
 
 def write_set(folder, people=40, shots=2, size=64, missing=()):

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from idnb.core.errors import InputError
+from idnb.core.images import grey_scale
 from idnb.models.identity import IdentityNetwork, IdentitySize
-from idnb.pretraining.augmentation import AugmentConfig, augment, grey_scale, hide_surroundings
+from idnb.pretraining.augmentation import AugmentConfig, augment, hide_surroundings
 from idnb.pretraining.data import IdentityData, split_of
 from idnb.pretraining.identity import TrainConfig, batch_rows, schedule, train_identity
 from idnb.pretraining.margin import ArcFaceHead

@@ -5,7 +5,8 @@ import torch
 
 from idnb.core.errors import InputError
 from idnb.core.presets import PAPER, TINY
-from idnb.inversion.objectives import Guidance, Reconstruction, at_size, shrink
+from idnb.core.resize import at_size, shrink
+from idnb.inversion.objectives import Guidance, Reconstruction
 from idnb.inversion.optimise import InversionConfig, batch_size, invert, invert_guided, invert_images, psnr, rate_at
 from idnb.models.identity import IdentityNetwork, IdentitySize
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 JUDGE = "idnb.models.judge"
-DOOR = "idnb.models.identity"
+DOOR = "idnb.models.identity_files"
 # They make the judge or measure with it: the command that trains it, and what reports figures.
 MAY_KNOW_IT = {"idnb.cli.train_identity"}
 NOT_TRAINING = ("verification", "metrics", "evaluat", "doctor", "fetch", "__main__", "plots", "widgets")

@@ -7,6 +7,7 @@ import torch
 
 import idnb
 from idnb.core.errors import InputError
+from idnb.core.images import LUMA
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.training.losses import (
     EncoderLoss,
@@ -19,7 +20,7 @@ from idnb.training.losses import (
     norm_loss,
     w_norm_loss,
 )
-from idnb.training.views import LUMA, ViewConfig, random_views
+from idnb.training.views import ViewConfig, random_views
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import idnb
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
+from idnb.core.resize import to_size
 from idnb.faces.labels import LABEL_NAMES
-from idnb.models.encoder import to_size
 from idnb.training.pair_data import flip_contour, read_pair_data
 
 KINDS = ("low_res", "sketch", "label_map")

@@ -7,11 +7,12 @@ import torch
 
 from idnb.core.presets import PAPER
 from idnb.models.encoder import IdentityGuidedEncoder
-from idnb.models.identity import load_identity_network
+from idnb.models.identity_files import load_identity_network
 from idnb.models.stylegan2_files import load_generator
+from idnb.training.config import EncoderConfig, Phase
 from idnb.training.losses import EncoderLoss
 from idnb.training.pair_data import PairData
-from idnb.training.run import EncoderConfig, EncoderRun, Phase
+from idnb.training.run import EncoderRun
 from tests.public_files import write_ir_se50, write_stylegan2
 
 pytestmark = pytest.mark.slow

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from idnb.cli.train_perceptual import KINDS, degrade, known_numbers, ordering, train_features
 from idnb.core.errors import InputError
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures, load_face_feature_distance
 from idnb.pretraining.data import IdentityData
+from idnb.pretraining.perceptual import KINDS, degrade, known_numbers, ordering, train_features
 
 
 def test_distance_is_zero_symmetric_and_differentiable():

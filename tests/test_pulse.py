@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from idnb.core.errors import InputError
-from idnb.inversion.objectives import shrink
+from idnb.core.resize import shrink
 from idnb.inversion.pulse import (
     MappedSpace,
     PulseConfig,

@@ -10,9 +10,10 @@ from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.faces.real_images import RealImages
 from idnb.faces.synthetic import load_faces
-from idnb.training.critic import Critic, average_gradients, build_critic
+from idnb.training.critic import Critic, build_critic
 from idnb.training.loop import train_encoder
 from idnb.training.losses import LossWeights
+from idnb.training.parallel import average_gradients
 from idnb.training.run import EncoderRun
 from tests.encoder_run import config, parts
 

@@ -15,8 +15,8 @@ from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.render import people
 from idnb.faces.render.check import identity_distance
-from idnb.faces.render.sets import SetPlan, make_set, render_person, set_checksum
-from idnb.faces.synthetic import load_faces
+from idnb.faces.render.sets import SetPlan, make_set, render_person
+from idnb.faces.synthetic import load_faces, set_checksum
 
 PLAN = SetPlan(identities=3, shots=2, seed=5, size=32)
 

@@ -5,10 +5,12 @@ import torch
 
 import idnb
 from idnb.core.presets import TINY
+from idnb.training.config import EncoderConfig, Phase
 from idnb.training.cost import count_kept, step_cost
 from idnb.training.pair_data import PairBatch, read_pair_data
-from idnb.training.run import EncoderConfig, EncoderRun, Phase, run_step
+from idnb.training.run import EncoderRun
 from idnb.training.shards import Rows, joined
+from idnb.training.step import run_step
 from tests.encoder_run import config, parts, random_pairs
 from tests.photo_trees import celebamask_tree, photo
 

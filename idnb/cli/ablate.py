@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from idnb.cli.evaluate import RESULTS, keep, parse_number, parse_shard
+from idnb.cli.arguments import parse_number, parse_shard
 from idnb.core.errors import InputError
 from idnb.evaluation.dataset import load_evaluation_set
-from idnb.experiments.ablation import TABLES, Arm, Budget, describe, plan, run_arm, same_training
-from idnb.experiments.tables import MAIN, PAPER_TABLE_1, PAPER_TABLE_2, method_table, paper_table, read_results
+from idnb.evaluation.store import RESULTS, keep
+from idnb.experiments.ablation import TABLES, Budget, describe, plan, report, run_arm, take_over
 
-__all__ = ["add_arguments", "report", "run"]
+__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train and measure what is missing, then print the table of all there is."""
+    from idnb.env import keep_freed_memory
     from idnb.faces.synthetic import load_faces
     from idnb.models.stylegan2_files import load_generator
-    from idnb.pretraining.gan.loop import keep_freed_memory
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -86,39 +83,3 @@ def run(args: argparse.Namespace) -> int:
                 keep(result, files[arm.name, seed], examples if seed == seeds[0] else None)
     print(report(args.table, store / args.table))
     return 0
-
-
-def take_over(store: Path, table: str, arm: Arm, wanted: dict[str, Any]) -> bool:
-    """Store the result of the same training from another table under this arm's name, if there is one."""
-    for path in sorted(store.glob(f"*/*_seed{wanted['seed']}.json")):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if "training" in found and same_training(found["training"], wanted):
-            result = found | {"setting": found["setting"] | {"method": arm.title}, "training": wanted}
-            keep(result, store / table / f"{arm.name}_seed{wanted['seed']}.json", path.with_suffix(".png"))
-            return True
-    return False
-
-
-def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
-    """The table of all stored results of an ablation, with the paper's numbers where it has such a table.
-
-    keys: columns, see `method_table`.
-    """
-    order = {arm.title: place for place, arm in enumerate(TABLES[table])}
-    try:
-        results = [r for r in read_results(folder) if r["setting"]["method"] in order or "training" not in r]
-    except InputError:
-        return "No arm is finished yet; give the same command again."
-    results.sort(key=lambda r: order.get(r["setting"]["method"], len(order)))  # untrained methods stand below the arms
-    trained = [r["training"] for r in results if "training" in r]
-    budgets = {json.dumps(training["budget"], sort_keys=True) for training in trained}
-    if len(budgets) > 1:
-        raise InputError(f"{folder}: holds results of different budgets; keep each budget in a folder of its own")
-    text = method_table(results, keys)
-    if trained:
-        budget = trained[0]["budget"]
-        text += f"\n\nEvery arm: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}; "
-        text += f"the last quarter with {budget['steps']} refinement steps, what comes before with one. "
-        text += f"Training seeds {', '.join(str(seed) for seed in sorted({run['seed'] for run in trained}))}."
-    paper = {"table1": PAPER_TABLE_1, "table2": PAPER_TABLE_2}.get(table)
-    return text + ("" if paper is None else "\n\n" + paper_table(paper))

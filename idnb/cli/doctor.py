@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from idnb.core.errors import InputError
-from idnb.env import core_count, fast_bf16, package_version, pick_device
+from idnb.env import core_count, fast_bf16, memory_gb, package_version, pick_device
 
 __all__ = [
     "Finding",
@@ -22,7 +22,6 @@ __all__ = [
     "check_packages",
     "check_sizes",
     "check_weights",
-    "memory_gb",
     "run",
 ]
 
@@ -162,7 +161,7 @@ def check_faces(folder: Path, checksums: bool = True) -> Iterator[Finding]:
         folder: holds one folder a set, each with `card.json`.
         checksums: read all files of a set and compare their sha256 with the card.
     """
-    from idnb.faces.render.sets import set_checksum
+    from idnb.faces.synthetic import set_checksum
 
     for name in FACE_SETS:
         try:
@@ -205,13 +204,3 @@ def _numbers(version: str) -> tuple[int, ...]:
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
-
-
-def memory_gb() -> float | None:
-    """Memory of this machine in GB, or None where the system does not say."""
-    try:
-        import os
-
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    except (ValueError, OSError, AttributeError):
-        return None

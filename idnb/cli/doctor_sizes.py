@@ -40,7 +40,8 @@ def pair_cost(preset: str, steps: int = 3, kind: str = "low_res") -> PairCost:
     from torch.utils.flop_counter import FlopCounterMode
 
     from idnb.core.presets import get_preset
-    from idnb.models.encoder import Code, IdentityGuidedEncoder
+    from idnb.models.contour_encoder import Code
+    from idnb.models.encoder import IdentityGuidedEncoder
     from idnb.models.stylegan2 import Generator
 
     sizes = get_preset(preset)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -14,18 +12,18 @@ from typing import Any
 
 import torch
 
+from idnb.cli.arguments import parse_number, parse_shard
 from idnb.core.errors import InputError
-from idnb.core.weights import ASSETS, find_weight, write_entry
+from idnb.core.weights import find_weight, write_entry
 from idnb.evaluation.dataset import load_evaluation_set
 from idnb.evaluation.methods import METHODS, load_method
-from idnb.evaluation.protocol import Setting, evaluate, write_text
+from idnb.evaluation.protocol import evaluate
+from idnb.evaluation.setting import Setting
+from idnb.evaluation.store import keep, run_name, stored_path
 from idnb.experiments.tables import method_table
 from idnb.models.encoder_files import ENCODERS, bundled_name
 
-__all__ = ["RESULTS", "add_arguments", "keep", "run", "run_name"]
-
-RESULTS = ASSETS / "results"
-"""Where results are kept that are part of the package: a folder a table."""
+__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,20 +119,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def stored_path(store: str, setting: Setting) -> Path:
-    """Where a result is kept: in a folder, or in a folder of the package's results for a plain word."""
-    folder = RESULTS / store if store.isidentifier() else Path(store)
-    return folder / f"{run_name(setting)}.json"
-
-
-def keep(result: dict[str, Any], path: Path, examples: Path | None) -> None:
-    """Store a result, and the picture of its examples where there is one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if examples is not None and examples.is_file():
-        shutil.copyfile(examples, path.with_suffix(".png"))
-    write_text(path, json.dumps(result, indent=1) + "\n")
-
-
 def export(method: str, result: dict[str, Any]) -> None:
     """Put the figures that say most into the manifest, beside what training wrote there.
 
@@ -152,32 +136,6 @@ def export(method: str, result: dict[str, Any]) -> None:
     entry.figures["evaluated"] = {**told, "set": result["set"], "pairs": result["pairs"], "command": shlex.join(words)}
     write_entry(entry)
     print(f"the manifest's entry {entry.name} has these figures now")
-
-
-def run_name(setting: Setting) -> str:
-    """The folder of a run: all that sets it apart from others."""
-    words = [setting.method.replace(", ", "_").replace(" ", "_"), setting.kind, setting.mode, f"seed{setting.seed}"]
-    words += [f"{setting.contours}x{setting.count}" if setting.contours else f"allx{setting.count}"]
-    words += [f"{setting.steps}steps"] if setting.steps else []
-    words += [f"{setting.contour_size}px"] if setting.contour_size else []
-    return "_".join(words)
-
-
-def parse_shard(text: str | None) -> tuple[int, int]:
-    """ "1/4" to (1, 4); None is the whole."""
-    if text is None:
-        return (0, 1)
-    parts = text.split("/")
-    if len(parts) != 2 or not all(part.isdigit() for part in parts) or not int(parts[0]) < int(parts[1]):
-        raise InputError(f"--shard {text!r}: expected k/n with k from 0 to n - 1, such as 0/2")
-    return (int(parts[0]), int(parts[1]))
-
-
-def parse_number(name: str, text: str) -> int:
-    """A whole number of at least 0. Raises InputError that names the option."""
-    if not text.strip().isdigit():
-        raise InputError(f"{name} {text!r}: expected a whole number")
-    return int(text)
 
 
 def share_out(processes: int) -> None:

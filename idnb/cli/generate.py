@@ -14,7 +14,7 @@ from idnb.core.errors import InputError
 from idnb.core.images import save_png, tile
 from idnb.core.presets import Preset, get_preset
 from idnb.faces.photo import photo_to_tensor
-from idnb.models.encoder import ContourEncoder, Result
+from idnb.models.contour_encoder import ContourEncoder, Result
 
 __all__ = ["Pair", "add_arguments", "find_pairs", "read_contour", "read_face", "run", "write_result"]
 

@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
 
 def whole(faces: Faces) -> Faces:
     """Those people of a set whose files are there."""
-    from idnb.pretraining.data import finished
+    from idnb.faces.synthetic import finished
 
     return finished(faces, print)
 

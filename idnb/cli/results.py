@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from idnb.cli.ablate import report
-from idnb.cli.evaluate import RESULTS
 from idnb.core.errors import InputError
-from idnb.evaluation.protocol import write_text
-from idnb.experiments.ablation import TABLES
+from idnb.core.files import write_text
+from idnb.evaluation.store import RESULTS
+from idnb.experiments.ablation import TABLES, report
 from idnb.experiments.tables import COLUMNS, MAIN, method_table, read_results
 
 __all__ = ["add_arguments", "run"]

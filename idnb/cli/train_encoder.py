@@ -10,37 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
-from idnb.core.images import tile
 from idnb.core.presets import Preset, get_preset
 from idnb.core.weights import WeightFile, export_bundled
-from idnb.models.encoder import MODULATIONS, ContourEncoder
+from idnb.models.contour_encoder import ContourEncoder
+from idnb.models.encoder import MODULATIONS
 from idnb.models.encoder_files import ENCODERS, bundled_name, encoder_class, start_from
-from idnb.models.stylegan2 import Generator
+from idnb.training.config import EncoderConfig, Phase
 from idnb.training.loop import train_encoder
-from idnb.training.losses import WEIGHTS, EncoderLoss, LossWeights
+from idnb.training.losses import WEIGHTS, LossWeights
 from idnb.training.pair_data import PairData, read_pair_data
-from idnb.training.run import EncoderConfig, Phase
-from idnb.training.views import ViewConfig
+from idnb.training.recipe import CONFIGS, build_loss, fitting, make_accelerator, pair_panel
 
-__all__ = ["CONFIGS", "add_arguments", "build_loss", "make_accelerator", "pair_panel", "parse_phases", "run"]
-
-CONFIGS = {
-    # Refinement is learnt from few steps to many, on whole faces: a generator that is stopped at 64 px shows others.
-    "tiny": EncoderConfig(
-        phases=(Phase(1, 40_000), Phase(2, 60_000), Phase(3, 20_000)),
-        batch=16,
-        learning_rate=8e-4,
-        warmup=1_000,
-        decay=0.4,
-        average=4_000,
-        clip=5.0,
-    ),
-    "paper": EncoderConfig(),
-}
+__all__ = ["add_arguments", "parse_phases", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> None:
@@ -127,54 +111,6 @@ def parse_start(text: str) -> tuple[str, str]:
     return path, kind
 
 
-def make_accelerator(device: str | None = None, precision: str | None = None) -> Any:
-    """The accelerator of a run: device and mixed precision.
-
-    device: a torch device, or None for the fastest. precision: "no", "bf16", "fp16", or None for bf16 where it is fast.
-    """
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    from idnb.env import fast_bf16, pick_device
-
-    AcceleratorState._reset_state()  # a process that trained before, a notebook say, may now want another precision
-    chosen = pick_device(device)
-    precision = precision or ("bf16" if fast_bf16(chosen) else "no")
-    return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)
-
-
-def build_loss(preset: Preset, weights: LossWeights, views: int = 1, identity_files: list[str] | None = None) -> Any:
-    """The loss of a preset with its own networks.
-
-    weights: see `LossWeights`. views: random views of each output, 0 for none. identity_files: of further networks.
-    tiny uses the bundled identity network and the bundled perceptual distance; paper the public IR-SE50 and LPIPS.
-    """
-    from idnb.models.identity import load_identity_network
-    from idnb.models.lpips_distance import load_lpips
-    from idnb.models.perceptual import load_face_feature_distance
-
-    networks = [load_identity_network(preset.name)]
-    networks += [load_identity_network(preset.name, path=path) for path in identity_files or []]
-    perceptual: torch.nn.Module = load_face_feature_distance() if preset.name == "tiny" else load_lpips()
-    return EncoderLoss(networks, perceptual, weights, ViewConfig() if views else None, views)
-
-
-def pair_panel(generator: Generator, data: PairData, count: int = 6, seed: int = 5) -> Callable[..., Tensor]:
-    """A function that draws what an encoder makes of some fixed pairs: contour, identity, each step, the photo."""
-    random = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(len(data), generator=random)[:count]
-    partners = torch.randperm(len(data), generator=random)[:count]
-    contour, photo, x_id = data.contour(rows), data.images(rows), data.images(partners)
-    shown = contour_kind(data.kind).display(contour, data.preset.encoder_size)
-
-    def draw(encoder: ContourEncoder) -> Tensor:
-        result = encoder.generate(generator, contour, x_id, encoder.steps).images.cpu()
-        side = data.preset.image_size if data.preset.image_size <= 128 else data.preset.encoder_size
-        return tile([[shown[i], x_id[i], *result[i], photo[i]] for i in range(len(rows))], side)
-
-    return draw
-
-
 def build_encoder(args: argparse.Namespace, preset: Preset) -> Any:
     """The untrained encoder that the arguments ask for; ablations are of the dual encoder."""
     options = {"pretrained_identity": not args.no_pretrained_identity}
@@ -185,22 +121,14 @@ def build_encoder(args: argparse.Namespace, preset: Preset) -> Any:
     return encoder_class(args.method)(args.kind, preset, **options)
 
 
-def fitting(phases: tuple[Phase, ...], encoder: ContourEncoder, given: str | None) -> tuple[Phase, ...]:
-    """Phases for an encoder: one that knows a single step gets single steps, unless others were asked for by name."""
-    if encoder.steps > 1 or all(phase.steps == 1 for phase in phases):
-        return phases
-    if given is not None:
-        raise InputError(f"--phases {given!r}: this encoder looks once; every phase needs one step, as in 1:40000")
-    return tuple(replace(phase, steps=1) for phase in phases)
-
-
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training; then export the weights if asked to."""
-    from idnb.models.identity import load_identity_network
+    from idnb.env import keep_freed_memory
+    from idnb.models.identity_files import load_identity_network
     from idnb.models.stylegan2_files import load_generator
-    from idnb.pretraining.gan.loop import keep_freed_memory
     from idnb.training.critic import build_critic
-    from idnb.training.scale import checked_sets, say_estimate
+    from idnb.training.estimate import say_estimate
+    from idnb.training.pair_data import checked_sets
 
     preset = get_preset(args.preset)
     if args.export and (preset.name != "tiny" or args.modulation != "tensor" or args.no_input_latent):

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from idnb.cli.export import put_into_package
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
-from idnb.core.weights import WeightFile, export_bundled
 from idnb.env import fast_bf16, pick_device
 from idnb.faces.real_images import RealImages, read_strips
 from idnb.models.stylegan2 import Generator
-from idnb.models.stylegan2_files import BUNDLED_NAMES
 from idnb.pretraining.gan.adversarial import GanTraining
 from idnb.pretraining.gan.codes import read_codes
 from idnb.pretraining.gan.growing import GanConfig, grow_generator
 from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.gan.warmup import WarmUp
 
-__all__ = ["add_arguments", "export", "parse_phases", "parse_rates", "put_into_package", "run"]
+__all__ = ["add_arguments", "export", "parse_phases", "parse_rates", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
@@ -150,23 +147,3 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
         shown = f"{before:,} images shown in the warm-up, then {images:,}"
     figures = {"images_shown": images, "trained_up_to_px": trained_size}
     put_into_package(average, words, f"rendered people: {', '.join(sets)}; {shown}", args.seed, figures)
-
-
-def put_into_package(generator: Generator, words: list[str], data: str, seed: int, figures: dict[str, Any]) -> None:
-    """Write the weights of the bundled generator and its entry in the manifest.
-
-    words: the command that made it. data: what it learnt from. seed: of the training. figures: of it.
-    """
-    name = BUNDLED_NAMES["tiny"]
-    entry = WeightFile(
-        name=name,
-        file=f"{name}.safetensors",
-        about=f"StyleGAN2 generator of rendered people, {generator.size} px, {generator.n_styles} styles",
-        licence="CC0-1.0",
-        command=shlex.join(words),
-        seed=seed,
-        data=data,
-        figures=figures,
-    )
-    path = export_bundled(entry, generator.state_dict())
-    print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")

@@ -14,8 +14,10 @@ import torch
 from idnb.core.errors import InputError
 from idnb.core.weights import WeightFile, export_bundled
 from idnb.env import fast_bf16, pick_device
-from idnb.models.identity import IDENTITY_SIZES, FaceEmbedder, IdentityNetwork
-from idnb.pretraining.data import IdentityData, finished, join, read_people, split_of
+from idnb.faces.synthetic import finished
+from idnb.models.embedder import FaceEmbedder
+from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
+from idnb.pretraining.data import IdentityData, join, read_people, split_of
 from idnb.pretraining.identity import TrainConfig, train_identity
 from idnb.pretraining.margin import ArcFaceHead, CosFaceHead
 from idnb.pretraining.verification import BARS, Verification, evaluate_network, table

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from idnb.cli.train_generator import put_into_package
+from idnb.cli.export import put_into_package
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
 from idnb.env import fast_bf16, pick_device

@@ -24,30 +24,11 @@ import torch.nn.functional as F
 
 from idnb.contours.line_art import draw_from_image, draw_from_labels
 from idnb.core.errors import InputError
+from idnb.core.resize import resize_bicubic
 from idnb.faces.labels import N_LABELS, check_label_map, colour_labels, official_order
 from idnb.faces.photo import open_index_picture, photo_to_tensor
 
-__all__ = ["CONTOURS", "Contour", "LabelMap", "LowRes", "Sketch", "contour_from_file", "contour_kind", "resize_bicubic"]
-
-
-def resize_bicubic(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Bicubic resizing with antialiasing, up or down; the same as Pillow's BICUBIC but without rounding to 8 bits.
-
-    Torch has two bicubics. With `antialias=True` (used here) the kernel is Keys' with a = -0.5 and grows with the
-    shrinking factor, as in Pillow. With `antialias=False` it is a = -0.75 and looks at 4 x 4 pixels only, so shrinking
-    by 8 skips most of the picture.
-
-    Args:
-        images: [B, C, H, W] float in [-1, 1].
-        size: side of the result in pixels.
-
-    Returns:
-        [B, C, size, size] float, clamped to [-1, 1] because the kernel overshoots at edges.
-    """
-    if images.shape[-2:] == (size, size):
-        return images.clone()
-    out = F.interpolate(images, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
-    return out.clamp(-1.0, 1.0)
+__all__ = ["CONTOURS", "Contour", "LabelMap", "LowRes", "Sketch", "contour_from_file", "contour_kind"]
 
 
 def _check_images(images: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Pictures of many faces as plain image files: what a training run and a command write beside their numbers."""
+"""Pictures out of tensors: grey ones, sheets of many faces, PNG files that stand beside the numbers of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from torch import Tensor
 
 from idnb.core.errors import InputError
 
-__all__ = ["save_png", "tile", "to_image"]
+__all__ = ["LUMA", "grey_scale", "save_png", "tile", "to_image"]
+
+LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in how light a colour is (ITU-R BT.601)
 
 
 def to_image(picture: Tensor) -> Image.Image:
@@ -55,3 +57,9 @@ def save_png(picture: Tensor, path: str | Path) -> Path:
     to_image(picture).save(part, format="PNG")
     part.replace(path)
     return path
+
+
+def grey_scale(images: Tensor) -> Tensor:
+    """images: [B, 3, H, W]. Returns the luma in all three channels, same shape."""
+    weights = images.new_tensor(LUMA).view(1, 3, 1, 1)
+    return (images * weights).sum(1, keepdim=True).expand_as(images)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from idnb.core.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 __all__ = [
     "ASSETS",
@@ -29,6 +29,7 @@ __all__ = [
     "export_bundled",
     "file_sha256",
     "find_weight",
+    "load_strictly",
     "pin_file",
     "pinned_sha256",
     "read_manifest",
@@ -250,3 +251,22 @@ def write_entry(entry: WeightFile, assets: Path = ASSETS) -> None:
     part = manifest.with_name("manifest.json.part")
     part.write_text(json.dumps({"weights": rows}, indent=2) + "\n", encoding="utf-8")
     os.replace(part, manifest)
+
+
+def load_strictly(network: nn.Module, state: dict[str, Tensor], path: str | Path) -> None:
+    """Put a state dict into a network; every entry must be there with its shape, save BatchNorm's batch counters.
+
+    Raises InputError that names the file and the first entries that do not fit.
+    """
+    wanted = network.state_dict()
+    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
+    unknown = [key for key in state if key not in wanted]
+    differing = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
+    faults = [
+        f"{len(keys)} entries {what} (first: {keys[0]})"
+        for keys, what in ((missing, "missing"), (unknown, "unknown"), (differing, "of another shape"))
+        if keys
+    ]
+    if faults:
+        raise InputError(f"{path}: not the weights of {type(network).__name__} at this size: {', '.join(faults)}")
+    network.load_state_dict({**{key: wanted[key] for key in wanted if key not in state}, **state})

@@ -8,10 +8,10 @@ from typing import Any
 
 # Public name -> the module that defines it.
 _EXPORTS = {
-    "Setting": "idnb.evaluation.protocol",
+    "Setting": "idnb.evaluation.setting",
     "evaluate": "idnb.evaluation.protocol",
-    "example_pairs": "idnb.evaluation.protocol",
-    "pairs_of": "idnb.evaluation.protocol",
+    "example_pairs": "idnb.evaluation.setting",
+    "pairs_of": "idnb.evaluation.setting",
 }
 
 __all__ = ["Setting", "evaluate", "example_pairs", "pairs_of"]

@@ -18,9 +18,9 @@ from idnb.evaluation.features import FeatureNetwork, feature_network
 from idnb.evaluation.fidelity import truth_columns
 from idnb.evaluation.frechet import Moments, features_of, moments
 from idnb.evaluation.metrics import load_judges, load_perceptual_measure, person_means
+from idnb.models.embedder import FaceEmbedder
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import FaceReader, load_face_reader
-from idnb.models.identity import FaceEmbedder
 
 __all__ = ["EvaluationSet", "load_evaluation_set"]
 

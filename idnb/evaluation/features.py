@@ -13,8 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
-from idnb.core.weights import read_tensors, weight_path
-from idnb.models.identity import IdentityNetwork, load_identity_network, load_strictly
+from idnb.core.resize import resize_smoothly
+from idnb.core.weights import load_strictly, read_tensors, weight_path
+from idnb.models.identity import IdentityNetwork
+from idnb.models.identity_files import load_identity_network
 
 __all__ = ["FEATURE_NETWORKS", "FeatureNetwork", "IdentityFeatures", "InceptionFeatures", "feature_network"]
 
@@ -108,18 +110,6 @@ def without_border(pooled: Tensor) -> tuple[Tensor]:
     """
     ones = pooled.new_ones(1, 1, *pooled.shape[-2:])
     return (pooled / F.avg_pool2d(ones, 3, 1, 1),)
-
-
-def resize_smoothly(images: Tensor, size: int) -> Tensor:
-    """Images [B, 3, H, H] at another side: averaged down by whole factors, otherwise bilinear with antialiasing."""
-    side = images.shape[-1]
-    if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != side:
-        raise InputError(f"images: expected [B, 3, H, H] in [-1, 1], got {list(images.shape)}")
-    if side == size:
-        return images
-    if side % size == 0:
-        return F.avg_pool2d(images, side // size)  # [B, 3, size, size]
-    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
 FEATURE_NETWORKS = ("identity", "inception")

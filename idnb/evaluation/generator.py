@@ -20,11 +20,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
+from idnb.core.resize import at_size
 from idnb.evaluation.features import FeatureNetwork
 from idnb.evaluation.frechet import features_of, frechet_distance, kernel_distance
 from idnb.faces.labels import LABEL_NAMES, N_LABELS
 from idnb.faces.synthetic import Faces
-from idnb.inversion.objectives import Distance, at_size
+from idnb.inversion.objectives import Distance
 from idnb.inversion.optimise import Inversion, InversionConfig, invert_images
 from idnb.models.face_parser import FaceParser
 from idnb.models.stylegan2 import Generator
@@ -49,7 +50,7 @@ def faces_found(images: Tensor) -> float:
 
     images: [N, 3, H, H] in [-1, 1]; smaller ones are enlarged to 512 px, where the detector is at home.
     """
-    from idnb.contours.kinds import resize_bicubic
+    from idnb.core.resize import resize_bicubic
     from idnb.faces.align import detect_faces
 
     large = [resize_bicubic(image[None], max(512, images.shape[-1]))[0] for image in images]

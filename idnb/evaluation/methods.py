@@ -16,7 +16,7 @@ from torch import Tensor
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
-from idnb.models.encoder import Result
+from idnb.models.contour_encoder import Result
 from idnb.models.stylegan2 import Generator
 
 __all__ = ["METHODS", "AverageFace", "CopyIdentity", "EnlargedContour", "Searched", "load_method"]
@@ -107,7 +107,7 @@ def load_enlarged(preset: str, kind: str, path: Path | None) -> Any:
 def load_pulse(preset: str, kind: str, path: Path | None) -> Any:
     """PULSE with the paper's identity loss."""
     from idnb.inversion.pulse import MappedSpace, PulseConfig, pulse
-    from idnb.models.identity import load_identity_network
+    from idnb.models.identity_files import load_identity_network
 
     network = load_identity_network(preset)
     spaces: dict[int, Any] = {}
@@ -123,7 +123,7 @@ def load_pulse(preset: str, kind: str, path: Path | None) -> Any:
 def load_optimised(preset: str, kind: str, path: Path | None) -> Any:
     """W+ optimisation from the average, under contour and identity."""
     from idnb.inversion.optimise import invert_guided
-    from idnb.models.identity import load_identity_network
+    from idnb.models.identity_files import load_identity_network
 
     network = load_identity_network(preset)
 
@@ -137,7 +137,7 @@ def load_hybrid(preset: str, kind: str, path: Path | None) -> Any:
     """The dual encoder's answer, improved by optimisation."""
     from idnb.inversion.hybrid import hybrid_guided
     from idnb.models.encoder_files import load_encoder
-    from idnb.models.identity import load_identity_network
+    from idnb.models.identity_files import load_identity_network
 
     encoder, network = load_encoder(preset, kind, path), load_identity_network(preset)
 
@@ -149,9 +149,9 @@ def load_hybrid(preset: str, kind: str, path: Path | None) -> Any:
 
 def load_baseline(preset: str, kind: str, path: Path | None) -> Any:
     """pSp or ReStyle from the `checkpoint.pt` of a training run; the file says which."""
+    from idnb.core.weights import load_strictly
     from idnb.models.baselines.psp import PSpEncoder
     from idnb.models.baselines.restyle import ReStyleEncoder
-    from idnb.models.identity import load_strictly
 
     if path is None:
         raise InputError(

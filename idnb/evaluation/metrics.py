@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
-from idnb.evaluation.features import resize_smoothly
-from idnb.models.identity import FaceEmbedder, load_identity_network
+from idnb.core.resize import resize_smoothly
+from idnb.models.embedder import FaceEmbedder
+from idnb.models.identity_files import load_identity_network
 from idnb.models.lpips_distance import load_lpips
 from idnb.models.perceptual import load_face_feature_distance
 

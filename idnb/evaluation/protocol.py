@@ -13,12 +13,10 @@ the loss; here a held-out judge stands beside it.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,56 +28,17 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
+from idnb.core.files import write_text
+from idnb.core.resize import to_size
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.fidelity import KNOWN, contour_fidelity, shape_distance
 from idnb.evaluation.metrics import identity_ranks
-from idnb.faces.pairs import Pairs, draw_pairs, load_pairs, save_pairs
-from idnb.models.encoder import to_size
+from idnb.evaluation.setting import Setting, chunks_of, example_pairs, pairs_of, part_of
+from idnb.evaluation.store import Columns, chunk_path, claim, load_chunks, save_columns
+from idnb.faces.pairs import Pairs
 from idnb.models.face_reader import READINGS
 
-__all__ = ["Setting", "chunks_of", "evaluate", "example_pairs", "measure_pairs", "pairs_of", "weights_fingerprint"]
-
-Columns = dict[str, NDArray[Any]]
-CHUNK = 24
-"""Contours in a chunk; with ten identities each, 240 pairs."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """All that decides the numbers of a run, besides the weights.
-
-    method: name in tables. kind: of contour. contour_size: side of a low-resolution contour; None is the preset's.
-    mode, count, seed: of `draw_pairs`. contours: how many, spread evenly over the set; None is all.
-    steps: refinement steps; None is what the method is meant for. preset. batch: pairs at once.
-    """
-
-    method: str
-    kind: str = "low_res"
-    mode: str = "any"
-    count: int = 10
-    seed: int = 0
-    contours: int | None = None
-    steps: int | None = None
-    contour_size: int | None = None
-    preset: str = "tiny"
-    batch: int = 40
-
-
-def pairs_of(setting: Setting, identity: NDArray[np.int64]) -> Pairs:
-    """The pairs of a run; identity: [N] who each image of the set shows."""
-    chosen = None
-    if setting.contours is not None:
-        if not 1 <= setting.contours <= len(identity):
-            raise InputError(f"contours is {setting.contours}; the set has {len(identity)} images")
-        chosen = np.linspace(0, len(identity) - 1, setting.contours).round().astype(np.int64)
-    return draw_pairs(identity, mode=setting.mode, count=setting.count, seed=setting.seed, contours=chosen)
-
-
-def chunks_of(pairs: Pairs) -> list[slice]:
-    """The rows of each chunk: all pairs of `CHUNK` contours."""
-    starts = np.flatnonzero(np.diff(pairs.contour, prepend=-1))  # first pair of each contour
-    edges = [*starts[::CHUNK].tolist(), len(pairs)]
-    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+__all__ = ["evaluate", "measure_pairs", "weights_fingerprint"]
 
 
 def weights_fingerprint(*parts: Any) -> str:
@@ -194,17 +153,6 @@ def evaluate(
     return result
 
 
-def example_pairs(setting: Setting, identity: NDArray[np.int64], count: int = 6) -> Pairs:
-    """A few pairs, spread over the set, to be looked at; nobody picked them.
-
-    identity: [N] who each image of the set shows. They are the same for all methods, however many contours a run has;
-    where a run pairs any two images, these show two people.
-    """
-    chosen = np.linspace(0, len(identity) - 1, min(count, len(identity))).round().astype(np.int64)
-    mode = "other" if setting.mode == "any" else setting.mode
-    return draw_pairs(identity, mode=mode, count=1, seed=setting.seed, contours=chosen)
-
-
 def save_examples(path: Path, method: Any, generator: Any, data: EvaluationSet, setting: Setting) -> None:
     """Write the outputs for a few pairs side by side, for figures that compare methods."""
     pairs = example_pairs(setting, data.identity)
@@ -214,55 +162,4 @@ def save_examples(path: Path, method: Any, generator: Any, data: EvaluationSet, 
     pixels = ((images + 1) * 127.5).round().byte().permute(2, 0, 3, 1).flatten(1, 2)  # [H, B * W, 3]
     part = path.with_name(f".{os.getpid()}.{path.name}")
     Image.fromarray(pixels.numpy()).save(part, optimize=True)
-    os.replace(part, path)
-
-
-def claim(out: Path, description: dict[str, Any], pairs: Pairs, data: EvaluationSet) -> None:
-    """Note what a folder holds, or check that it holds nothing else."""
-    note = out / "setting.json"
-    if note.is_file():
-        if json.loads(note.read_text(encoding="utf-8")) != description:
-            raise InputError(
-                f"{note}: this folder holds a run with another setting or other weights; give another --out"
-            )
-        stored = load_pairs(out / "pairs.csv", data.identity)
-        if not (np.array_equal(stored.contour, pairs.contour) and np.array_equal(stored.identity, pairs.identity)):
-            raise InputError(f"{out / 'pairs.csv'}: holds other pairs; give another --out")
-        return
-    save_pairs(pairs, out / "pairs.csv")
-    write_text(note, json.dumps(description, indent=1) + "\n")
-
-
-def part_of(pairs: Pairs, rows: slice) -> Pairs:
-    """Some rows of a list of pairs."""
-    return Pairs(**{**pairs.__dict__, "contour": pairs.contour[rows], "identity": pairs.identity[rows]})
-
-
-def chunk_path(out: Path, index: int) -> Path:
-    """Where a chunk is stored until the run is whole."""
-    return out / f"chunk_{index:05d}.npz"
-
-
-def load_chunks(out: Path, count: int) -> Iterator[Columns]:
-    """Every chunk in order. Raises InputError that names a damaged file."""
-    for i in range(count):
-        try:
-            with np.load(chunk_path(out, i)) as file:
-                yield {key: file[key] for key in file.files}
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{chunk_path(out, i)} is damaged ({error}); delete it and start again") from error
-
-
-def save_columns(path: Path, columns: Columns) -> None:
-    """Write columns in one step: the file is whole or not there."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("wb") as file:
-        np.savez_compressed(file, **columns)  # type: ignore[arg-type]
-    os.replace(part, path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text in one step."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
     os.replace(part, path)

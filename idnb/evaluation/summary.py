@@ -22,7 +22,7 @@ from idnb.models.face_reader import POSE, READINGS
 
 if TYPE_CHECKING:
     from idnb.evaluation.dataset import EvaluationSet
-    from idnb.evaluation.protocol import Setting
+    from idnb.evaluation.setting import Setting
 
 __all__ = ["bands", "bests", "summarise"]
 
@@ -32,8 +32,8 @@ Columns = dict[str, NDArray[Any]]
 def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Setting) -> dict[str, Any]:
     """Every figure of a run, ready for JSON.
 
-    columns: of `idnb.evaluation.measure_pairs` for all pairs. Figures are {value, low, high, n}; those over judges are
-    in "judges", by judge; "preference" and "rank1" are shares.
+    columns: of `idnb.evaluation.protocol.measure_pairs` for all pairs. Figures are {value, low, high, n}; those over
+    judges are in "judges", by judge; "preference" and "rank1" are shares.
     """
     clusters = Clusters(columns["contour"])
     known = bands(data)

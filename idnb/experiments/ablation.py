@@ -15,7 +15,7 @@ Paper: section 3.4, table 2. It names neither seeds nor intervals; here each row
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,30 @@ from typing import Any
 import torch
 
 from idnb.core.errors import InputError
+from idnb.core.files import write_text
 from idnb.core.presets import get_preset
 from idnb.evaluation.dataset import EvaluationSet
-from idnb.evaluation.protocol import Setting, evaluate, write_text
-from idnb.models.encoder import ContourEncoder
+from idnb.evaluation.protocol import evaluate
+from idnb.evaluation.setting import Setting
+from idnb.evaluation.store import keep
+from idnb.experiments.tables import MAIN, PAPER_TABLE_1, PAPER_TABLE_2, method_table, paper_table, read_results
+from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
+from idnb.training.config import EncoderConfig, Phase
 from idnb.training.losses import WEIGHTS, LossWeights
-from idnb.training.run import EncoderConfig, Phase
 
-__all__ = ["TABLES", "Arm", "Budget", "build_encoder", "describe", "plan", "run_arm", "same_training"]
+__all__ = [
+    "TABLES",
+    "Arm",
+    "Budget",
+    "build_encoder",
+    "describe",
+    "plan",
+    "report",
+    "run_arm",
+    "same_training",
+    "take_over",
+]
 
 
 @dataclass(frozen=True)
@@ -157,7 +172,7 @@ def build_encoder(arm: Arm, kind: str, preset_name: str, seed: int) -> ContourEn
     from idnb.models.baselines.psp import PSpEncoder
     from idnb.models.baselines.restyle import ReStyleEncoder
     from idnb.models.encoder import IdentityGuidedEncoder
-    from idnb.models.identity import load_identity_network
+    from idnb.models.identity_files import load_identity_network
 
     classes: dict[str, Any] = {"dual": IdentityGuidedEncoder, "restyle": ReStyleEncoder, "psp": PSpEncoder}
     if arm.encoder not in classes:
@@ -203,10 +218,10 @@ def run_arm(
     minutes: stop training after so much time; the run goes on with the next call.
     Returns the result, with the arm, seed and budget in it; None when training is not finished.
     """
-    from idnb.cli.train_encoder import build_loss
     from idnb.training.critic import build_critic
     from idnb.training.loop import train_encoder
     from idnb.training.pair_data import read_pair_data
+    from idnb.training.recipe import build_loss
 
     folder = out / f"{arm.name}_seed{seed}"
     description = describe(arm, seed, budget, preset)
@@ -252,3 +267,39 @@ def finished(folder: Path, images: int) -> bool:
     log = folder / "log.csv"
     lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     return len(lines) > 1 and int(lines[-1].split(",")[lines[0].split(",").index("images")]) >= images
+
+
+def take_over(store: Path, table: str, arm: Arm, wanted: dict[str, Any]) -> bool:
+    """Store the result of the same training from another table under this arm's name, if there is one."""
+    for path in sorted(store.glob(f"*/*_seed{wanted['seed']}.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if "training" in found and same_training(found["training"], wanted):
+            result = found | {"setting": found["setting"] | {"method": arm.title}, "training": wanted}
+            keep(result, store / table / f"{arm.name}_seed{wanted['seed']}.json", path.with_suffix(".png"))
+            return True
+    return False
+
+
+def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
+    """The table of all stored results of an ablation, with the paper's numbers where it has such a table.
+
+    keys: columns, see `method_table`.
+    """
+    order = {arm.title: place for place, arm in enumerate(TABLES[table])}
+    try:
+        results = [r for r in read_results(folder) if r["setting"]["method"] in order or "training" not in r]
+    except InputError:
+        return "No arm is finished yet; give the same command again."
+    results.sort(key=lambda r: order.get(r["setting"]["method"], len(order)))  # untrained methods stand below the arms
+    trained = [r["training"] for r in results if "training" in r]
+    budgets = {json.dumps(training["budget"], sort_keys=True) for training in trained}
+    if len(budgets) > 1:
+        raise InputError(f"{folder}: holds results of different budgets; keep each budget in a folder of its own")
+    text = method_table(results, keys)
+    if trained:
+        budget = trained[0]["budget"]
+        text += f"\n\nEvery arm: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}; "
+        text += f"the last quarter with {budget['steps']} refinement steps, what comes before with one. "
+        text += f"Training seeds {', '.join(str(seed) for seed in sorted({run['seed'] for run in trained}))}."
+    paper = {"table1": PAPER_TABLE_1, "table2": PAPER_TABLE_2}.get(table)
+    return text + ("" if paper is None else "\n\n" + paper_table(paper))

@@ -12,15 +12,17 @@ from PIL import Image
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.evaluation.protocol import Setting, example_pairs
+from idnb.evaluation.setting import Setting, example_pairs
 from idnb.experiments.tables import COLUMNS, figure_of, grouped, joined
+from idnb.models.contour_encoder import ContourEncoder
+from idnb.models.stylegan2 import Generator
 from idnb.plots.grids import show_grid
 from idnb.plots.style import COLOURS, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ambiguity_figure", "arms_figure", "judges_figure", "methods_figure"]
+__all__ = ["ambiguity_figure", "arms_figure", "choose_people", "judges_figure", "kinds_figure", "methods_figure"]
 
 
 def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
@@ -154,3 +156,50 @@ def judges_figure(results: list[dict[str, Any]]) -> Figure:
         axis.legend(fontsize=8)
         fig.set_label("Similarity by the network of the loss against the held-out judge, each method a dot")
     return fig
+
+
+def choose_people(faces: Any, contours: int, identities: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures of different people for rows and columns, the same for every run with this seed.
+
+    faces: a set. Returns row numbers of the set, [contours] and [identities]. Raises InputError when there are too few.
+    """
+    people, first = np.unique(faces.identity, return_index=True)
+    wanted = contours + identities
+    if contours < 1 or identities < 1 or wanted > len(people):
+        raise InputError(f"{contours} contours and {identities} identities: the set has {len(people)} people")
+    order = torch.randperm(len(people), generator=torch.Generator().manual_seed(seed)).numpy()[:wanted]
+    return first[order[:contours]], first[order[contours:]]
+
+
+def kinds_figure(
+    encoders: list[ContourEncoder],
+    generator: Generator,
+    faces: Any,
+    contours: np.ndarray,
+    identities: np.ndarray,
+    steps: int | None = None,
+) -> Figure:
+    """Rows of contours, kind after kind; columns of identities; generated faces where they meet. Paper: figure 4.
+
+    encoders: one for each kind. generator: frozen. faces: a set. contours: row numbers of the set, the same count for
+    each encoder. identities: row numbers of the set. Returns the figure.
+    """
+    from idnb.plots.grids import show_grid
+
+    x_id = faces.images(identities)  # [C, 3, H, H]
+    rows: list[list[Any]] = [[None, *x_id]]
+    labels = ["identities"]
+    for encoder, part in zip(encoders, np.array_split(contours, len(encoders)), strict=True):
+        kind = contour_kind(encoder.kind)
+        for row in part:
+            x_c = kind.make(faces.images([row]), faces.label_maps([row]))
+            images = encoder.generate(generator, x_c, x_id, steps).images[:, -1]  # [C, 3, H, H]
+            rows.append([kind.display(x_c, images.shape[-1])[0], *images.clamp(-1, 1)])
+            labels.append(kind.title)
+    heads = ["contour", *(f"person {i}" for i in faces.identity[identities])]
+    title = "One identity in each column, one contour in each row"
+    alt = (
+        f"Generated faces: {len(rows) - 1} rows of contours ({', '.join(dict.fromkeys(labels[1:]))}), {len(x_id)} "
+        "columns of identities; the contour of each face is that of its row, the identity that of its column"
+    )
+    return show_grid(rows, labels, heads, title, alt=alt)

@@ -5,11 +5,14 @@ shots of identity 12 side by side, `labels/00012.png` their class numbers in the
 set was made.
 """
 
+from __future__ import annotations
+
 import csv
 import functools
 import gzip
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from PIL import Image
 
 from idnb.core.errors import InputError
 
-__all__ = ["BUNDLED_SETS", "Face", "Faces", "load_faces", "read_table"]
+__all__ = ["BUNDLED_SETS", "Face", "Faces", "finished", "load_faces", "read_table", "set_checksum"]
 
 BUNDLED_SETS = Path(__file__).parent.parent / "assets" / "faces"
 
@@ -118,7 +121,7 @@ class Faces:
         image, label_map = self.images([index])[0], self.label_maps([index])[0]
         return Face(image, label_map, int(self.identity[index]), int(self.shot[index]), parameters)
 
-    def select(self, identities: Sequence[int] | NDArray[np.int64]) -> "Faces":
+    def select(self, identities: Sequence[int] | NDArray[np.int64]) -> Faces:
         """The same set with these people only.
 
         Raises:
@@ -224,3 +227,35 @@ def load_faces(name: str | Path) -> Faces:
         f"There is no set of people {str(name)!r}: bundled are {have}; "
         "or give the folder of a set made by `idnb render`"
     )
+
+
+def finished(faces: Any, report: Callable[[str], None]) -> Any:
+    """Only the people whose files are there: a set that is still being rendered can be used as far as it has come."""
+    if not isinstance(faces, Faces):
+        return faces  # photographs are there or not; `idnb data check` says so
+    numbers = np.unique(faces.identity)
+    places = [(faces.folder / "images" / f"{i:05d}.webp", faces.folder / "labels" / f"{i:05d}.png") for i in numbers]
+    there = [i for i, files in zip(numbers, places, strict=True) if all(path.is_file() for path in files)]
+    if len(there) == len(numbers):
+        return faces
+    if not there:
+        raise InputError(f"{faces.folder}: no person is rendered yet; run the command in its card.json")
+    report(f"{faces.folder}: {len(there):,} of {len(numbers):,} people are rendered so far; using those")
+    return faces.select(there)
+
+
+def _files(folder: Path, identity: int) -> tuple[Path, Path]:
+    return folder / "images" / f"{identity:05d}.webp", folder / "labels" / f"{identity:05d}.png"
+
+
+def set_checksum(folder: Path) -> str:
+    """SHA-256 over the table, the pictures and the labels of a set, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in [
+        folder / "people.csv.gz",
+        *sorted((folder / "images").glob("*.webp")),
+        *sorted((folder / "labels").glob("*.png")),
+    ]:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

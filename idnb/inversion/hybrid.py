@@ -14,8 +14,8 @@ from torch import Tensor
 from idnb.core.errors import InputError
 from idnb.inversion.objectives import Distance
 from idnb.inversion.optimise import Inversion, InversionConfig, batch_size, in_batches, invert_guided, invert_images
-from idnb.models.encoder import Code, ContourEncoder
-from idnb.models.identity import FaceEmbedder
+from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.embedder import FaceEmbedder
 from idnb.models.stylegan2 import Generator
 
 __all__ = ["HYBRID", "encoder_answer", "hybrid_guided", "hybrid_images"]

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from idnb.core.errors import InputError
+from idnb.core.resize import at_size, shrink
 from idnb.core.shapes import check_shape
-from idnb.models.identity import FaceEmbedder
+from idnb.models.embedder import FaceEmbedder
 
-__all__ = ["Guidance", "Objective", "Reconstruction", "at_size", "shrink"]
+__all__ = ["Guidance", "Objective", "Reconstruction"]
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Two batches of images [B, 3, H, H] -> one number an image, such as `FaceFeatureDistance` or `lpips.LPIPS`."""
@@ -32,21 +32,6 @@ class Objective(Protocol):
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """One number an image for each term."""
         ...
-
-
-def at_size(images: Tensor, size: int) -> Tensor:
-    """Average images down to a side of `size` pixels; smaller ones are enlarged: [B, 3, H, H] -> [B, 3, size, size]."""
-    if images.shape[-1] < size:
-        return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
-    return F.adaptive_avg_pool2d(images, size)  # [B, 3, size, size]; an exact mean for whole ratios
-
-
-def shrink(images: Tensor, size: int) -> Tensor:
-    """The operation that makes a low-resolution contour, without its clamp, so that gradients pass everywhere.
-
-    images: [B, 3, H, H] -> [B, 3, size, size]. See `idnb.contours.resize_bicubic`.
-    """
-    return F.interpolate(images, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
 
 
 def refuse_judge(network: FaceEmbedder | None) -> None:

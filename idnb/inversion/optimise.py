@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from idnb.core.errors import InputError
 from idnb.core.shapes import check_shape
 from idnb.inversion.objectives import Distance, Guidance, Objective, Reconstruction
-from idnb.models.identity import FaceEmbedder
+from idnb.models.embedder import FaceEmbedder
 from idnb.models.stylegan2 import Generator
 
 __all__ = [

@@ -11,9 +11,8 @@ import torch
 from idnb.contours.kinds import CONTOURS
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
-from idnb.core.weights import read_tensors, weight_path
-from idnb.models.encoder import ContourEncoder
-from idnb.models.identity import load_strictly
+from idnb.core.weights import load_strictly, read_tensors, weight_path
+from idnb.models.contour_encoder import ContourEncoder
 
 __all__ = ["ENCODERS", "bundled_name", "encoder_class", "load_encoder", "start_from"]
 

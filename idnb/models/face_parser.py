@@ -14,10 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.core.weights import read_tensors, weight_path
-from idnb.evaluation.features import resize_smoothly
+from idnb.core.resize import resize_smoothly
+from idnb.core.weights import load_strictly, read_tensors, weight_path
 from idnb.faces.labels import N_LABELS
-from idnb.models.identity import load_strictly
 
 __all__ = ["FaceParser", "conv_unit", "load_face_parser"]
 

@@ -12,10 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from idnb.core.weights import read_tensors, weight_path
-from idnb.evaluation.features import resize_smoothly
+from idnb.core.resize import resize_smoothly
+from idnb.core.weights import load_strictly, read_tensors, weight_path
 from idnb.models.face_parser import conv_unit
-from idnb.models.identity import load_strictly
 
 __all__ = ["LIGHT", "POSE", "READINGS", "SHAPE", "FaceReader", "load_face_reader"]
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
-from idnb.core.weights import read_tensors, weight_path
-from idnb.models.identity import FaceEmbedder, load_strictly
+from idnb.core.weights import load_strictly, read_tensors, weight_path
+from idnb.models.embedder import FaceEmbedder
 
 __all__ = ["FaceNet", "FaceNetSize", "load_facenet"]
 

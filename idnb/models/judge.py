@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.models.identity import FaceEmbedder
+from idnb.models.embedder import FaceEmbedder
 
 __all__ = ["JUDGE_SIZE", "JudgeNetwork", "JudgeSize", "PlainBlock"]
 

@@ -16,8 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
-from idnb.core.weights import read_tensors, weight_path
-from idnb.models.identity import load_strictly
+from idnb.core.weights import load_strictly, read_tensors, weight_path
 
 __all__ = ["FaceFeatureDistance", "FaceFeatures", "load_face_feature_distance"]
 

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-
-from idnb.pretraining.verification import Verification
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_verification", "roc_curve"]
+__all__ = ["Scores", "draw_verification", "roc_curve"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # told apart by colour-blind readers too
 
 
-def roc_curve(result: Verification) -> tuple[np.ndarray, np.ndarray]:
+class Scores(Protocol):
+    """What a verification test found: similarities of pairs, and the area under the ROC curve."""
+
+    @property
+    def genuine(self) -> np.ndarray:
+        """Cosine similarities of same-person pairs."""
+
+    @property
+    def impostor(self) -> np.ndarray:
+        """Cosine similarities of other-person pairs."""
+
+    @property
+    def auc(self) -> float:
+        """Chance that a genuine pair scores above an impostor pair."""
+
+
+def roc_curve(result: Scores) -> tuple[np.ndarray, np.ndarray]:
     """False and true accept rates at every impostor score, both rising."""
     thresholds = np.sort(result.impostor)[::-1]
     false_rate = np.arange(1, len(thresholds) + 1) / len(thresholds)
@@ -24,7 +39,7 @@ def roc_curve(result: Verification) -> tuple[np.ndarray, np.ndarray]:
     return false_rate, true_rate
 
 
-def draw_verification(results: dict[str, Verification], title: str) -> Figure:
+def draw_verification(results: Mapping[str, Scores], title: str) -> Figure:
     """Draw the test.
 
     results: condition -> figures, as `evaluate_network` gives them; the histogram shows the first condition.

@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["AugmentConfig", "augment", "grey_scale", "hide_surroundings"]
+from idnb.core.images import grey_scale
+
+__all__ = ["AugmentConfig", "augment", "hide_surroundings"]
 
 HAIR, SURROUNDINGS = (13, 14), (0, 13, 14, 15, 16, 18)
 # Classes that change colour together: a person's skin is one colour from nose to neck.
@@ -27,7 +29,6 @@ COLOUR_GROUPS = (
     ((6, 7), 0.7),
     ((4, 5), 0.4),
 )
-LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,6 @@ class AugmentConfig:
     def scaled(self, strength: float) -> AugmentConfig:
         """The same with every chance and strength save mirroring times `strength` (0 to 1): an easy beginning."""
         return AugmentConfig(**{k: v if k == "mirror" else v * strength for k, v in asdict(self).items()})
-
-
-def grey_scale(images: Tensor) -> Tensor:
-    """images: [B, 3, H, W]. Returns the luma in all three channels, same shape."""
-    weights = images.new_tensor(LUMA).view(1, 3, 1, 1)
-    return (images * weights).sum(1, keepdim=True).expand_as(images)
 
 
 def hide_surroundings(images: Tensor, label_maps: Tensor, fill: float = 0.0) -> Tensor:

@@ -13,9 +13,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
-from idnb.faces.synthetic import Faces
+from idnb.faces.synthetic import finished
 
-__all__ = ["IdentityData", "finished", "join", "read_people", "split_of"]
+__all__ = ["IdentityData", "join", "read_people", "split_of"]
 
 
 @dataclass
@@ -66,18 +66,3 @@ def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = prin
     identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
     report(f"{len(identity):,} images of {len(identity.unique()):,} people")
     return IdentityData(torch.cat(images), torch.cat(maps), identity)
-
-
-def finished(faces: Any, report: Callable[[str], None]) -> Any:
-    """Only the people whose files are there: a set that is still being rendered can be used as far as it has come."""
-    if not isinstance(faces, Faces):
-        return faces  # photographs are there or not; `idnb data check` says so
-    numbers = np.unique(faces.identity)
-    places = [(faces.folder / "images" / f"{i:05d}.webp", faces.folder / "labels" / f"{i:05d}.png") for i in numbers]
-    there = [i for i, files in zip(numbers, places, strict=True) if all(path.is_file() for path in files)]
-    if len(there) == len(numbers):
-        return faces
-    if not there:
-        raise InputError(f"{faces.folder}: no person is rendered yet; run the command in its card.json")
-    report(f"{faces.folder}: {len(there):,} of {len(numbers):,} people are rendered so far; using those")
-    return faces.select(there)

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
-from idnb.models.identity import FaceEmbedder
+from idnb.core.files import save_atomically
+from idnb.models.embedder import FaceEmbedder
 from idnb.pretraining.augmentation import AugmentConfig, augment
 from idnb.pretraining.data import IdentityData
 from idnb.pretraining.margin import ArcFaceHead
 from idnb.pretraining.verification import embed_images, verification
-from idnb.training.loop import CsvLog, StopFlag, save_atomically
+from idnb.training.logs import CsvLog, StopFlag
 
 __all__ = ["TrainConfig", "train_identity"]
 

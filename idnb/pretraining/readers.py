@@ -10,18 +10,34 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
-from idnb.models.face_reader import LIGHT, MIRRORED, POSE, FaceReader
+from idnb.core.files import save_atomically
+from idnb.faces.labels import LABEL_NAMES
+from idnb.faces.overlap import class_overlap, mean_overlap
+from idnb.models.face_parser import FaceParser
+from idnb.models.face_reader import LIGHT, MIRRORED, POSE, READINGS, SHAPE, FaceReader
 from idnb.pretraining.data import IdentityData
-from idnb.pretraining.identity import CsvLog, StopFlag, save_atomically
+from idnb.training.logs import CsvLog, StopFlag
 
-__all__ = ["ReaderConfig", "damage", "mirror_labels", "parser_loss", "reader_loss", "train_reader"]
+__all__ = [
+    "ReaderConfig",
+    "damage",
+    "mirror_labels",
+    "parser_figures",
+    "parser_loss",
+    "reader_figures",
+    "reader_loss",
+    "train_reader",
+    "truth_table",
+]
 
 # Class numbers that change places when a face is mirrored: eyes, brows, ears.
 SWAPPED = ((4, 5), (6, 7), (8, 9))
@@ -162,3 +178,63 @@ def mirror_values(values: Tensor) -> Tensor:
     mirrored = values.clone()
     mirrored[:, list(MIRRORED)] *= -1.0
     return mirrored
+
+
+def truth_table(parameters: dict[str, np.ndarray]) -> Tensor:
+    """What the reader is to read, [N, K] float32, from the table of a set.
+
+    Raises InputError where the set was not made by `idnb render`.
+    """
+    missing = [name for name in READINGS if name not in parameters]
+    if missing:
+        raise InputError(f"the set has no column {missing[0]!r}: only sets of `idnb render` know pose, light and shape")
+    return torch.as_tensor(np.stack([parameters[name] for name in READINGS], axis=1), dtype=torch.float32)
+
+
+@torch.inference_mode()
+def parser_figures(network: FaceParser, data: IdentityData) -> dict[str, Any]:
+    """Mean intersection over union on test faces as they are and damaged, accuracy, and each class's own figure."""
+    figures: dict[str, Any] = {"images": len(data.identity)}
+    generator = torch.Generator().manual_seed(0)
+    for name in ("", "_damaged"):
+        overlap = torch.zeros(len(LABEL_NAMES), 2, dtype=torch.long)
+        right = 0.0
+        for start in range(0, len(data.identity), 100):
+            images = data.images[start : start + 100].float() / 127.5 - 1.0
+            found = network.label_maps(damage(images, generator) if name else images)
+            truth = data.label_maps[start : start + 100].long()
+            overlap += class_overlap(found, truth).sum(0)
+            right += float((found == truth).float().mean((1, 2)).sum())
+        figures[f"mean_iou{name}"] = round(mean_overlap(overlap), 4)
+        figures[f"pixel_accuracy{name}"] = round(right / len(data.identity), 4)
+        if not name:
+            each = (overlap[:, 0] / overlap[:, 1].clamp_min(1)).tolist()
+            there = (overlap[:, 1] > 0).tolist()
+            figures["iou"] = {n: round(v, 3) for n, v, t in zip(LABEL_NAMES, each, there, strict=True) if t}
+    return figures
+
+
+@torch.inference_mode()
+def reader_figures(network: FaceReader, data: IdentityData, truth: Tensor) -> dict[str, Any]:
+    """Correlation with the truth on test faces; they are also written into the network, see `FaceReader`."""
+    figures: dict[str, Any] = {"images": len(data.identity)}
+    generator = torch.Generator().manual_seed(0)
+    for name in ("", "_damaged"):
+        parts = []
+        for start in range(0, len(data.identity), 100):
+            images = data.images[start : start + 100].float() / 127.5 - 1.0
+            parts.append(network(damage(images, generator) if name else images))
+        found = torch.cat(parts) * network.deviation + network.mean  # [N, K]
+        both = torch.stack([found, truth]) - torch.stack([found, truth]).mean(1, keepdim=True)
+        correlation = (both[0] * both[1]).sum(0) / (both[0].norm(dim=0) * both[1].norm(dim=0)).clamp_min(1e-9)
+        named = dict(zip(READINGS, correlation.tolist(), strict=True))
+        figures[f"correlation{name}"] = {k: round(v, 4) for k, v in named.items() if k not in SHAPE}
+        of_shape = torch.tensor([named[k] for k in SHAPE])
+        figures[f"shape_correlation_mean{name}"] = round(of_shape.mean().item(), 3)
+        figures[f"shape_above_half{name}"] = f"{int((of_shape > 0.5).sum())} of {len(SHAPE)}"
+        for column, angle in enumerate(POSE):
+            error = (found[:, column] - truth[:, column]).abs().mean().item()
+            figures[f"{angle.split('.')[1]}_error_degrees{name}"] = round(float(np.degrees(error)), 2)
+        if not name:
+            network.correlation.copy_(correlation)
+    return figures

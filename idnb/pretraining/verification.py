@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
-from idnb.pretraining.augmentation import grey_scale, hide_surroundings
+from idnb.core.images import grey_scale
+from idnb.pretraining.augmentation import hide_surroundings
 
 __all__ = ["BARS", "CONDITIONS", "Verification", "embed_images", "evaluate_network", "table", "verification"]
 

@@ -1,4 +1,4 @@
-"""The paper's training, in reading order: losses, views, pair_data, run, loop; beside them critic and cost.
+"""The paper's training, in reading order: config, losses, views, pair_data, step, run, loop.
 
 The names below are imported when they are first used, so that one module of this folder does not load all of them.
 """
@@ -8,9 +8,9 @@ from typing import Any
 
 # Public name -> the module that defines it.
 _EXPORTS = {
-    "EncoderConfig": "idnb.training.run",
+    "EncoderConfig": "idnb.training.config",
     "EncoderLoss": "idnb.training.losses",
-    "Phase": "idnb.training.run",
+    "Phase": "idnb.training.config",
     "train_encoder": "idnb.training.loop",
 }
 

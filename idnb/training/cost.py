@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.presets import get_preset
-from idnb.models.encoder import Code, IdentityGuidedEncoder, to_size
+from idnb.core.resize import to_size
+from idnb.models.contour_encoder import Code
+from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures
 from idnb.models.stylegan2 import Generator

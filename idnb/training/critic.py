@@ -24,14 +24,15 @@ from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
+from idnb.core.resize import to_size
 from idnb.faces.real_images import RealImages
-from idnb.models.encoder import to_size
 from idnb.models.projected_discriminator import ProjectedDiscriminator
+from idnb.training.parallel import average_gradients
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Critic", "average_gradients", "build_critic"]
+__all__ = ["Critic", "build_critic"]
 
 CALIBRATED_ON = 256  # pictures, over which features are standardised
 KNOWN = 8_000  # real pictures that a critic compares with, at most: they stay in memory
@@ -122,14 +123,3 @@ def build_critic(sets: Sequence[Any], preset: Preset, seed: int, device: torch.d
 def to_bytes(pictures: Tensor) -> Tensor:
     """[B, 3, S, S] in [-1, 1] -> [B, S, S, 3] uint8."""
     return ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-
-
-@torch.no_grad()
-def average_gradients(parameters: Sequence[Tensor], accelerator: Accelerator) -> None:
-    """Give every parameter the mean of its gradient over all processes; one process has it already."""
-    if accelerator.num_processes == 1:
-        return
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    means = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")  # [all parameters]
-    for parameter, mean in zip(parameters, means.split([p.numel() for p in parameters]), strict=True):
-        parameter.grad = mean.view_as(parameter).clone(memory_format=torch.preserve_format)

@@ -1,84 +1,33 @@
-"""One loop for every learned encoder, and the small tools that all training loops share.
+"""One loop for every learned encoder.
 
-What a step does is in `idnb.training.run`; here are time, checkpoints, log, panels, a clean stop.
+What a step does is in `idnb.training.step`; here are time, checkpoints, log, panels, a clean stop.
 """
 
 from __future__ import annotations
 
-import csv
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 from tqdm.auto import tqdm
+
+from idnb.training.logs import CsvLog, StopFlag
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from idnb.models.encoder import ContourEncoder
+    from idnb.models.contour_encoder import ContourEncoder
     from idnb.models.stylegan2 import Generator
+    from idnb.training.config import EncoderConfig
     from idnb.training.critic import Critic
     from idnb.training.losses import EncoderLoss
     from idnb.training.pair_data import PairData
-    from idnb.training.run import EncoderConfig
 
-__all__ = ["CsvLog", "StopFlag", "save_atomically", "train_encoder"]
+__all__ = ["train_encoder"]
 
 LOG_EVERY = 20  # steps
-
-
-def save_atomically(state: dict[str, Any], path: Path) -> None:
-    """Write beside, then rename: an interruption leaves the old file whole."""
-    part = path.with_name(path.name + ".part")
-    torch.save(state, part)
-    os.replace(part, path)
-
-
-class StopFlag:
-    """Turns Ctrl-C into a wish that the loop grants after the step under way; a second Ctrl-C stops at once."""
-
-    def __init__(self) -> None:
-        self.raised = False
-
-    def __enter__(self) -> StopFlag:
-        self.usable = threading.current_thread() is threading.main_thread()
-        if self.usable:
-            self.before = signal.signal(signal.SIGINT, self.note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.usable:
-            signal.signal(signal.SIGINT, self.before)
-
-    def note(self, *_: object) -> None:
-        """Called on Ctrl-C."""
-        if self.raised:
-            raise KeyboardInterrupt
-        self.raised = True
-
-
-class CsvLog:
-    """One line a step; a resumed run drops the lines written after its checkpoint."""
-
-    def __init__(self, path: Path, columns: tuple[str, ...], step: int) -> None:
-        self.path, self.columns = path, columns
-        kept: list[list[str]] = []
-        if step and path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) < step]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([list(columns), *kept])
-
-    def add(self, **values: float | int | str) -> None:
-        """Append one line; columns that are not given stay empty."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([values.get(column, "") for column in self.columns])
 
 
 def train_encoder(

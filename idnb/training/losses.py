@@ -27,9 +27,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
-from idnb.models.identity import FaceEmbedder
+from idnb.core.images import LUMA
+from idnb.models.embedder import FaceEmbedder
 from idnb.models.perceptual import FaceFeatureDistance
-from idnb.training.views import LUMA, ViewConfig, random_views
+from idnb.training.views import ViewConfig, random_views
 
 __all__ = [
     "WEIGHTS",

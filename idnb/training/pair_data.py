@@ -25,13 +25,15 @@ from tqdm.auto import tqdm
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
+from idnb.core.resize import to_size
 from idnb.core.weights import cache_folder
 from idnb.faces.labels import LABEL_NAMES
-from idnb.models.encoder import to_size
-from idnb.pretraining.data import finished
+from idnb.faces.photo_faces import PhotoFaces
+from idnb.faces.sources import load_faces
+from idnb.faces.synthetic import finished
 from idnb.training.shards import Rows, joined
 
-__all__ = ["PairBatch", "PairData", "read_pair_data"]
+__all__ = ["PairBatch", "PairData", "checked_sets", "read_pair_data"]
 
 SHARD = 250  # people in one file of the cache
 
@@ -210,3 +212,22 @@ def _keep(part: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
         return torch.load(path, weights_only=True, mmap=True)
     except (OSError, RuntimeError):
         return part
+
+
+def checked_sets(names: Sequence[str], kind: str, report: Callable[[str], None] = print) -> list[Any]:
+    """Open the sets of a training run; of CelebAMask-HQ the training split, unless another is named.
+
+    names: as for `idnb.load_faces`. kind: of contour. report: takes lines of text.
+    Raises InputError with one report of all that is missing or broken in a folder of photographs.
+    """
+    sets = []
+    for name in names:
+        faces = load_faces(name, otherwise="train")
+        if isinstance(faces, PhotoFaces):
+            if contour_kind(kind).needs_label_map and not faces.has_label_maps:
+                raise InputError(f"{faces!r} has no label maps, which {kind} contours are; see data/README.md")
+            found = faces.check(labels=kind != "low_res")
+            found.require()
+            report(found.text(limit=3))
+        sets.append(faces)
+    return sets

@@ -1,15 +1,10 @@
-"""A step of training an encoder, and the state of a run.
-
-A step: draw a batch; compute what depends on the identity image once; then, for each refinement step, change the code,
-generate, compare, and go backward at once. The picture is fed back without its graph, so memory stays that of a single
-refinement step. The gradient that all refinement steps leave on the identity features goes back through the identity
-encoder once, at the end: the sum of gradients is the gradient of the sum.
+"""The state of a run that trains an encoder: moving average, optimiser, checkpoint, and what a step needs.
 
 Everything random comes from (seed, step, process) alone, so a run that was interrupted goes on bit by bit as if it had
 not been. Device, mixed precision and several processes are `accelerate`'s; gradients are averaged over processes once a
 step.
 
-Paper: section 3.1 (Adam, constant rate of 1e-4, batch of 8); feedback without gradient as in ReStyle.
+Paper: section 3.1 (Adam, constant rate of 1e-4, batch of 8).
 """
 
 from __future__ import annotations
@@ -17,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,129 +20,21 @@ import torch
 from torch import Tensor
 
 from idnb.core.errors import InputError
+from idnb.core.files import save_atomically
 from idnb.core.images import save_png
-from idnb.models.encoder import Code, ContourEncoder, to_size
+from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
-from idnb.training.critic import Critic, average_gradients
-from idnb.training.loop import save_atomically
+from idnb.training.config import EncoderConfig
+from idnb.training.critic import Critic
 from idnb.training.losses import EncoderLoss
 from idnb.training.pair_data import PairBatch, PairData
+from idnb.training.parallel import average_gradients
+from idnb.training.step import TERMS, run_step
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["EncoderConfig", "EncoderRun", "Phase", "run_step"]
-
-TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "realism")
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of training: refinement steps, images shown, and up to which size in pixels faces are generated.
-
-    size: stopping the generator at 64 of 128 px leaves out its most expensive layers, but what it shows there is not
-    the whole picture made smaller, and may show another person. None generates whole faces, as the paper does.
-    """
-
-    steps: int
-    images: int
-    size: int | None = None
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """What a training run is made of; the defaults are the paper's where it names them.
-
-    phases: one after the other. batch: images at once in a process. accumulate: batches a step and process; their
-    gradients are averaged, so that 4 x 2 images make the step of 8 where 8 do not fit. checkpoint: compute the
-    generator's feature maps again in the backward pass (`Generator.checkpoint`). learning_rate: of Adam. warmup: images
-    over which the rate rises. decay: share of the run at its end over which it falls to zero; 0 keeps it constant.
-    same_share: chance of a pair that shows one person twice. average: half-life in images of the moving average of the
-    weights that is kept; 0 keeps the weights themselves. clip: longest gradient. seed: of weights, pairs and views.
-    """
-
-    phases: tuple[Phase, ...] = (Phase(5, 500_000),)
-    batch: int = 8
-    learning_rate: float = 1e-4
-    warmup: int = 0
-    decay: float = 0.0
-    same_share: float = 0.25
-    average: float = 0.0
-    clip: float = 10.0
-    seed: int = 1
-    accumulate: int = 1
-    checkpoint: bool = False
-
-    @property
-    def images(self) -> int:
-        """Images of all phases."""
-        return sum(phase.images for phase in self.phases)
-
-    def phase_at(self, images: int) -> Phase:
-        """The phase after so many images."""
-        for phase in self.phases:
-            if images < phase.images:
-                return phase
-            images -= phase.images
-        return self.phases[-1]
-
-    def rate_at(self, images: int) -> float:
-        """The learning rate after so many images."""
-        rate = self.learning_rate * min(1.0, (images + self.batch) / max(1, self.warmup))
-        left = (self.images - images) / max(1.0, self.decay * self.images)
-        return rate * (0.5 - 0.5 * math.cos(math.pi * max(0.0, min(1.0, left)))) if self.decay else rate
-
-
-def picture_of(generator: Generator, code: Code, encoder_size: int, size: int | None = None) -> Tensor:
-    """The generator's picture of a code at the encoder's size, [B, 3, S, S]; `size` stops the generator there."""
-    for stage in generator.stages(code.w_plus, code.input_latent):
-        if stage.resolution == size:
-            break
-    return to_size(stage.rgb, encoder_size)
-
-
-def run_step(
-    encoder: ContourEncoder,
-    generator: Generator,
-    loss: EncoderLoss,
-    batch: PairBatch,
-    phase: Phase,
-    random: torch.Generator,
-    accelerator: Accelerator,
-    batches: int = 1,
-    critic: Critic | None = None,
-) -> list[dict[str, float]]:
-    """Gradients of one batch, added to those of the encoder's parameters.
-
-    batch: on the right device. random: source of the views. batches: over which the step's gradient is averaged.
-    critic: learns along, where realism has a weight; it judges the last refinement step, which is the answer.
-    Returns the loss terms of each refinement step.
-    """
-    targets = loss.targets(batch.photo, batch.x_id)
-    with accelerator.autocast():
-        identity = encoder.encode_identity(batch.x_id)
-    # A copy of the identity features without graph collects the gradients of all refinement steps.
-    seen = [part.detach().requires_grad_(part.requires_grad) for part in identity]
-    code, y_hat = encoder.start(generator, len(batch.photo))
-    constant = code.input_latent
-    rows = []
-    for look in range(phase.steps):
-        asked = critic if look == phase.steps - 1 else None
-        with accelerator.autocast():
-            code = encoder.refine(batch.contour_input, seen, y_hat, code.detach())
-        size = encoder.preset.encoder_size
-        shown = picture_of(generator, code, asked.size if asked else size, phase.size)
-        picture = to_size(shown, size)
-        change = None if code.input_latent is None or constant is None else code.input_latent - constant
-        realism = asked(shown, random, accelerator) if asked else None
-        terms = loss(picture, targets, code.w_plus, generator.w_avg, random, change, realism)
-        accelerator.backward(terms["total"] / (phase.steps * batches))
-        y_hat = picture.detach()
-        rows.append({name: term.item() for name, term in terms.items()})
-    learnt = [(part, copied.grad) for part, copied in zip(identity, seen, strict=True) if copied.grad is not None]
-    if learnt:
-        torch.autograd.backward([part for part, _ in learnt], [gradient for _, gradient in learnt])
-    return rows
+__all__ = ["EncoderRun"]
 
 
 class EncoderRun:

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["LUMA", "ViewConfig", "random_views"]
+from idnb.core.images import LUMA
 
-LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in how light a colour is (ITU-R BT.601)
+__all__ = ["ViewConfig", "random_views"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import ipywidgets
 import torch
 
 from idnb.contours.kinds import contour_kind
-from idnb.models.encoder import Code
+from idnb.models.contour_encoder import Code
 from idnb.widgets.gallery import Gallery
 from idnb.widgets.parts import Lab, Panel
 from idnb.widgets.sample_labs import LABELS, WIDE

@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets
 import torch
 
-from idnb.models.identity import FaceEmbedder
+from idnb.models.embedder import FaceEmbedder
 from idnb.models.stylegan2 import Generator
 from idnb.widgets.parts import Lab, Panel, difference
 

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
+from idnb.core.resize import to_size
 from idnb.evaluation.fidelity import FIDELITY, contour_fidelity
-from idnb.models.encoder import Code, ContourEncoder, to_size
+from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.embedder import FaceEmbedder
 from idnb.models.face_parser import FaceParser
-from idnb.models.identity import FaceEmbedder
 from idnb.models.stylegan2 import Generator
 
 __all__ = ["Outcome", "Session", "blend"]

@@ -6,7 +6,6 @@ pixels, and a set that was interrupted goes on where it stopped: a strip that ex
 
 import csv
 import gzip
-import hashlib
 import importlib.metadata
 import io
 import json
@@ -24,8 +23,9 @@ from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
 from idnb.faces.render import people
+from idnb.faces.synthetic import _files, set_checksum
 
-__all__ = ["SetPlan", "make_set", "render_person", "set_checksum"]
+__all__ = ["SetPlan", "make_set", "render_person"]
 
 LICENCE = "CC0-1.0"
 WEBP_QUALITY = 92
@@ -114,10 +114,6 @@ def _encode(array: np.ndarray, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _files(folder: Path, identity: int) -> tuple[Path, Path]:
-    return folder / "images" / f"{identity:05d}.webp", folder / "labels" / f"{identity:05d}.png"
-
-
 def _work(job: tuple[SetPlan, Path, int]) -> float:
     plan, folder, identity = job
     started = time.process_time()
@@ -140,19 +136,6 @@ def _table(plan: SetPlan) -> bytes:
     for row in rows:
         writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
     return gzip.compress(text.getvalue().encode(), mtime=0)
-
-
-def set_checksum(folder: Path) -> str:
-    """SHA-256 over the table, the pictures and the labels of a set, in the order of their names."""
-    digest = hashlib.sha256()
-    for path in [
-        folder / "people.csv.gz",
-        *sorted((folder / "images").glob("*.webp")),
-        *sorted((folder / "labels").glob("*.png")),
-    ]:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
-from idnb.models.encoder import Code, ContourEncoder
-from idnb.models.identity import IDENTITY_SIZES, FaceEmbedder, IdentityNetwork, IRSEUnit, activation
+from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.embedder import FaceEmbedder
+from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork, IRSEUnit, activation
 from idnb.models.stylegan2_layers import EqualizedLinear
 
 __all__ = ["BACKBONE_SIZES", "BackboneEncoder", "BackboneSize", "StyleBlock"]

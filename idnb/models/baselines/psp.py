@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
 from idnb.models.baselines.backbone import BackboneEncoder, StyleBlock, enlarge_and_add
-from idnb.models.encoder import Result
+from idnb.models.contour_encoder import Result
 from idnb.models.stylegan2 import Generator
 
 __all__ = ["PSpEncoder"]

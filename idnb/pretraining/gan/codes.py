@@ -29,8 +29,7 @@ def read_codes(folders: Sequence[str], people: int | None = None, seed: int = 1)
     folders: sets of rendered people. people: of each set only so many of the first; None takes all. seed: see
     `normal_codes`. Returns [N, P], of P parameters.
     """
-    from idnb.faces.synthetic import load_faces
-    from idnb.pretraining.data import finished
+    from idnb.faces.synthetic import finished, load_faces
 
     parts = []
     for folder in folders:

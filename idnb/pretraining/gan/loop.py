@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,28 +14,16 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
+from idnb.core.files import save_atomically
+from idnb.env import keep_freed_memory
 from idnb.faces.real_images import RealImages
 from idnb.models.stylegan2 import Generator
 from idnb.pretraining.gan.growing import GrowingTraining
-from idnb.training.loop import CsvLog, StopFlag, save_atomically
+from idnb.training.logs import CsvLog, StopFlag
 
-__all__ = ["keep_freed_memory", "sample_sheet", "train_gan"]
+__all__ = ["sample_sheet", "train_gan"]
 
 COLUMNS = ("step", "images", "size", "seconds")  # and those of the training
-
-
-def keep_freed_memory() -> None:
-    """Ask the C library to keep freed memory instead of giving it back to the system (Linux with glibc only).
-
-    A training step frees and takes hundreds of large feature maps. By default each is mapped afresh, and the system
-    fills it with zeros, page by page: a third of the time of a step on a CPU. Elsewhere this does nothing.
-    """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 @torch.no_grad()

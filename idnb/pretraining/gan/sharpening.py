@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
+from idnb.core.resize import at_size
 from idnb.faces.real_images import RealImages
-from idnb.inversion.objectives import at_size
 from idnb.models.discriminator import Discriminator, EqualizedConv, ResidualBlock
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.projected_discriminator import ProjectedDiscriminator

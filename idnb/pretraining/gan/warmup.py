@@ -29,8 +29,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.presets import Preset
+from idnb.core.resize import at_size
 from idnb.faces.real_images import RealImages
-from idnb.inversion.objectives import at_size
 from idnb.models.discriminator import EqualizedConv, ResidualBlock
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2_layers import EqualizedLinear

@@ -1,0 +1,99 @@
+"""A run on disk: its parts until it is whole, and the stored results."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idnb.core.errors import InputError
+from idnb.core.files import write_text
+from idnb.core.weights import ASSETS
+from idnb.evaluation.dataset import EvaluationSet
+from idnb.evaluation.setting import Setting
+from idnb.faces.pairs import Pairs, load_pairs, save_pairs
+
+__all__ = [
+    "RESULTS",
+    "Columns",
+    "chunk_path",
+    "claim",
+    "keep",
+    "load_chunks",
+    "run_name",
+    "save_columns",
+    "stored_path",
+]
+
+RESULTS = ASSETS / "results"
+"""Where results are kept that are part of the package: a folder a table."""
+
+Columns = dict[str, NDArray[Any]]
+
+
+def claim(out: Path, description: dict[str, Any], pairs: Pairs, data: EvaluationSet) -> None:
+    """Note what a folder holds, or check that it holds nothing else."""
+    note = out / "setting.json"
+    if note.is_file():
+        if json.loads(note.read_text(encoding="utf-8")) != description:
+            raise InputError(
+                f"{note}: this folder holds a run with another setting or other weights; give another --out"
+            )
+        stored = load_pairs(out / "pairs.csv", data.identity)
+        if not (np.array_equal(stored.contour, pairs.contour) and np.array_equal(stored.identity, pairs.identity)):
+            raise InputError(f"{out / 'pairs.csv'}: holds other pairs; give another --out")
+        return
+    save_pairs(pairs, out / "pairs.csv")
+    write_text(note, json.dumps(description, indent=1) + "\n")
+
+
+def chunk_path(out: Path, index: int) -> Path:
+    """Where a chunk is stored until the run is whole."""
+    return out / f"chunk_{index:05d}.npz"
+
+
+def load_chunks(out: Path, count: int) -> Iterator[Columns]:
+    """Every chunk in order. Raises InputError that names a damaged file."""
+    for i in range(count):
+        try:
+            with np.load(chunk_path(out, i)) as file:
+                yield {key: file[key] for key in file.files}
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{chunk_path(out, i)} is damaged ({error}); delete it and start again") from error
+
+
+def save_columns(path: Path, columns: Columns) -> None:
+    """Write columns in one step: the file is whole or not there."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **columns)  # type: ignore[arg-type]
+    os.replace(part, path)
+
+
+def stored_path(store: str, setting: Setting) -> Path:
+    """Where a result is kept: in a folder, or in a folder of the package's results for a plain word."""
+    folder = RESULTS / store if store.isidentifier() else Path(store)
+    return folder / f"{run_name(setting)}.json"
+
+
+def keep(result: dict[str, Any], path: Path, examples: Path | None) -> None:
+    """Store a result, and the picture of its examples where there is one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if examples is not None and examples.is_file():
+        shutil.copyfile(examples, path.with_suffix(".png"))
+    write_text(path, json.dumps(result, indent=1) + "\n")
+
+
+def run_name(setting: Setting) -> str:
+    """The folder of a run: all that sets it apart from others."""
+    words = [setting.method.replace(", ", "_").replace(" ", "_"), setting.kind, setting.mode, f"seed{setting.seed}"]
+    words += [f"{setting.contours}x{setting.count}" if setting.contours else f"allx{setting.count}"]
+    words += [f"{setting.steps}steps"] if setting.steps else []
+    words += [f"{setting.contour_size}px"] if setting.contour_size else []
+    return "_".join(words)

@@ -1,0 +1,138 @@
+"""What every learned encoder of this package has in common: its code, its result, its refinement loop."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.core.presets import Preset
+from idnb.core.resize import to_size
+from idnb.core.shapes import check_shape
+from idnb.models.stylegan2 import Generator
+
+__all__ = ["Code", "ContourEncoder", "Result"]
+
+
+class Code(NamedTuple):
+    """What the generator reads: w_plus [B, n_styles, style_dim], input_latent [B, C, 4, 4] or None."""
+
+    w_plus: Tensor
+    input_latent: Tensor | None
+
+    def detach(self) -> Code:
+        """The same numbers without their graph."""
+        return Code(self.w_plus.detach(), None if self.input_latent is None else self.input_latent.detach())
+
+
+class Result(NamedTuple):
+    """All refinement steps of a batch, the last step is the answer.
+
+    images: [B, steps, 3, H, W] around [-1, 1]. w_plus: [B, steps, n_styles, style_dim].
+    input_latent: [B, steps, C, 4, 4], or None for an encoder without.
+    """
+
+    images: Tensor
+    w_plus: Tensor
+    input_latent: Tensor | None
+
+
+class ContourEncoder(nn.Module, ABC):
+    """An encoder that turns a contour and an identity image into a code, by one or several residual steps.
+
+    kind: "low_res", "sketch" or "label_map". preset: all sizes. has_input_latent: predict the generator's input too.
+    Subclasses write `refine`, and `encode_identity` where something can be computed once for all steps.
+    """
+
+    steps: int = 3  # refinement steps it is meant for
+
+    def __init__(self, kind: str, preset: Preset, has_input_latent: bool = False) -> None:
+        super().__init__()
+        self.kind, self.preset, self.has_input_latent = kind, preset, has_input_latent
+        self.contour_channels = contour_kind(kind).channels
+
+    @abstractmethod
+    def refine(self, contour_input: Tensor, identity: Sequence[Tensor], y_hat: Tensor, code: Code) -> Code:
+        """One step: see `forward`, with what `encode_identity` gave in place of the identity image."""
+
+    def encode_identity(self, x_id: Tensor) -> list[Tensor]:
+        """All that depends on the identity image alone, as a list of tensors; here the image itself.
+
+        x_id: [B, 3, S, S] in [-1, 1].
+        """
+        return [x_id]
+
+    def forward(self, contour_input: Tensor, x_id: Tensor, y_hat: Tensor, code: Code) -> Code:
+        """One refinement step, a change of `code`.
+
+        contour_input: [B, C_k, S, S], from `contour_kind(kind).network_input`. x_id: [B, 3, S, S] in [-1, 1].
+        y_hat: [B, 3, S, S], the generator's picture of `code`, averaged down to S.
+        Returns the next code.
+        """
+        size = self.preset.encoder_size
+        check_shape("contour_input", contour_input, ["B", self.contour_channels, size, size])
+        check_shape("x_id", x_id, [len(contour_input), 3, size, size])
+        check_shape("y_hat", y_hat, [len(contour_input), 3, size, size])
+        return self.refine(contour_input, self.encode_identity(x_id), y_hat, code)
+
+    def start(self, generator: Generator, batch: int) -> tuple[Code, Tensor]:
+        """Where refinement begins: the mean of w, the generator's constant, and the average face they make.
+
+        Returns the code, and the picture [B, 3, S, S] averaged down to the encoder's size; neither has a gradient.
+        Raises InputError when the generator has other sizes than this encoder's preset.
+        """
+        preset = self.preset
+        found = (generator.n_styles, generator.style_dim, generator.channels[0])
+        wanted = (preset.n_styles, preset.style_dim, preset.generator_channels[0])
+        if found != wanted:
+            raise InputError(
+                f"generator: its styles, style length and input channels are {found}, the encoder is made for {wanted} "
+                f"(preset {preset.name!r}); load the generator of the same preset"
+            )
+        with torch.no_grad():
+            w_plus = generator.to_w_plus(generator.w_avg[None]).contiguous()  # [1, n_styles, style_dim]
+            picture = to_size(generator.synthesis(w_plus), preset.encoder_size)  # [1, 3, S, S]
+            latent = generator.input.input.detach().expand(batch, -1, -1, -1) if self.has_input_latent else None
+            return Code(w_plus.expand(batch, -1, -1), latent), picture.expand(batch, -1, -1, -1)
+
+    @torch.no_grad()
+    def generate(self, generator: Generator, x_c: Tensor, x_id: Tensor, steps: int | None = None) -> Result:
+        """Faces with the contour of one picture and the identity of another.
+
+        x_c: contours as made by `contour_kind(kind).make`. x_id: [B, 3, H, H] in [-1, 1], any size, aligned faces.
+            A batch of one is repeated to match the other.
+        steps: refinement steps; None is what this encoder is meant for.
+        Returns a `Result` with every step. Raises InputError for other shapes, ranges or numbers of steps.
+        """
+        steps = self.steps if steps is None else steps
+        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= 20:
+            raise InputError(f"steps is {steps!r}; expected a whole number from 1 to 20")
+        device, size = generator.w_avg.device, self.preset.encoder_size
+        contour = contour_kind(self.kind).network_input(x_c.to(device), size)  # [B, C_k, S, S]
+        x_id = to_size(x_id.to(device), size)
+        if len(contour) != len(x_id) and 1 not in (len(contour), len(x_id)):
+            raise InputError(
+                f"x_c has {len(contour)} entries and x_id {len(x_id)}; give as many of both, or one of one"
+            )
+        batch = max(len(contour), len(x_id))
+        identity = [part.expand(batch, *part.shape[1:]) for part in self.encode_identity(x_id)]
+        contour = contour.expand(batch, -1, -1, -1)
+        code, y_hat = self.start(generator, batch)
+        images, codes = [], []
+        for _ in range(steps):
+            code = self.refine(contour, identity, y_hat, code)
+            picture = generator.synthesis(code.w_plus, code.input_latent)  # [B, 3, H, W]
+            y_hat = to_size(picture, size)
+            images.append(picture)
+            codes.append(code)
+        latents = [code.input_latent for code in codes if code.input_latent is not None]
+        return Result(
+            torch.stack(images, dim=1),
+            torch.stack([code.w_plus for code in codes], dim=1),
+            torch.stack(latents, dim=1) if latents else None,
+        )

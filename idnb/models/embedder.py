@@ -1,0 +1,62 @@
+"""What every identity network does: aligned face images in, vectors of length one out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from idnb.core.errors import InputError
+
+__all__ = ["FaceEmbedder", "frame_to_input"]
+
+
+def frame_to_input(images: Tensor, frame_size: int, crop: tuple[int, int, int, int], input_size: int) -> Tensor:
+    """Bring aligned face images to the input of an identity network: resize, cut the face out, average down.
+
+    images: [B, 3, H, H] float in [-1, 1], framed as in FFHQ. Larger ones are averaged down, smaller ones enlarged.
+    frame_size, crop, input_size: see `IdentitySize`.
+    Returns [B, 3, input_size, input_size]. Differentiable.
+    Raises InputError when the images are not square RGB.
+    """
+    if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
+        raise InputError(
+            f"images: expected [B, 3, H, H] in [-1, 1], got {list(images.shape)}; "
+            "align the face first (idnb.faces.align) and add the batch axis with image[None]"
+        )
+    side = images.shape[-1]
+    if side > frame_size:
+        images = F.adaptive_avg_pool2d(images, frame_size)  # [B, 3, frame, frame]; an exact mean for whole ratios
+    elif side < frame_size:
+        images = F.interpolate(images, size=frame_size, mode="bilinear", align_corners=False)
+    top, bottom, left, right = crop
+    face = images[:, :, top:bottom, left:right]  # [B, 3, bottom - top, right - left]
+    if face.shape[-2:] == (input_size, input_size):
+        return face
+    return F.adaptive_avg_pool2d(face, input_size)  # [B, 3, input, input]
+
+
+class FaceEmbedder(nn.Module):
+    """What every identity network does: aligned face images in, vectors of length one out.
+
+    The cosine of two vectors says how alike two people are. Subclasses set `size` and write `embed`.
+    """
+
+    size: Any  # IdentitySize, or another class with frame_size, crop, input_size and embedding
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Aligned images [B, 3, H, H] in [-1, 1], any side, to the network input [B, 3, input_size, input_size]."""
+        return frame_to_input(images, self.size.frame_size, self.size.crop, self.size.input_size)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Network input [B, 3, input_size, input_size] to embeddings [B, embedding] of length one."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Identity embeddings of aligned face images.
+
+        images: [B, 3, H, H] float in [-1, 1], framed as in FFHQ (what `idnb.load_faces` and `idnb.faces.align` give).
+        Returns [B, embedding], each row of length one. Paper: z_id and z_gen of the identity loss, section 2.4.
+        """
+        return self.embed(self.prepare(images))

@@ -1,0 +1,51 @@
+"""What every training loop shares: a log of its steps, and a clean stop."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import threading
+from pathlib import Path
+
+__all__ = ["CsvLog", "StopFlag"]
+
+
+class StopFlag:
+    """Turns Ctrl-C into a wish that the loop grants after the step under way; a second Ctrl-C stops at once."""
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def __enter__(self) -> StopFlag:
+        self.usable = threading.current_thread() is threading.main_thread()
+        if self.usable:
+            self.before = signal.signal(signal.SIGINT, self.note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.usable:
+            signal.signal(signal.SIGINT, self.before)
+
+    def note(self, *_: object) -> None:
+        """Called on Ctrl-C."""
+        if self.raised:
+            raise KeyboardInterrupt
+        self.raised = True
+
+
+class CsvLog:
+    """One line a step; a resumed run drops the lines written after its checkpoint."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...], step: int) -> None:
+        self.path, self.columns = path, columns
+        kept: list[list[str]] = []
+        if step and path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                kept = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) < step]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([list(columns), *kept])
+
+    def add(self, **values: float | int | str) -> None:
+        """Append one line; columns that are not given stay empty."""
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([values.get(column, "") for column in self.columns])

@@ -1,0 +1,94 @@
+"""The recipe of each preset: configuration, loss and device of a run, and the panel that shows its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from idnb.contours.kinds import contour_kind
+from idnb.core.errors import InputError
+from idnb.core.images import tile
+from idnb.core.presets import Preset
+from idnb.models.contour_encoder import ContourEncoder
+from idnb.models.stylegan2 import Generator
+from idnb.training.config import EncoderConfig, Phase
+from idnb.training.losses import EncoderLoss, LossWeights
+from idnb.training.pair_data import PairData
+from idnb.training.views import ViewConfig
+
+__all__ = ["CONFIGS", "build_loss", "fitting", "make_accelerator", "pair_panel"]
+
+CONFIGS = {
+    # Refinement is learnt from few steps to many, on whole faces: a generator that is stopped at 64 px shows others.
+    "tiny": EncoderConfig(
+        phases=(Phase(1, 40_000), Phase(2, 60_000), Phase(3, 20_000)),
+        batch=16,
+        learning_rate=8e-4,
+        warmup=1_000,
+        decay=0.4,
+        average=4_000,
+        clip=5.0,
+    ),
+    "paper": EncoderConfig(),
+}
+
+
+def make_accelerator(device: str | None = None, precision: str | None = None) -> Any:
+    """The accelerator of a run: device and mixed precision.
+
+    device: a torch device, or None for the fastest. precision: "no", "bf16", "fp16", or None for bf16 where it is fast.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    from idnb.env import fast_bf16, pick_device
+
+    AcceleratorState._reset_state()  # a process that trained before, a notebook say, may now want another precision
+    chosen = pick_device(device)
+    precision = precision or ("bf16" if fast_bf16(chosen) else "no")
+    return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)
+
+
+def build_loss(preset: Preset, weights: LossWeights, views: int = 1, identity_files: list[str] | None = None) -> Any:
+    """The loss of a preset with its own networks.
+
+    weights: see `LossWeights`. views: random views of each output, 0 for none. identity_files: of further networks.
+    tiny uses the bundled identity network and the bundled perceptual distance; paper the public IR-SE50 and LPIPS.
+    """
+    from idnb.models.identity_files import load_identity_network
+    from idnb.models.lpips_distance import load_lpips
+    from idnb.models.perceptual import load_face_feature_distance
+
+    networks = [load_identity_network(preset.name)]
+    networks += [load_identity_network(preset.name, path=path) for path in identity_files or []]
+    perceptual: torch.nn.Module = load_face_feature_distance() if preset.name == "tiny" else load_lpips()
+    return EncoderLoss(networks, perceptual, weights, ViewConfig() if views else None, views)
+
+
+def pair_panel(generator: Generator, data: PairData, count: int = 6, seed: int = 5) -> Callable[..., Tensor]:
+    """A function that draws what an encoder makes of some fixed pairs: contour, identity, each step, the photo."""
+    random = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(data), generator=random)[:count]
+    partners = torch.randperm(len(data), generator=random)[:count]
+    contour, photo, x_id = data.contour(rows), data.images(rows), data.images(partners)
+    shown = contour_kind(data.kind).display(contour, data.preset.encoder_size)
+
+    def draw(encoder: ContourEncoder) -> Tensor:
+        result = encoder.generate(generator, contour, x_id, encoder.steps).images.cpu()
+        side = data.preset.image_size if data.preset.image_size <= 128 else data.preset.encoder_size
+        return tile([[shown[i], x_id[i], *result[i], photo[i]] for i in range(len(rows))], side)
+
+    return draw
+
+
+def fitting(phases: tuple[Phase, ...], encoder: ContourEncoder, given: str | None) -> tuple[Phase, ...]:
+    """Phases for an encoder: one that knows a single step gets single steps, unless others were asked for by name."""
+    if encoder.steps > 1 or all(phase.steps == 1 for phase in phases):
+        return phases
+    if given is not None:
+        raise InputError(f"--phases {given!r}: this encoder looks once; every phase needs one step, as in 1:40000")
+    return tuple(replace(phase, steps=1) for phase in phases)
