@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from idnb.contours.kinds import CONTOURS, LowRes, contour_from_file, contour_kind
+from idnb.contours.kinds import CONTOURS, contour_from_file, contour_kind
+from idnb.contours.low_res import LowRes
 from idnb.core.errors import InputError
 from idnb.core.resize import resize_bicubic
 from idnb.faces.labels import LABEL_PALETTE

@@ -5,11 +5,12 @@ import torch
 
 import idnb
 from idnb.contours.kinds import contour_kind
+from idnb.contours.sketch import sketch_agreement
 from idnb.core.errors import InputError
+from idnb.core.psnr import psnr
 from idnb.core.resize import to_size
 from idnb.core.weights import ASSETS, find_weight
-from idnb.evaluation.fidelity import contour_fidelity, shape_distance, sketch_agreement, truth_columns
-from idnb.evaluation.metrics import psnr
+from idnb.evaluation.truth import shape_distance, truth_columns
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader, load_face_reader
 
@@ -25,11 +26,11 @@ def test_low_resolution(people):
     _, _, images, _ = people
     kind = contour_kind("low_res")
     x_c = kind.make(images)
-    assert (contour_fidelity("low_res", images, x_c)["psnr"] == 100).all()
+    assert (contour_kind("low_res").fidelity(images, x_c)["psnr"] == 100).all()
     brighter = (images * 0.5 + 0.1).clamp(-1, 1)
     expected = psnr(kind.make(brighter), x_c)
-    torch.testing.assert_close(contour_fidelity("low_res", brighter, x_c)["psnr"], expected)
-    assert (contour_fidelity("low_res", images.roll(1, 0), x_c)["psnr"] < 25).float().mean() > 0.9
+    torch.testing.assert_close(contour_kind("low_res").fidelity(brighter, x_c)["psnr"], expected)
+    assert (contour_kind("low_res").fidelity(images.roll(1, 0), x_c)["psnr"] < 25).float().mean() > 0.9
 
 
 def test_sketch_by_hand():
@@ -48,10 +49,10 @@ def test_sketch_by_hand():
 def test_sketches_of_faces(people):
     _, _, images, _ = people
     x_c = contour_kind("sketch").make(images)
-    assert (contour_fidelity("sketch", images, x_c)["line_f"] > 0.999).all()
-    other = contour_fidelity("sketch", images.roll(1, 0), x_c)["line_f"]
+    assert (contour_kind("sketch").fidelity(images, x_c)["line_f"] > 0.999).all()
+    other = contour_kind("sketch").fidelity(images.roll(1, 0), x_c)["line_f"]
     halves = to_size(images, 32)  # lines are drawn at the size of the contour
-    own, foreign = (contour_fidelity("sketch", one, x_c)["line_f"].mean() for one in (halves, halves.roll(1, 0)))
+    own, foreign = (contour_kind("sketch").fidelity(one, x_c)["line_f"].mean() for one in (halves, halves.roll(1, 0)))
     assert foreign < own < 1
     assert 0.1 < other.mean() < 0.7
 
@@ -66,16 +67,14 @@ def test_label_maps_with_a_parser_that_says_what_it_is_told(people):
             return self.answer
 
     parser = Told()
-    perfect = contour_fidelity("label_map", images, labels, parser)
+    perfect = contour_kind("label_map").fidelity(images, labels, parser)
     assert (perfect["iou"] == 1).all() and (perfect["overlap"][..., 0] == perfect["overlap"][..., 1]).all()
     parser.answer = torch.zeros_like(labels)
-    empty = contour_fidelity("label_map", images, labels, parser)["iou"]
+    empty = contour_kind("label_map").fidelity(images, labels, parser)["iou"]
     count = torch.tensor([len(each.unique()) for each in labels])
     torch.testing.assert_close(empty, (labels == 0).float().mean((1, 2)) / count)
     with pytest.raises(InputError, match="load_face_parser"):
-        contour_fidelity("label_map", images, labels)
-    with pytest.raises(InputError, match="no measure for contours of kind 'edges'"):
-        contour_fidelity("edges", images, labels)
+        contour_kind("label_map").fidelity(images, labels)
 
 
 def test_shape_distance_by_hand():
@@ -100,9 +99,11 @@ def bundled(name):
 def test_the_bundled_parser(people):
     _, _, images, labels = people
     parser = load_face_parser()
-    found = contour_fidelity("label_map", images, labels, parser)
+    found = contour_kind("label_map").fidelity(images, labels, parser)
     assert found["iou"].mean() > 0.6
-    assert contour_fidelity("label_map", images.roll(1, 0), labels, parser)["iou"].mean() < found["iou"].mean() - 0.2
+    assert (
+        contour_kind("label_map").fidelity(images.roll(1, 0), labels, parser)["iou"].mean() < found["iou"].mean() - 0.2
+    )
     entry = find_weight("face_parser")
     assert entry.size is not None and entry.size < 1e6 and entry.figures["mean_iou"] > 0.6
 

@@ -11,6 +11,7 @@ from torch import nn
 
 import idnb.evaluation.metrics as metrics
 from idnb.core.errors import InputError
+from idnb.core.psnr import psnr
 from idnb.faces.overlap import class_overlap, mean_overlap
 
 
@@ -18,9 +19,9 @@ def test_psnr_by_hand():
     a = torch.zeros(3, 3, 4, 4)
     b = torch.stack([torch.full((3, 4, 4), 0.2), torch.zeros(3, 4, 4), torch.full((3, 4, 4), 2.0)])
     # Peak 2: 10 log10(4 / 0.04) = 20 dB; equal images are capped; an error as large as the peak gives 0 dB.
-    assert metrics.psnr(a, b).tolist() == pytest.approx([20.0, 100.0, 0.0], abs=1e-4)
+    assert psnr(a, b).tolist() == pytest.approx([20.0, 100.0, 0.0], abs=1e-4)
     with pytest.raises(InputError, match="one shape"):
-        metrics.psnr(a, b[:, :, :2])
+        psnr(a, b[:, :, :2])
 
 
 def test_similarity_and_ranks_by_hand():

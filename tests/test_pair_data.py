@@ -10,7 +10,7 @@ from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.core.resize import to_size
 from idnb.faces.labels import LABEL_NAMES
-from idnb.training.pair_data import flip_contour, read_pair_data
+from idnb.training.pair_data import read_pair_data
 
 KINDS = ("low_res", "sketch", "label_map")
 
@@ -70,9 +70,10 @@ def test_mirrored_labels_change_sides():
     left, right = LABEL_NAMES.index("l_eye"), LABEL_NAMES.index("r_eye")
     lips = LABEL_NAMES.index("l_lip")
     labels = torch.tensor([[[left, lips], [0, right]]])
-    assert flip_contour(labels).tolist() == [[[lips, right], [left, 0]]]
-    assert torch.equal(flip_contour(flip_contour(labels)), labels)
-    assert flip_contour(torch.tensor([[[[1.0, 2.0]]]])).tolist() == [[[[2.0, 1.0]]]]
+    mirror = contour_kind("label_map").mirror
+    assert mirror(labels).tolist() == [[[lips, right], [left, 0]]]
+    assert torch.equal(mirror(mirror(labels)), labels)
+    assert contour_kind("sketch").mirror(torch.tensor([[[[1.0, 2.0]]]])).tolist() == [[[[2.0, 1.0]]]]
 
 
 def test_people_of_two_sets_are_different_people(faces):

@@ -13,6 +13,7 @@ from PIL import Image
 from widget_parts import untrained_session
 
 import idnb
+from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.plots.style import as_picture
 from idnb.widgets import DrawingPad, DrawLab, FaceLab, Gallery, MixLab, SampleLab, StyleMixLab
@@ -229,7 +230,7 @@ def test_strokes_are_painted_where_they_are_drawn():
 
 
 def test_the_pad_takes_messages_of_its_own_sheet_only():
-    pad = DrawingPad(torch.ones(1, 1, 64, 64))
+    pad = DrawingPad(contour_kind("sketch"), torch.ones(1, 1, 64, 64))
     seen = []
     pad.observe(lambda change: seen.append(change["new"]), names="value")
     message = {"epoch": pad.epoch, "strokes": [stroke(0, 10, 10, 50, 10)]}
@@ -246,7 +247,7 @@ def test_the_pad_takes_messages_of_its_own_sheet_only():
 
 
 def test_the_pad_draws_classes():
-    pad = DrawingPad(torch.zeros(1, 64, 64, dtype=torch.long))
+    pad = DrawingPad(contour_kind("label_map"), torch.zeros(1, 64, 64, dtype=torch.long))
     assert pad.tool.value == 13 and len(pad.tool.options) == 19
     pad.draw([stroke(13, 20, 20)])
     assert pad.value.dtype == torch.long and pad.value[0, 20, 20] == 13

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from idnb.cli.arguments import parse_number, parse_shard
+from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.weights import find_weight, write_entry
 from idnb.evaluation.dataset import load_evaluation_set
@@ -131,7 +132,7 @@ def export(method: str, result: dict[str, Any]) -> None:
     words += ["--seeds", str(setting["seed"])] + (["--steps", str(setting["steps"])] if setting["steps"] else [])
     judge = figures["judge.judge"]
     told = {name: judge[name] for name in ("similarity", "preference", "rank1", "above_lower_quartile")}
-    told |= {name: figures[name] for name in ("psnr", "line_f", "miou", "perceptual", "frechet") if name in figures}
+    told |= {name: figures[name] for name in (contour_kind(setting["kind"]).measure.key, "perceptual", "frechet")}
     told |= {name: figures["correlation"][name] for name in ("pose.yaw", "pose.pitch") if "correlation" in figures}
     entry.figures["evaluated"] = {**told, "set": result["set"], "pairs": result["pairs"], "command": shlex.join(words)}
     write_entry(entry)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
-from idnb.contours.kinds import CONTOURS, contour_from_file, contour_kind
+from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
 from idnb.core.images import save_png, tile
 from idnb.core.presets import Preset, get_preset
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=int, default=None, help="refinement steps (default: what the encoder is made for)")
     add("--out", required=True, help="the PNG to write; of folders, a folder")
     add("--by-name", action="store_true", help="of two folders: pair files of the same name, not each with each")
-    add("--order", default="celebamask", help="of label maps: celebamask, or face-parsing (hair is 17)")
+    add("--order", default=None, help="of label maps: celebamask (default), or face-parsing (hair is 17)")
     add("--preset", default="tiny", help="sizes: tiny or paper")
     add("--encoder", default=None, help="a file of your own: checkpoint.pt or .safetensors")
     add("--generator", default=None, help="a generator of your own")
@@ -79,7 +79,7 @@ def contour_of(said: str, derived: str | None) -> str:
     """The kind of contour that the encoder will read, from `--contour-kind` and `--as`."""
     if said == "photo":
         if derived is None:
-            raise InputError("--contour-kind photo: say with --as which contour to derive: low_res, sketch, label_map")
+            raise InputError(f"--contour-kind photo: say with --as which contour to derive: {', '.join(CONTOURS)}")
         return derived
     if derived is not None:
         raise InputError(f"--as {derived}: only for --contour-kind photo; this file is a {said} contour already")
@@ -143,28 +143,25 @@ def read_face(path: Path, size: int, align: bool = False) -> Tensor:
 
 
 def read_contour(
-    path: Path, said: str, preset: Preset, derived: str | None = None, align: bool = False, order: str = "celebamask"
+    path: Path, said: str, preset: Preset, derived: str | None = None, align: bool = False, order: str | None = None
 ) -> Tensor:
     """A contour from a file, batch of one, laid out as `contour_kind(kind).make` does.
 
-    said: "low_res", "sketch", "label_map", or "photo" from which a `derived` one is made. align: find the face in the
-    photo first. order: of the classes in a label map.
+    said: a kind of contour, or "photo" from which a `derived` one is made. align: find the face in the photo first.
+    order: of the classes in a label map, None for that of CelebAMask-HQ. Raises InputError where it does not belong.
     """
     if said != "photo":
-        options: dict[str, Any] = {"order": order} if said == "label_map" else {}
-        if said == "low_res":
-            return contour_kind("low_res", size=preset.low_res_size).read(path, preset.encoder_size)
-        return contour_from_file(path, said, preset.encoder_size, **options)
+        options = {} if order is None else {"order": order}
+        return contour_kind(said).sized(preset.low_res_size).read(path, preset.encoder_size, **options)
     photo = read_face(path, preset.image_size, align)
     if photo.shape[-1] < preset.encoder_size:
         raise InputError(f"{path} has {photo.shape[-1]} pixels a side; a photo has {preset.encoder_size} or more")
-    if derived == "low_res":
-        return contour_kind("low_res", size=preset.low_res_size).make(photo)
-    if derived == "label_map":
+    kind, labels = contour_kind(derived or "").sized(preset.low_res_size), None
+    if kind.needs_label_map:
         from idnb.models.face_parser import load_face_parser  # made for rendered faces: judge its maps by eye
 
-        return contour_kind("label_map").make(photo, load_face_parser().label_maps(photo).clone())
-    return contour_kind("sketch").make(photo)
+        labels = load_face_parser().label_maps(photo).clone()
+    return kind.make(photo, labels)
 
 
 def write_result(out: Path, encoder: ContourEncoder, x_c: Tensor, x_id: Tensor, result: Result) -> Sequence[Path]:

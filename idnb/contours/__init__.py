@@ -1,5 +1,6 @@
 """The paper's three contour conditions, one class each, and the line art that sketches need."""
 
-from idnb.contours.kinds import CONTOURS, Contour, contour_from_file, contour_kind
+from idnb.contours.contour import Contour
+from idnb.contours.kinds import CONTOURS, contour_from_file, contour_kind
 
 __all__ = ["CONTOURS", "Contour", "contour_from_file", "contour_kind"]

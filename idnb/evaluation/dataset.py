@@ -15,9 +15,9 @@ from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
 from idnb.evaluation.features import FeatureNetwork, feature_network
-from idnb.evaluation.fidelity import truth_columns
 from idnb.evaluation.frechet import Moments, features_of, moments
 from idnb.evaluation.metrics import load_judges, load_perceptual_measure, person_means
+from idnb.evaluation.truth import truth_columns
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import FaceReader, load_face_reader
@@ -104,11 +104,11 @@ class EvaluationSet:
 
     def contours(self, kind: str, rows: NDArray[np.int64], contour_size: int | None = None) -> Tensor:
         """The contours of some images; contour_size: side of low-resolution ones, None is an eighth of the size."""
-        if kind != "low_res":
-            if contour_size is not None:
-                raise InputError(f"contour_size: contours of kind {kind!r} have one size; leave it out")
-            return contour_kind(kind).make(self.full_images(rows), self.label_maps(rows))
-        return contour_kind(kind, size=contour_size or self.size // 8).make(self.full_images(rows))
+        chosen = contour_kind(kind)
+        if contour_size is not None and not chosen.has_side:
+            raise InputError(f"contour_size: contours of kind {kind!r} have one size; leave it out")
+        labels = self.label_maps(rows) if chosen.uses_label_map else None
+        return chosen.sized(contour_size or self.size // 8).make(self.full_images(rows), labels)
 
 
 def has_label_maps(faces: Any) -> bool:
@@ -134,11 +134,12 @@ def load_evaluation_set(
 
     faces: a set, from `idnb.load_faces`. preset: gives sizes and networks. judges: see `load_judges`.
     features: see `feature_network`. reference: another set for the distance between sets; None compares with the test
-    images. perceptual: see `load_perceptual_measure`. kind: of contour, if there is one only; low_res needs no parser.
+    images. perceptual: see `load_perceptual_measure`. kind: of contour, if there is one only; some need no parser.
     """
     network = feature_network(features, preset)
     reader = load_face_reader() if "pose.yaw" in getattr(faces, "parameters", {}) else None
-    parser = load_face_parser() if reader is not None and kind != "low_res" else None
+    uses = kind is None or contour_kind(kind).uses_label_map
+    parser = load_face_parser() if reader is not None and uses else None
     known = None
     if reference is not None:
         rows = np.arange(len(reference))

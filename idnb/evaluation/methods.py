@@ -46,15 +46,16 @@ class CopyIdentity:
 
 
 class EnlargedContour:
-    """The low-resolution contour, enlarged smoothly. kind: of the contours; only "low_res" is a picture."""
+    """The low-resolution contour, enlarged smoothly. kind: of the contours; it must be a picture (`is_picture`)."""
 
     def __init__(self, kind: str) -> None:
-        if kind != "low_res":
+        self.kind = contour_kind(kind)
+        if not self.kind.is_picture:
             raise InputError(f"method 'enlarged': a {kind} is no picture of a face; use it with low_res contours")
 
     def generate(self, generator: Any, x_c: Tensor, x_id: Tensor, steps: int | None = None) -> Result:
         """The contours at the size of the identity images."""
-        return still(contour_kind("low_res").network_input(x_c, x_id.shape[-1]))
+        return still(self.kind.network_input(x_c, x_id.shape[-1]))
 
 
 class Searched:

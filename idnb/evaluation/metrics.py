@@ -1,8 +1,8 @@
-"""What is measured on single images: perceptual distance, likeness of identity, signal to noise.
+"""What is measured on single images: perceptual distance, likeness of identity.
 
 Every function works on plain tensors and returns one number an image, so that means and intervals are taken once, in
-`idnb.evaluation.intervals`. Distances between sets of images are in `idnb.evaluation.frechet`, contour fidelity and
-known truth in `idnb.evaluation.fidelity`.
+`idnb.evaluation.intervals`. Distances between sets of images are in `idnb.evaluation.frechet`, contour fidelity in
+`idnb.contours`, known truth in `idnb.evaluation.truth`, signal to noise in `idnb.core.psnr`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,10 @@ __all__ = [
     "load_lpips",
     "load_perceptual_measure",
     "person_means",
-    "psnr",
 ]
 
 JUDGES = ("training", "judge", "facenet")
 """Who may be asked about identity: the network that losses use, the held-out judge, FaceNet where its weights are."""
-
-PSNR_CAP = 100.0
 
 
 @dataclass
@@ -132,14 +129,3 @@ def identity_ranks(vectors: Tensor, gallery: Tensor, person: Tensor) -> Tensor:
     scores = vectors @ gallery.T  # [B, P]
     own = scores.gather(1, person[:, None])  # [B, 1]
     return (scores >= own).sum(1) - 1  # [B]
-
-
-def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB of images in [-1, 1] (peak 2), one an image, at most 100 dB.
-
-    a, b: [B, C, H, W] of one shape. Returns [B].
-    """
-    if a.shape != b.shape or a.ndim != 4:
-        raise InputError(f"a and b: expected [B, C, H, W] of one shape, got {list(a.shape)} and {list(b.shape)}")
-    error = (a.double() - b.double()).square().mean(dim=(1, 2, 3))  # [B]
-    return (10.0 * torch.log10(4.0 / error.clamp_min(1e-30))).clamp_max(PSNR_CAP).float()

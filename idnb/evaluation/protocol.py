@@ -27,14 +27,15 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.files import write_text
 from idnb.core.resize import to_size
 from idnb.evaluation.dataset import EvaluationSet
-from idnb.evaluation.fidelity import KNOWN, contour_fidelity, shape_distance
 from idnb.evaluation.metrics import identity_ranks
 from idnb.evaluation.setting import Setting, chunks_of, example_pairs, pairs_of, part_of
 from idnb.evaluation.store import Columns, chunk_path, claim, load_chunks, save_columns
+from idnb.evaluation.truth import KNOWN, shape_distance
 from idnb.faces.pairs import Pairs
 from idnb.models.face_reader import READINGS
 
@@ -57,7 +58,7 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
     """Generate and measure some pairs.
 
     pairs: usually those of one chunk. Returns columns of one value a pair:
-    perceptual: to the contour's photo. psnr, line_f or iou (and overlap): how the contour was kept.
+    perceptual: to the contour's photo. psnr, line_f or iou (and overlap): the contour was kept, `Contour.fidelity`.
     NAME.identity, NAME.contour: similarity to the identity image and to the contour's photo, by judge NAME;
     NAME.rank: place of the identity among all people; NAME.person, NAME.other: similarity to the mean vector of the
     identity and of the contour's person. read.X: pose and light read off the output. shape.identity, shape.contour:
@@ -77,7 +78,7 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
             raise InputError(f"{setting.method}: an output holds values that are no numbers; was its training whole?")
         small = to_size(outputs, data.size)
         found: dict[str, Tensor] = {"perceptual": data.perceptual(small, photos)}
-        found |= contour_fidelity(setting.kind, outputs, x_c, data.parser)
+        found |= contour_kind(setting.kind).fidelity(outputs, x_c, data.parser)
         for name, judge in data.judges.items():
             found |= judge_columns(name, judge(small), data, contour, identity)
         if data.reader is not None and data.truth is not None:

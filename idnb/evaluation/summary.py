@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from idnb.evaluation.fidelity import FIDELITY, KNOWN, contour_fidelity, shape_distance
+from idnb.contours.kinds import contour_kind
 from idnb.evaluation.frechet import frechet_distance, kernel_distance
 from idnb.evaluation.intervals import Clusters
+from idnb.evaluation.truth import KNOWN, shape_distance
 from idnb.faces.overlap import mean_overlap
 from idnb.faces.pairs import Pairs
 from idnb.models.face_reader import POSE, READINGS
@@ -39,7 +40,7 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
     known = bands(data)
     strangers = data.identity[columns["contour"]] != data.identity[columns["identity"]]
     figures: dict[str, Any] = {"perceptual": clusters.mean(columns["perceptual"])._asdict()}
-    measure = FIDELITY[setting.kind][0]
+    measure = contour_kind(setting.kind).measure.name
     figures[measure] = clusters.mean(columns[measure])._asdict()
     if "overlap" in columns:
         figures["miou"] = clusters.mean_overlap(columns["overlap"])._asdict()
@@ -154,18 +155,18 @@ def quantiles(scores: NDArray) -> dict[str, Any]:
 @torch.inference_mode()
 def bests(data: EvaluationSet, setting: Setting, contours: NDArray[np.int64]) -> dict[str, Any]:
     """What the measures give on the contours' own photos, and the distance of the real test set to the reference."""
-    fidelity, overlap, readings = [], torch.zeros(19, 2, dtype=torch.long), []
+    kind, fidelity, overlaps, readings = contour_kind(setting.kind), [], [], []
     for rows in np.array_split(contours, 1 + len(contours) // 100):
         photos, x_c = data.full_images(rows), data.contours(setting.kind, rows, setting.contour_size)
-        found = contour_fidelity(setting.kind, photos, x_c, data.parser)
-        fidelity.append(found[FIDELITY[setting.kind][0]])
+        found = kind.fidelity(photos, x_c, data.parser)
+        fidelity.append(found[kind.measure.name])
         if "overlap" in found:
-            overlap += found["overlap"].sum(0)
+            overlaps.append(found["overlap"].sum(0))
         if data.reader is not None:
             readings.append(data.reader(data.images(rows)))
-    result: dict[str, Any] = {FIDELITY[setting.kind][0]: float(torch.cat(fidelity).mean())}
-    if setting.kind == "label_map":
-        result["miou"] = mean_overlap(overlap)
+    result: dict[str, Any] = {kind.measure.name: float(torch.cat(fidelity).mean())}
+    if overlaps:
+        result["miou"] = mean_overlap(torch.stack(overlaps).sum(0))
     if data.reader is not None and data.truth is not None:
         read, known = torch.cat(readings), data.truth[torch.as_tensor(contours)]
         columns = [READINGS.index(name) for name in KNOWN]

@@ -13,7 +13,7 @@ from PIL import Image
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.evaluation.setting import Setting, example_pairs
-from idnb.experiments.tables import COLUMNS, figure_of, grouped, joined
+from idnb.experiments.tables import column, figure_of, grouped, joined
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.plots.grids import show_grid
@@ -33,11 +33,7 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
     """
     setting = Setting(**results[0]["setting"])
     pairs = example_pairs(setting, np.asarray(faces.identity))
-    kind = (
-        contour_kind(setting.kind)
-        if setting.kind != "low_res"
-        else contour_kind("low_res", size=setting.contour_size or 8)
-    )
+    kind = contour_kind(setting.kind).sized(setting.contour_size)
     photos, people = faces.images(pairs.contour), faces.images(pairs.identity)
     labels = faces.label_maps(pairs.contour)
     contours = kind.display(kind.make(photos, labels), photos.shape[-1])
@@ -77,11 +73,9 @@ def arms_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarit
         axis.set_yticks(range(len(groups)), list(groups))
         axis.invert_yaxis()
         words = {**results[0]["names"], "people": results[0]["people"]}
-        title, arrow = (
-            COLUMNS[key][0].format(**words),
-            {"↑": "larger is better", "↓": "smaller is better"}[COLUMNS[key][1]],
-        )
-        axis.set_xlabel(f"{title} ({arrow})")
+        heading, arrow, *_ = column(key)
+        title = heading.format(**words)
+        axis.set_xlabel(f"{title} ({'larger' if arrow == '↑' else 'smaller'} is better)")
         name, measure = key.split("/") if "/" in key else (key, "")
         band = results[0]["bands"].get(name.removeprefix("judge."), None) if measure == "similarity" else None
         if band:

@@ -7,15 +7,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
-from idnb.evaluation.fidelity import FIDELITY
 from idnb.evaluation.intervals import seed_interval
 
 __all__ = [
     "COLUMNS",
+    "CONTOUR",
     "MAIN",
     "PAPER_TABLE_1",
     "PAPER_TABLE_2",
+    "column",
     "figure_of",
     "method_table",
     "paper_table",
@@ -36,12 +38,16 @@ PAPER_TABLE_2 = {
     "+ pretrained identity": (0.2740, 0.7733, 57.6614),
 }
 
-# Key of a figure -> heading, arrow, digits, factor. Keys are paths in "figures".
-COLUMNS: dict[str, tuple[str, str, int, float]] = {
+Column = tuple[str, str, int, float]
+"""Heading, arrow, digits, factor."""
+
+CONTOUR = "contour"
+"""Stands for the measure of the results' own kind of contour, which knows how it is shown (`Contour.measure`)."""
+
+# Key of a figure -> its column. Keys are paths in "figures".
+COLUMNS: dict[str, Column] = {
     "perceptual": ("{perceptual}", "↓", 3, 1.0),
-    "psnr": ("contour, dB", "↑", 1, 1.0),
-    "line_f": ("contour, F of lines", "↑", 3, 1.0),
-    "miou": ("contour, mIoU", "↑", 3, 1.0),
+    CONTOUR: ("", "", 0, 1.0),
     "judge.training/similarity": ("IDSIM, network of the loss", "↑", 3, 1.0),
     "judge.judge/similarity": ("IDSIM, held-out judge", "↑", 3, 1.0),
     "judge.facenet/similarity": ("IDSIM, FaceNet", "↑", 3, 1.0),
@@ -57,9 +63,7 @@ COLUMNS: dict[str, tuple[str, str, int, float]] = {
 
 MAIN = (
     "perceptual",
-    "psnr",
-    "line_f",
-    "miou",
+    CONTOUR,
     "judge.training/similarity",
     "judge.judge/similarity",
     "judge.judge/rank1",
@@ -68,6 +72,17 @@ MAIN = (
     "seconds",
 )
 """The columns that say most; all others are printed on demand."""
+
+
+def column(key: str) -> Column:
+    """How a figure is shown. key: a path in "figures". Raises InputError for one that has no column."""
+    for kind in CONTOURS.values():
+        measure = kind.measure
+        if measure.key == key:
+            return measure.heading, "↑" if measure.larger_is_better else "↓", measure.digits, 1.0
+    if key not in COLUMNS or key == CONTOUR:
+        raise InputError(f"no column shows {key!r}; choose one of: {', '.join(COLUMNS)}")
+    return COLUMNS[key]
 
 
 def read_results(folder: str | Path, kind: str | None = None, mode: str | None = None) -> list[dict[str, Any]]:
@@ -142,19 +157,22 @@ def method_table(results: list[dict[str, Any]], keys: Iterable[str] | None = Non
     """Methods as rows, measures as columns, the bands of identity below: Markdown.
 
     results: of one kind of contour and one mode; several runs of a method (seeds) become one row.
-    keys: which columns of `COLUMNS`; None is all that were measured.
+    keys: which columns, see `column`; None is all that were measured.
     """
     settings = {(result["setting"]["kind"], result["setting"]["mode"], result["set"]) for result in results}
     if len(settings) != 1:
         raise InputError(f"results of different kinds, modes or sets do not share a table: {sorted(settings)}")
     first, groups = results[0], grouped(results)
-    keys = [key for key in (keys or COLUMNS) if any(figure_of(result, key) for result in results)]
+    measure = contour_kind(first["setting"]["kind"]).measure.key
+    keys = [measure if key == CONTOUR else key for key in keys or COLUMNS]
+    keys = [key for key in keys if any(figure_of(result, key) for result in results)]
+    columns = {key: column(key) for key in keys}
     words = {**first["names"], "people": first["people"]}
-    heads = [f"{COLUMNS[key][0].format(**words)} {COLUMNS[key][1]}" for key in keys]
+    heads = [f"{heading.format(**words)} {arrow}" for heading, arrow, _, _ in columns.values()]
     lines = ["| method | " + " | ".join(heads) + " | parameters, M | pairs x runs |"]
     lines.append("|---" * (len(keys) + 3) + "|")
     for name, runs in groups.items():
-        cells = [cell(joined(runs, key), *COLUMNS[key][2:]) for key in keys]
+        cells = [cell(joined(runs, key), *columns[key][2:]) for key in keys]
         size = f"{runs[0]['parameters'] / 1e6:.2f}" if runs[0]["parameters"] else "–"
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {size} | {runs[0]['pairs']:,} x {len(runs)} |")
     for title, row in band_rows(first, keys).items():
@@ -166,7 +184,7 @@ def band_rows(result: dict[str, Any], keys: list[str]) -> dict[str, list[str]]:
     """What the measures give on real pictures: the same person twice, two strangers, the contour's own photo."""
     rows: dict[str, list[str]] = {"same person, two shots": [], "two strangers": [], "the contour's photo itself": []}
     for key in keys:
-        digits, factor = COLUMNS[key][2:]
+        digits, factor = column(key)[2:]
         name, _, measure = key.partition("/")
         band = result["bands"].get(name.removeprefix("judge."), {}) if name.startswith("judge.") else {}
         same, strangers, best = "", "", ""
@@ -195,7 +213,7 @@ def note(result: dict[str, Any], groups: dict[str, list[dict[str, Any]]]) -> str
     setting = result["setting"]
     runs = max(len(group) for group in groups.values())
     interval = "bootstrap over contours" if runs == 1 else f"Student's t over {runs} runs"
-    measure = FIDELITY[setting["kind"]][0]
+    measure = contour_kind(setting["kind"]).measure.name
     return (
         f"Contours: {setting['kind']}, pairs: {setting['mode']} identity, set {result['set']!r} of rendered people, "
         f"{result['contours']:,} contours x {setting['count']}, n = {result['pairs']:,} pairs a run, none dropped. "

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.inversion.objectives import Distance
 from idnb.inversion.optimise import Inversion, InversionConfig, batch_size, in_batches, invert_guided, invert_images
@@ -52,7 +53,7 @@ def hybrid_guided(
     steps: of the encoder. weights: see `Guidance`.
     Returns an `Inversion`. Raises InputError for another kind of contour.
     """
-    if encoder.kind != "low_res":
+    if not contour_kind(encoder.kind).is_picture:
         raise InputError(f"encoder: made for {encoder.kind} contours; optimisation compares low_res contours only")
     config = config or HYBRID
 

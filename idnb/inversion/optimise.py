@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
+from idnb.core.psnr import psnr
 from idnb.core.shapes import check_shape
 from idnb.inversion.objectives import Distance, Guidance, Objective, Reconstruction
 from idnb.models.embedder import FaceEmbedder
@@ -33,7 +34,6 @@ __all__ = [
     "invert",
     "invert_guided",
     "invert_images",
-    "psnr",
     "rate_at",
     "w_spread",
 ]
@@ -83,16 +83,6 @@ class Inversion:
     seconds: float = 0.0
     converged: Tensor | None = None
     noise: list[Tensor] | None = None
-
-
-def psnr(images: Tensor, targets: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB.
-
-    images: [B, 3, H, H], clamped to [-1, 1] first. targets: the same shape, in [-1, 1]. Returns [B].
-    """
-    check_shape("images", images, list(targets.shape))
-    error = (images.clamp(-1, 1) - targets).square().mean(dim=(1, 2, 3))
-    return 10 * torch.log10(4 / error.clamp_min(1e-10))  # the peak is 2, the width of [-1, 1]
 
 
 def rate_at(step: int, config: InversionConfig) -> float:
@@ -176,7 +166,7 @@ def invert(
             kept.see(total, variables)
             history.append({name: value.detach() for name, value in terms.items()})
             if targets is not None:
-                ratios.append(psnr(images.detach(), targets))
+                ratios.append(psnr(images.detach().clamp(-1, 1).cpu(), targets.cpu()))
             optimiser.step()
             bar.set_postfix(objective=f"{float(total.detach().mean()):.4f}")
     with torch.no_grad():
@@ -187,7 +177,7 @@ def invert(
         images, terms = look()
         history.append(terms)
         if targets is not None:
-            ratios.append(psnr(images, targets))
+            ratios.append(psnr(images.clamp(-1, 1).cpu(), targets.cpu()))
         w_plus = start + spread * offset
     return Inversion(
         w_plus=w_plus,

@@ -27,7 +27,6 @@ from idnb.core.errors import InputError
 from idnb.core.presets import Preset
 from idnb.core.resize import to_size
 from idnb.core.weights import cache_folder
-from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.photo_faces import PhotoFaces
 from idnb.faces.sources import load_faces
 from idnb.faces.synthetic import finished
@@ -51,8 +50,7 @@ class PairData:
     """Faces in memory.
 
     kind: of contour. preset: sizes. photos: [N, 3, S, S] uint8. identity: [N] long, who is shown.
-    contours: packed, [N, ...]: low_res float16; sketch uint8, drawn with and without label map in turn; label_map
-    uint8.
+    contours: as `Contour.pack` made them, [N, ...].
     """
 
     kind: str
@@ -80,10 +78,7 @@ class PairData:
 
     def contour(self, rows: Tensor) -> Tensor:
         """The contours of some images, as `contour_kind(kind).make` gives them, up to rounding."""
-        packed = self.contours[rows]
-        if self.kind == "label_map":
-            return packed.long()  # [B, S, S]
-        return packed.float() / 255 if self.kind == "sketch" else packed.float()  # [B, C, s, s]
+        return contour_kind(self.kind).unpack(self.contours[rows])
 
     def images(self, rows: Tensor) -> Tensor:
         """Photos of some images, [B, 3, S, S] float in [-1, 1]."""
@@ -106,47 +101,12 @@ class PairData:
         same = torch.rand(count, generator=random) < same_share
         partners = torch.where(same, self.other_picture(rows, random), partners)
         mirrored, mirrored_id = (torch.rand(2, count, generator=random) < 0.5).unbind()
-        contour = self.contour(rows)
-        flipped = flip_contour(contour)
-        contour = torch.where(mirrored.view(-1, *[1] * (contour.ndim - 1)), flipped, contour)
+        kind, contour = contour_kind(self.kind), self.contour(rows)
+        contour = torch.where(mirrored.view(-1, *[1] * (contour.ndim - 1)), kind.mirror(contour), contour)
         photo, x_id = self.images(rows), self.images(partners)
         photo = torch.where(mirrored.view(-1, 1, 1, 1), photo.flip(3), photo)
         x_id = torch.where(mirrored_id.view(-1, 1, 1, 1), x_id.flip(3), x_id)
-        kind = contour_kind(self.kind)
         return PairBatch(kind.network_input(contour, self.preset.encoder_size), photo, x_id)
-
-
-def flip_contour(contour: Tensor) -> Tensor:
-    """The mirror image; in a label map what was left is right then.
-
-    contour: [B, C, s, s] float, or [B, S, S] class numbers.
-    """
-    flipped = contour.flip(-1)
-    if contour.is_floating_point():
-        return flipped
-    names = list(LABEL_NAMES)
-    for part in ("eye", "brow", "ear"):
-        left, right = names.index(f"l_{part}"), names.index(f"r_{part}")
-        names[left], names[right] = names[right], names[left]
-    return torch.tensor([LABEL_NAMES.index(name) for name in names])[flipped]
-
-
-def pack_contours(kind: str, preset: Preset, images: Tensor, label_maps: Tensor | None) -> Tensor:
-    """Contours of images as they are stored: [B, ...], see `PairData`.
-
-    images: [B, 3, H, H] in [-1, 1]. label_maps: [B, H, H] or None. Every second sketch is drawn from the picture alone,
-    as it is when the contour is taken from a photo.
-    """
-    maker, size = contour_kind(kind), preset.encoder_size
-    if kind == "low_res":
-        return contour_kind(kind, size=preset.low_res_size).make(images).half()  # [B, 3, s, s]
-    if kind == "label_map":
-        return maker.network_input(maker.make(images, label_maps), size).argmax(1).to(torch.uint8)  # [B, S, S]
-    drawn = torch.empty(len(images), 1, *images.shape[-2:])
-    drawn[::2] = maker.make(images[::2], None if label_maps is None else label_maps[::2])
-    if len(images) > 1:
-        drawn[1::2] = maker.make(images[1::2])
-    return ((maker.network_input(drawn, size) + 1) * 127.5).round().to(torch.uint8)  # [B, 1, S, S]
 
 
 def read_pair_data(
@@ -190,13 +150,14 @@ def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tens
             return torch.load(path, weights_only=True, mmap=True)
         except Exception:  # a file cut short by a crash is made again
             path.unlink(missing_ok=True)
+    maker = contour_kind(kind).sized(preset.low_res_size)
     photos, contours = [], []
     for start in range(0, len(faces), 50):
         rows = np.arange(start, min(start + 50, len(faces)))
         images = faces.images(rows)  # [b, 3, H, H]
         label_maps = faces.label_maps(rows) if getattr(faces, "has_label_maps", True) else None  # [b, h, h]
         photos.append(((to_size(images, size) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
-        contours.append(pack_contours(kind, preset, images, label_maps))
+        contours.append(maker.pack(images, label_maps, size))
     identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
     part = {"photos": torch.cat(photos), "identity": identity, "contours": torch.cat(contours)}
     return _keep(part, path) if cache else part
@@ -226,7 +187,7 @@ def checked_sets(names: Sequence[str], kind: str, report: Callable[[str], None] 
         if isinstance(faces, PhotoFaces):
             if contour_kind(kind).needs_label_map and not faces.has_label_maps:
                 raise InputError(f"{faces!r} has no label maps, which {kind} contours are; see data/README.md")
-            found = faces.check(labels=kind != "low_res")
+            found = faces.check(labels=contour_kind(kind).uses_label_map)
             found.require()
             report(found.text(limit=3))
         sets.append(faces)

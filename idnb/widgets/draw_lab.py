@@ -20,9 +20,9 @@ __all__ = ["DrawLab"]
 class DrawLab(Lab):
     """A sketch or label map to draw on, a person, and the face that follows.
 
-    session, faces, contours, identities: see `FaceLab`; one of the encoders must be for sketches or label maps.
-    kind: "sketch" or "label_map"; None takes the first there is. target: see `Lab`; numbers are "idsim", "fidelity",
-    "strokes" and "change", the RMS difference to the face before drawing.
+    session, faces, contours, identities: see `FaceLab`; one of the encoders must be for a kind that is drawn, such as
+    sketches and label maps. kind: which; None takes the one with the most pens. target: see `Lab`; numbers are "idsim",
+    "fidelity", "strokes" and "change", the RMS difference to the face before drawing.
     """
 
     def __init__(
@@ -34,12 +34,13 @@ class DrawLab(Lab):
         kind: str | None = None,
         target: Callable[[dict[str, Any]], str] | None = None,
     ) -> None:
-        there = [name for name in ("label_map", "sketch") if name in session.encoders]
+        there = [name for name in session.encoders if contour_kind(name).pens]
         if not there or (kind is not None and kind not in there):
             raise InputError(
-                f"drawing needs an encoder for sketches or label maps; here are: {', '.join(there) or 'none'}"
+                "drawing needs an encoder for contours that are drawn, sketches or label maps say; here are: "
+                f"{', '.join(there) or 'none'}"
             )
-        self.session, self.kind = session, kind or there[0]
+        self.session, self.kind = session, kind or max(there, key=lambda name: len(contour_kind(name).pens))
         self.bands = session.bands(faces)
         rows = pick_faces(faces, contours, 8, 1), pick_faces(faces, identities, 8, 0)
         self._contours = [
@@ -50,7 +51,7 @@ class DrawLab(Lab):
         shown = [contour_kind(self.kind).display(contour, 64)[0] for contour in self._contours]
         names = [[f"person {faces.identity[i]}, picture {faces.shot[i]}" for i in part] for part in rows]
         self._before: tuple[tuple[int, int], torch.Tensor] | None = None
-        self.pad = DrawingPad(self._contours[0])
+        self.pad = DrawingPad(contour_kind(self.kind), self._contours[0])
         self.links = ipywidgets.HTML()
         controls = {
             "contour": Gallery(shown, names[0], f"begin with this {contour_kind(self.kind).title}"),

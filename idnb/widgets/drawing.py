@@ -20,8 +20,8 @@ import torch
 import traitlets
 from PIL import Image, ImageDraw
 
+from idnb.contours.contour import Contour
 from idnb.core.errors import InputError
-from idnb.faces.labels import LABEL_PALETTE, LABEL_TITLES, N_LABELS, check_label_map
 from idnb.widgets.parts import data_url, png_bytes
 
 __all__ = ["DrawingPad", "paint_strokes"]
@@ -83,18 +83,18 @@ def paint_strokes(sheet: np.ndarray, strokes: Sequence[dict[str, Any]], smooth: 
 
 
 class DrawingPad(traitlets.HasTraits):
-    """A sketch or a label map under the mouse.
+    """A contour under the mouse.
 
-    contour: [1, 1, S, S] float in [0, 1] (a sketch, 1 is paper) or [1, S, S] class numbers (a label map).
+    kind: of the contour, one with pens (`idnb.contours.contour.Contour.pens`). contour: a batch of one, as it makes it.
     shown: side on the screen in pixels. value: the contour as drawn; a new tensor with every stroke, so observe it.
     """
 
     value = traitlets.Any()
 
-    def __init__(self, contour: torch.Tensor, shown: int = 300) -> None:
+    def __init__(self, kind: Contour, contour: torch.Tensor, shown: int = 300) -> None:
         super().__init__()
         self.name = f"idnb-pad-{next(_numbers)}"
-        self.shown, self.epoch = shown, 0
+        self.kind, self.shown, self.epoch = kind, shown, 0
         self.strokes: list[dict[str, Any]] = []
         self.canvas, self.tool_channel = ipywidgets.HTML(), ipywidgets.HTML()
         self.tool_channel.add_class(f"{self.name}-tool")
@@ -119,20 +119,10 @@ class DrawingPad(traitlets.HasTraits):
 
     def set_contour(self, contour: torch.Tensor) -> None:
         """Put another contour on the sheet; strokes are forgotten."""
-        self.is_map = not contour.is_floating_point()
-        if self.is_map:
-            self._base = check_label_map(contour, "the contour")[0].numpy().astype(np.uint8)
-        elif contour.ndim != 4 or contour.shape[:2] != (1, 1):
-            raise InputError(f"a sketch to draw on is [1, 1, S, S]; got {list(contour.shape)}")
-        else:
-            self._base = (255 * contour[0, 0].clamp(0, 1)).round().byte().numpy()
-        self._given = contour
-        tools = [("ink", 0), ("eraser", 255)]
-        if self.is_map:
-            tools = [(LABEL_TITLES[k], k) for k in range(N_LABELS)]
-        self.tool.options = tools
-        self.tool.value = 13 if self.is_map else 0
-        self.radius.value = 3.0 if self.is_map else 1.0
+        self._base, self._given = self.kind.to_sheet(contour), contour
+        self.tool.options = [(pen.title, pen.value) for pen in self.kind.pens]
+        self.tool.value = self.kind.pens[self.kind.first_pen].value
+        self.radius.value = self.kind.pen_radius
         self._show_tool()
         self._reset([])
 
@@ -148,8 +138,8 @@ class DrawingPad(traitlets.HasTraits):
         """Show the sheet with these strokes, and begin a new epoch: late messages about the old one are ignored."""
         self._kept, self.epoch = strokes, self.epoch + 1
         self._take(strokes)
-        picture = png_bytes(self._picture())
         side = self._base.shape[0]
+        picture = png_bytes(self.kind.display(self.value, side)[0])
         script = escape(f"(function () {{ {_SCRIPT} }}).call(this)", quote=True)
         self.canvas.value = (
             f'<div><canvas width="{side}" height="{side}" data-pad="{self.name}" data-epoch="{self.epoch}" '
@@ -168,23 +158,15 @@ class DrawingPad(traitlets.HasTraits):
             return  # not a message of the canvas
 
     def _take(self, strokes: list[dict[str, Any]]) -> None:
-        sheet = paint_strokes(self._base, strokes, smooth=not self.is_map)
-        self.strokes, self._sheet = strokes, sheet
-        if self.is_map:
-            self.value = torch.from_numpy(sheet.astype(np.int64).clip(0, N_LABELS - 1))[None]  # [1, S, S]
-        else:
-            self.value = torch.from_numpy(sheet.astype(np.float32) / 255.0)[None, None]  # [1, 1, S, S]
-
-    def _picture(self) -> Any:
-        if self.is_map:
-            return torch.from_numpy(self._sheet.astype(np.int64))
-        return np.repeat(self._sheet[..., None], 3, axis=2)  # [S, S, 3]
+        sheet = paint_strokes(self._base, strokes, smooth=self.kind.soft)
+        self.strokes = strokes
+        self.value = self.kind.from_sheet(sheet)
 
     def _show_tool(self, _change: Any = None) -> None:
         value = self.tool.value
         if value is None:
             return
-        red, green, blue = LABEL_PALETTE[value] if self.is_map else (value, value, value)
+        red, green, blue = next(pen.colour for pen in self.kind.pens if pen.value == value)
         colour = f"rgb({red},{green},{blue})"
         self.tool_channel.value = (
             f'<span data-v="{value}" data-r="{self.radius.value}" data-k="{colour}" style="display:inline-block;'

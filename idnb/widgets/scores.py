@@ -13,8 +13,6 @@ from idnb.widgets.session import Session
 
 __all__ = ["pick_faces", "score"]
 
-TITLES = {"psnr": "contour fidelity, PSNR", "line_f": "contour fidelity, lines met", "iou": "contour fidelity, overlap"}
-
 
 def score(
     session: Session,
@@ -41,9 +39,9 @@ def score(
     if measured is None:
         rows.append('<div style="font-size:12px">contour fidelity: needs the parser, which is not here</div>')
     else:
-        name, value, unit = measured
-        numbers["fidelity"] = value
-        rows.append(f'<div style="font-size:12px">{escape(TITLES[name])}: <b>{value:.2f}</b> {unit}</div>')
+        measure, numbers["fidelity"] = measured
+        text = f"{escape(measure.title)}: <b>{measured[1]:.2f}</b> {measure.unit}"
+        rows.append(f'<div style="font-size:12px">{text}</div>')
     return numbers, "".join(rows)
 
 

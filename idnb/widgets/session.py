@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from idnb.contours.contour import Measure
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.resize import to_size
-from idnb.evaluation.fidelity import FIDELITY, contour_fidelity
 from idnb.models.contour_encoder import Code, ContourEncoder
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.face_parser import FaceParser
@@ -115,12 +115,10 @@ class Session:
         encoder = self.encoder(kind)
         key = (kind, _content(image), 0 if label_map is None else _content(label_map), low_res)
         if key not in self._contours:
-            if kind == "low_res":
-                made = contour_kind(kind, size=low_res or encoder.preset.low_res_size).make(image[None])
-            else:
-                if label_map is None and self.parser is not None:
-                    label_map = self.parser.label_maps(image[None])[0]
-                made = contour_kind(kind).make(image[None], None if label_map is None else label_map[None])
+            chosen = contour_kind(kind).sized(low_res or encoder.preset.low_res_size)
+            if chosen.uses_label_map and label_map is None and self.parser is not None:
+                label_map = self.parser.label_maps(image[None])[0]
+            made = chosen.make(image[None], None if label_map is None else label_map[None])
             _remember(self._contours, key, made)
         return self._contours[key]
 
@@ -202,13 +200,13 @@ class Session:
         faces = self.judge(torch.stack([to_size(x[None], self.size)[0] for x in (image.clamp(-1, 1), person)]))
         return float((faces[0] * faces[1]).sum())
 
-    def fidelity(self, kind: str, image: Tensor, x_c: Tensor) -> tuple[str, float, str] | None:
-        """How well a picture keeps a contour: name, value, unit; None where no parser is at hand for it."""
-        if kind not in FIDELITY or (kind == "label_map" and self.parser is None):
+    @torch.inference_mode()
+    def fidelity(self, kind: str, image: Tensor, x_c: Tensor) -> tuple[Measure, float] | None:
+        """How well a picture keeps a contour: measure and value; None where no parser is at hand for it."""
+        chosen = contour_kind(kind)
+        if chosen.needs_label_map and self.parser is None:
             return None
-        name, unit = FIDELITY[kind]
-        measured = contour_fidelity(kind, image[None], x_c, self.parser)
-        return name, float(measured[name][0]), unit
+        return chosen.measure, float(chosen.fidelity(image[None], x_c, self.parser)[chosen.measure.name][0])
 
     @torch.inference_mode()
     def bands(self, faces: Any, people: int = 40) -> dict[str, tuple[float, float]]:

@@ -97,7 +97,12 @@ def build_encoder(
         encoder_size=encoder_size,
         low_res_size=max(4, encoder_size // 8),
     )
-    common = {"uses_identity": False, "unit_contour": kind == "sketch", "deltas": named in DELTAS, "size": size}
+    common = {
+        "uses_identity": False,
+        "unit_contour": CONTOURS[kind].channels == 1,
+        "deltas": named in DELTAS,
+        "size": size,
+    }
     with torch.device("meta"):  # shapes only; the numbers come from the file
         make: type[Any] = PSpEncoder if pyramid else ReStyleEncoder
         encoder: BackboneEncoder = make(kind, preset, **common)

@@ -1,0 +1,53 @@
+"""How near an output is to what the renderer knows of the people it drew.
+
+A small network reads yaw, pitch, light and shape off the output. Pose and light are compared with those of the
+contour's picture, shape with that of the identity. It was trained on rendered faces and enters no loss; what it gives
+on real renders, the best that can be reached, stands beside every result.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from idnb.core.errors import InputError
+from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader
+
+__all__ = ["KNOWN", "shape_distance", "truth_columns"]
+
+KNOWN = (*POSE, *LIGHT)
+"""What is known of a contour's picture and read off the output."""
+
+BELIEVED = 0.5
+"""Shape readings whose correlation with the truth on test faces is lower than this are left out of distances."""
+
+
+def truth_columns(parameters: dict[str, Any], reader: FaceReader) -> Tensor:
+    """The renderer's truth for every reading, [N, K], in the reader's deviations.
+
+    parameters: of a set of rendered faces. Raises InputError for a set without them.
+    """
+    missing = [name for name in READINGS if name not in parameters]
+    if missing:
+        raise InputError(f"the set has no column {missing[0]!r}: only rendered sets know pose, light and shape")
+    table = torch.as_tensor(np.stack([parameters[name] for name in READINGS], axis=1), dtype=torch.float32)
+    return (table - reader.mean) / reader.deviation
+
+
+def shape_distance(readings: Tensor, truth: Tensor, reader: FaceReader) -> Tensor:
+    """Root mean square difference in deviations, over the shape parameters that the reader reads well.
+
+    readings: [B, K] from the reader; truth: [B, K] from `truth_columns`. A reading is compared with the part of the
+    truth that the reader can see, its correlation times the truth, so that the distance of a person to itself is small.
+    Returns [B].
+    """
+    first = len(READINGS) - len(SHAPE)
+    correlation = reader.correlation[first:]  # [S]
+    believed = correlation >= BELIEVED
+    if not bool(believed.any()):
+        raise InputError("reader: no shape parameter is read well enough; train it longer (`idnb train reader`)")
+    difference = readings[:, first:] - correlation * truth[:, first:]
+    return difference[:, believed].square().mean(1).sqrt()
