@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("idnb.cli.evaluate", "measure methods on test pairs, with intervals, bands and a held-out judge"),
     "ablate": ("idnb.cli.ablate", "train the rows of an ablation, several seeds each, and measure them"),
     "results": ("idnb.cli.results", "tables and figures from stored results"),
+    "export": ("idnb.cli.export_onnx", "networks as ONNX files, for programs other than Python"),
 }
 
 

@@ -190,6 +190,7 @@ FLOORS = (
     "evaluation",
     "experiments",
     "widgets",
+    "export",
     "cli",
 )
 BESIDE = {"idnb.env": {"idnb.core.errors"}, "idnb.checks": set()}  # open to every floor but core; all they may import

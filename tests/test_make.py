@@ -75,7 +75,7 @@ def test_first_run_installs_and_the_second_does_not(house):
     run = "-m tools.notebooks run --profile cpu --out build/tutorial"
     created, installed, executed = house.calls()
     assert created == "-m venv .venv" and executed == run
-    assert installed.startswith("-m pip install") and installed.endswith("-e .[render,sharpening,notebooks,dev]")
+    assert installed.startswith("-m pip install") and installed.endswith("-e .[render,sharpening,export,notebooks,dev]")
     assert house.make("tutorial").returncode == 0
     assert house.calls() == [run]
 

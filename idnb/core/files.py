@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["save_atomically", "write_text"]
+__all__ = ["save_atomically", "write_bytes", "write_text"]
 
 
 def save_atomically(state: dict[str, Any], path: Path) -> None:
@@ -18,8 +18,13 @@ def save_atomically(state: dict[str, Any], path: Path) -> None:
     os.replace(part, path)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes in one step."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write text in one step."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    write_bytes(path, text.encode())

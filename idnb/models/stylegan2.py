@@ -140,9 +140,9 @@ class Generator(nn.Module):
                 f"noise: expected {self.n_styles - 1} pictures, got {len(noise)}; see Generator.random_noise"
             )
         if input_latent is None:
-            x = self.input.input.expand(len(w_plus), -1, -1, -1)  # [B, C, 4, 4]
+            x = self.input.input.expand(w_plus.shape[0], -1, -1, -1)  # [B, C, 4, 4]
         else:
-            check_shape("input_latent", input_latent, [len(w_plus), self.channels[0], 4, 4])
+            check_shape("input_latent", input_latent, [w_plus.shape[0], self.channels[0], 4, 4])
             x = input_latent
         # The channels of one pixel lie side by side in memory: convolutions on a CPU want it so.
         x = x.to(self.compute_dtype).contiguous(memory_format=torch.channels_last)

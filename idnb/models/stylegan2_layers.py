@@ -189,7 +189,7 @@ class StyledConv(nn.Module):
         d = self.conv.output_scale(s)  # [B, O]
         # lrelu(g v) = g lrelu(v) for g > 0, so the gain goes onto the three small factors instead of the large map.
         d, bias, strength = d * GAIN, self.activate.bias * GAIN, self.noise.weight * GAIN
-        if len(x) == 1 and not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() and x.shape[0] == 1:
             # One picture, only looked at: both scales fit onto the weight, and no pass over the map is left of them.
             weight = self.conv.weight[0] * (d.T * s)[:, :, None, None]  # [O, I, 3, 3]
             y = add_noise(self.conv.convolve(x, weight, bias), noise, strength)  # [1, O, H', W']
