@@ -16,7 +16,7 @@ from idnb.core.errors import InputError
 from idnb.inversion.objectives import Distance
 from idnb.inversion.optimise import Inversion, InversionConfig, batch_size, in_batches, invert_guided, invert_images
 from idnb.models.contour_encoder import Code, ContourEncoder
-from idnb.models.embedder import FaceEmbedder
+from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.stylegan2 import Generator
 
 __all__ = ["HYBRID", "encoder_answer", "hybrid_guided", "hybrid_images"]
@@ -53,6 +53,7 @@ def hybrid_guided(
     steps: of the encoder. weights: see `Guidance`.
     Returns an `Inversion`. Raises InputError for another kind of contour.
     """
+    refuse_held_out("identity_network", identity_network)  # before the encoder's answer
     if not contour_kind(encoder.kind).is_picture:
         raise InputError(f"encoder: made for {encoder.kind} contours; optimisation compares low_res contours only")
     config = config or HYBRID

@@ -18,7 +18,7 @@ from torch import Tensor
 from idnb.core.errors import InputError
 from idnb.core.resize import at_size, shrink
 from idnb.core.shapes import check_shape
-from idnb.models.embedder import FaceEmbedder
+from idnb.models.embedder import FaceEmbedder, refuse_held_out
 
 __all__ = ["Guidance", "Objective", "Reconstruction"]
 
@@ -32,12 +32,6 @@ class Objective(Protocol):
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """One number an image for each term."""
         ...
-
-
-def refuse_judge(network: FaceEmbedder | None) -> None:
-    """Raise InputError for the held-out judge: what optimises for it cannot be judged by it."""
-    if type(network).__name__ == "JudgeNetwork":
-        raise InputError("identity_network: the held-out judge may not be optimised for; it would judge no longer")
 
 
 def identity_term(network: FaceEmbedder, target: Tensor, images: Tensor) -> Tensor:
@@ -68,7 +62,8 @@ class Reconstruction:
         weights: dict[str, float] | None = None,
     ) -> None:
         check_shape("targets", targets, ["B", 3, "H", targets.shape[-1]])
-        refuse_judge(identity_network)
+        refuse_held_out("identity_network", identity_network)
+        refuse_held_out("perceptual", perceptual)
         self.weights = merged(self.DEFAULTS, weights)
         self.targets, self.perceptual, self.perceptual_size = targets, perceptual, perceptual_size
         self.identity_network = identity_network
@@ -113,7 +108,7 @@ class Guidance:
             )
         if (x_id is None) != (identity_network is None):
             raise InputError("x_id and identity_network belong together: give both or neither")
-        refuse_judge(identity_network)
+        refuse_held_out("identity_network", identity_network)
         if x_id is not None:
             check_shape("x_id", x_id, [len(x_c), 3, "H", "W"])
         self.weights = merged(self.DEFAULTS, weights)

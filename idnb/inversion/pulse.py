@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from idnb.core.errors import InputError
 from idnb.inversion.objectives import Guidance
 from idnb.inversion.optimise import Best, Inversion, batch_size, in_batches
-from idnb.models.embedder import FaceEmbedder
+from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_layers import GAIN, SLOPE, scaled_leaky_relu
 
@@ -135,6 +135,7 @@ def pulse(
     Raises InputError for wrong shapes, for contours that are no low-resolution pictures, for less than one step.
     """
     config = config or PulseConfig()
+    refuse_held_out("identity_network", identity_network)  # before the long fit, not after it
     if config.steps < 1:
         raise InputError(f"steps: {config.steps}; a search needs at least one")
     if not 0 <= config.noise_maps < generator.n_styles:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 
-__all__ = ["FaceEmbedder", "frame_to_input"]
+__all__ = ["FaceEmbedder", "frame_to_input", "refuse_held_out"]
 
 
 def frame_to_input(images: Tensor, frame_size: int, crop: tuple[int, int, int, int], input_size: int) -> Tensor:
@@ -41,7 +41,10 @@ class FaceEmbedder(nn.Module):
     """What every identity network does: aligned face images in, vectors of length one out.
 
     The cosine of two vectors says how alike two people are. Subclasses set `size` and write `embed`.
+    held_out: the network judges what others made, so nothing may learn from it (`refuse_held_out`).
     """
+
+    held_out: ClassVar[bool] = False
 
     size: Any  # IdentitySize, or another class with frame_size, crop, input_size and embedding
 
@@ -60,3 +63,15 @@ class FaceEmbedder(nn.Module):
         Returns [B, embedding], each row of length one. Paper: z_id and z_gen of the identity loss, section 2.4.
         """
         return self.embed(self.prepare(images))
+
+
+def refuse_held_out(name: str, *given: Any) -> None:
+    """Make sure that nothing learns from the judge: whoever takes an identity network for a loss calls this.
+
+    name: of the argument, for the message. given: networks, or anything else; None and plain functions pass.
+    Raises InputError where one is held out, or holds one that is.
+    """
+    for network in given:
+        parts = network.modules() if isinstance(network, nn.Module) else [network]
+        if any(getattr(part, "held_out", False) for part in parts):
+            raise InputError(f"{name}: the held-out judge may enter no loss and no objective; it would judge no longer")

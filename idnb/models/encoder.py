@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
 from idnb.models.contour_encoder import Code, ContourEncoder
-from idnb.models.embedder import FaceEmbedder
+from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.fusion import SLOPE, IFBlock, StyleHead
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 
@@ -141,6 +141,7 @@ class IdentityGuidedEncoder(ContourEncoder):
 
         network: an `IdentityNetwork` of the same size. Raises InputError for another one.
         """
+        refuse_held_out("network", network)
         if self.identity_encoder is None:
             return
         wanted = self.identity_encoder.network.state_dict()

@@ -2,8 +2,8 @@
 
 A picture optimised to please one network may please only that one. So whoever reports how well identity was kept asks
 the judge too. It has another architecture (plain pre-activation residual blocks, a patch stem, other widths, a wider
-crop), other training people, another seed and another margin. Nothing that trains a generator or an encoder may import
-this module; a test walks the imports.
+crop), other training people, another seed and another margin. Nothing that trains or optimises may import this
+module, a test walks the imports; and whatever takes an identity network refuses one that is `held_out`.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class PlainBlock(nn.Module):
 
 class JudgeNetwork(FaceEmbedder):
     """Aligned face images in, embeddings of length one out; same calls as `IdentityNetwork`."""
+
+    held_out = True
 
     def __init__(self, size: JudgeSize = JUDGE_SIZE) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.images import LUMA
-from idnb.models.embedder import FaceEmbedder
+from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.perceptual import FaceFeatureDistance
 from idnb.training.views import ViewConfig, random_views
 
@@ -152,8 +152,8 @@ class EncoderLoss(nn.Module):
         networks = [identity_networks] if isinstance(identity_networks, FaceEmbedder) else list(identity_networks)
         if not networks:
             raise InputError("identity_networks is empty; give at least one, from idnb.load_identity_network")
-        if any(type(network).__name__ == "JudgeNetwork" for network in networks):
-            raise InputError("identity_networks: the held-out judge may not be trained on; it would judge no longer")
+        refuse_held_out("identity_networks", *networks)
+        refuse_held_out("perceptual", perceptual)
         self.identity_networks = nn.ModuleList(networks)
         self.perceptual = perceptual
         self.weights = weights or LossWeights()

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
 from idnb.models.contour_encoder import Code, ContourEncoder
-from idnb.models.embedder import FaceEmbedder
+from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork, IRSEUnit, activation
 from idnb.models.stylegan2_layers import EqualizedLinear
 
@@ -141,6 +141,7 @@ class BackboneEncoder(ContourEncoder):
         network at first; a contour without colours starts at zero.
         Raises InputError for another network.
         """
+        refuse_held_out("network", network)
         wanted = {key: value for key, value in self.state_dict().items() if key.startswith(("input_layer", "body"))}
         found = {key: value for key, value in network.state_dict().items() if key in wanted}
         first = "input_layer.0.weight"
