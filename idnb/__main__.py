@@ -6,11 +6,15 @@ for is imported, so `idnb --help` answers at once.
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from idnb.core.errors import InputError
+from idnb.core.messages import explain
 
 __all__ = ["COMMANDS", "build_parser", "main"]
 
@@ -63,31 +67,78 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `idnb`; those of the process when None.
 
     Returns:
-        The exit code: 0 done, 1 done and something is amiss, 2 bad input, 130 interrupted.
+        The exit code: 0 done, 1 done and something is amiss, 2 bad input or a disk that fails, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    command = next((word for word in words if not word.startswith("-")), None)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal or file that is not UTF-8 gets escapes, never an error
+            stream.reconfigure(errors="backslashreplace")
     try:
-        parser = build_parser(command)
-        args = parser.parse_args(words)
-        if args.version:
-            import idnb
-
-            print(f"idnb {idnb.__version__}")
-            return 0
-        if args.command is None:
-            parser.print_help()
-            return 0
-        return int(import_module(COMMANDS[args.command][0]).run(args) or 0)
-    except InputError as error:
-        print(f"idnb: {error}", file=sys.stderr)
-        return 2
+        with _stopped_from_outside():
+            code = _run(words)
+            _flush_output()  # here, where a full disk can still be told; at the interpreter's end nobody listens
+            return code
     except KeyboardInterrupt:
         print("idnb: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `idnb fetch | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except (InputError, OSError) as error:
+        print(f"idnb: {explain(error)}", file=sys.stderr)
+        _drop_output()
+        return 2
+
+
+def _run(words: list[str]) -> int:
+    command = next((word for word in words if not word.startswith("-")), None)
+    parser = build_parser(command)
+    args = parser.parse_args(words)
+    if args.version:
+        import idnb
+
+        print(f"idnb {idnb.__version__}")
+        return 0
+    if args.command is None:
+        parser.print_help()
+        return 0
+    return int(import_module(COMMANDS[args.command][0]).run(args) or 0)
+
+
+def _flush_output() -> None:
+    """Write what was printed. Raises OSError that says so where it cannot be written."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "what was printed") from error
+
+
+def _drop_output() -> None:
+    """Where what was printed cannot be written any more, let the interpreter not try again at its end."""
+    try:
+        _flush_output()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _stopped_from_outside() -> Iterator[None]:
+    """Let SIGTERM end a command as an error does: half-written files are removed and children stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,95 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all: every file that a command leaves is written by `whole_file`."""
 
 from __future__ import annotations
 
+import errno
+import io
+import itertools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-__all__ = ["save_atomically", "write_bytes", "write_text"]
+from idnb.core.errors import InputError
+
+__all__ = ["save_atomically", "whole_file", "write_bytes", "write_text"]
+
+_NUMBERS = itertools.count()
+
+
+class _Output(io.BufferedWriter):
+    """A binary file that remembers why it could not be written.
+
+    Some writers (torch.save) answer a full disk with an error of their own, and some (Pillow) write past a Python file
+    where they find its descriptor; here it has none.
+    """
+
+    failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write, and note a failure."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def fileno(self) -> int:
+        """There is none."""
+        raise io.UnsupportedOperation("fileno")
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write into, which appears under its name only when all of it is there.
+
+    path: of the file; folders above it are made, a link is followed. What is written goes into a file beside it, with a
+    name of this process, which takes the name at the end. When anything goes wrong on the way, that file is deleted and
+    what stood under the name before is as it was.
+    Yields the open binary file. Raises OSError that names `path`, with a note that says what was kept, and InputError
+    where `path` is no ordinary file.
+    """
+    path = Path(path)
+    final = Path(os.path.realpath(path))
+    part = final.with_name(f".{os.getpid()}-{next(_NUMBERS)}{final.suffix}")
+    output = None
+    try:
+        if os.path.exists(final):
+            if not (final.is_file() or final.is_dir()):
+                raise InputError(f"{path} is a device or a pipe, not a file; give another name")
+            if not os.access(final, os.W_OK):  # renaming asks for no permission to write what it replaces
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with _Output(io.FileIO(part, "w")) as output:
+            yield output
+        os.replace(part, final)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        failure = output.failure if output is not None and output.failure else error
+        if not isinstance(failure, OSError) or failure.errno is None:
+            raise
+        about = failure.filename if failure.filename not in (None, str(part), str(final)) else str(path)
+        named = OSError(failure.errno, failure.strerror, about)
+        named.add_note(f"{path} is as it was before" if os.path.exists(final) else f"nothing was left at {path}")
+        raise named from error
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write bytes whole or not at all; see `whole_file`."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text as UTF-8 whole or not at all; what cannot be encoded (a file's odd name, say) is escaped."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def save_atomically(state: dict[str, Any], path: Path) -> None:
-    """Write beside, then rename: an interruption leaves the old file whole."""
+    """Save with torch, whole or not at all: an interruption leaves the old file whole."""
     import torch
 
-    part = path.with_name(path.name + ".part")
-    torch.save(state, part)
-    os.replace(part, path)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes in one step."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(content)
-    os.replace(part, path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text in one step."""
-    write_bytes(path, text.encode())
+    with whole_file(path) as file:
+        torch.save(state, file)
