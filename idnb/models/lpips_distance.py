@@ -1,4 +1,7 @@
-"""LPIPS, the perceptual distance of the paper: its backbone is fetched once, its learned weights come with `lpips`.
+"""LPIPS, the perceptual distance of the paper, with its real backbones and on every machine.
+
+The code and the learned weights of the distance come from the package `lpips`; AlexNet's convolutions are bundled, and
+VGG16's come from a package of their own (idnb/models/lpips_backbones.py). Nothing is downloaded here.
 
 Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018.
 """
@@ -6,34 +9,33 @@ Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perc
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 from torch import nn
 
 from idnb.core.errors import InputError
 from idnb.core.weights import read_tensors, weight_path
+from idnb.models.lpips_backbones import read_backbone
 
 __all__ = ["load_lpips"]
 
 
-def load_lpips(path: str | Path | None = None) -> nn.Module:
-    """LPIPS v0.1 over AlexNet: the learned weights come with the package `lpips`, the backbone from `idnb fetch`.
+def load_lpips(net: str = "alex") -> nn.Module:
+    """LPIPS version 0.1: frozen, in eval mode; gradients reach the images.
 
-    path: the AlexNet file of torchvision; None takes the fetched one. Nothing is downloaded here.
-    Raises InputError where package or backbone is missing.
+    net: "alex", the backbone that tables report, or "vgg", the one that is better to learn from.
+    Returns a module: images [B, 3, H, W] in [-1, 1], twice -> distances [B, 1, 1, 1], 0 for equal images.
+    Raises InputError for another name, and where a package or a file is missing.
     """
-    path = weight_path("lpips_alexnet") if path is None else Path(path)
     try:
         import lpips
     except ImportError as error:
         raise InputError("the package lpips is not installed: pip install lpips") from error
+    tensors = read_tensors(weight_path("lpips_alexnet")) if net == "alex" else read_backbone(net)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lpips calls torchvision in a way that is deprecated
-        network = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
-    state = read_tensors(path)
-    for name, parameter in network.net.named_parameters():  # sliceK.INDEX.weight, INDEX as in AlexNet's features
-        key = f"features.{name.split('.', 1)[1]}"
-        if key not in state or state[key].shape != parameter.shape:
-            raise InputError(f"{path}: is not torchvision's AlexNet (no {key} of shape {list(parameter.shape)})")
-        parameter.data.copy_(state[key])
-    return network.requires_grad_(False).eval()
+        distance = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)
+    convolutions = [module for module in distance.net.modules() if isinstance(module, nn.Conv2d)]
+    for i, convolution in enumerate(convolutions):
+        convolution.weight.data.copy_(tensors[f"{i}.weight"])
+        convolution.bias.data.copy_(tensors[f"{i}.bias"])  # type: ignore[union-attr]
+    return distance.requires_grad_(False).eval()
