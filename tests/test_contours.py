@@ -227,7 +227,11 @@ def test_label_map_from_file(face: tuple[torch.Tensor, torch.Tensor], tmp_path: 
     for name in ("grey.png", "index.png"):
         assert torch.equal(contour_from_file(tmp_path / name, "label_map", 64), face[1][:1])
         assert contour_from_file(tmp_path / name, "label_map", 128).shape == (1, 128, 128)
-    index.convert("RGB").save(tmp_path / "painted.png")
+    index.convert("RGB").save(tmp_path / "ours.png")
+    assert torch.equal(contour_from_file(tmp_path / "ours.png", "label_map", 64), face[1][:1])
+    painted = index.convert("RGB")
+    painted.putpixel((3, 3), (39, 42, 56))  # one colour, a shade beside that of the background
+    painted.save(tmp_path / "painted.png")
     with pytest.raises(InputError, match=r"painted\.png is a colour picture.*index or grey PNG"):
         contour_from_file(tmp_path / "painted.png", "label_map", 64)
     grey.save(tmp_path / "lossy.jpg")

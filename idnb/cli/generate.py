@@ -12,13 +12,12 @@ from torch import Tensor
 from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
 from idnb.core.images import save_png, tile
+from idnb.core.pictures import PICTURE_SUFFIXES
 from idnb.core.presets import Preset, get_preset
 from idnb.faces.photo import photo_to_tensor
 from idnb.models.contour_encoder import ContourEncoder, Result
 
 __all__ = ["Pair", "add_arguments", "find_pairs", "read_contour", "read_face", "run", "write_result"]
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 class Pair(NamedTuple):
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=int, default=None, help="refinement steps (default: what the encoder is made for)")
     add("--out", required=True, help="the PNG to write; of folders, a folder")
     add("--by-name", action="store_true", help="of two folders: pair files of the same name, not each with each")
-    add("--order", default=None, help="of label maps: celebamask (default), or face-parsing (hair is 17)")
+    add("--order", default=None, help="of label maps, checked if not given: celebamask, or face-parsing (hair is 17)")
     add("--preset", default="tiny", help="sizes: tiny or paper")
     add("--encoder", default=None, help="a file of your own: checkpoint.pt or .safetensors")
     add("--generator", default=None, help="a generator of your own")
@@ -89,9 +88,9 @@ def contour_of(said: str, derived: str | None) -> str:
 def pictures_in(path: Path, option: str) -> list[Path]:
     """The picture files of a folder by name, or the one file."""
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
         if not found:
-            raise InputError(f"{option} {path}: no picture in this folder ({', '.join(PICTURES)})")
+            raise InputError(f"{option} {path}: no picture in this folder ({', '.join(PICTURE_SUFFIXES)})")
         return found
     if not path.is_file():
         raise InputError(f"{option} {path}: no such file or folder")
@@ -113,7 +112,7 @@ def find_pairs(contour: str | Path, identity: str | Path, out: str | Path, by_na
         if out.suffix.lower() != ".png":
             raise InputError(f"--out {out}: a file that ends in .png, or a folder that exists")
         return [Pair(contours[0], identities[0], out)]
-    if out.is_file() or out.suffix.lower() in PICTURES:
+    if out.is_file() or out.suffix.lower() in PICTURE_SUFFIXES:
         raise InputError(f"--out {out}: several faces are made; give a folder")
     if not by_name:
         return [Pair(c, i, out / f"{c.stem}__{i.stem}.png") for c in contours for i in identities]

@@ -54,8 +54,8 @@ def contour_from_file(path: str | PathLike, kind: str, size: int, **options: Any
 
     Args:
         path: a square picture. low_res: any picture, it is shrunk. sketch: a drawing in dark lines on light paper, or a
-            photo with `drawing=False`. label_map: an index or grey PNG of class numbers in the order of CelebAMask-HQ,
-            or with `order="face-parsing"` in the other common order.
+            photo with `drawing=False`. label_map: a grey or index PNG of class numbers in the order of CelebAMask-HQ,
+            or with `order="face-parsing"` in the other common order; or a map painted with `LABEL_PALETTE`.
         kind: "low_res", "sketch" or "label_map".
         size: side of the network's input in pixels; low_res is shrunk to an eighth of it, as in the paper.
         options: see `path`.

@@ -14,6 +14,7 @@ from torch import Tensor
 from idnb.contours.checks import check_images, check_size, check_square, matching_labels
 from idnb.contours.contour import Contour, LabelReader, Measure, Pen
 from idnb.core.errors import InputError
+from idnb.faces.label_files import read_class_numbers
 from idnb.faces.labels import (
     LABEL_NAMES,
     LABEL_PALETTE,
@@ -24,7 +25,6 @@ from idnb.faces.labels import (
     official_order,
 )
 from idnb.faces.overlap import class_overlap
-from idnb.faces.photo import open_index_picture
 
 __all__ = ["LabelMap"]
 
@@ -71,10 +71,16 @@ class LabelMap(Contour):
         return F.one_hot(labels, N_LABELS).movedim(-1, 1).float()  # [B, 19, S, S]
 
     def read(self, path: str | PathLike, size: int, **options: Any) -> Tensor:
-        """An index or grey PNG with class numbers; `order="face-parsing"` for maps in which hair is 17."""
-        order = options.pop("order", "celebamask")
+        """A grey or index PNG, or a map in our colours; `order="face-parsing"` for maps in which hair is 17.
+
+        order: None is the official one, and a map that looks like the other is refused; one that is given wins.
+        """
+        order = options.pop("order", None)
         self.refuse(options)
-        labels = official_order(open_index_picture(path), order, name=str(path))[None]  # [1, H, W]
+        numbers = read_class_numbers(path)
+        if not numbers.any():
+            raise InputError(f"{path} is an empty label map: all of it is background (class 0); choose another file")
+        labels = official_order(numbers, order, name=str(path))[None]  # [1, H, W]
         return _nearest(check_square(labels, path), size)
 
     def fidelity(self, outputs: Tensor, x_c: Tensor, parser: LabelReader | None = None) -> dict[str, Tensor]:

@@ -58,14 +58,15 @@ class Sketch(Contour):
         self.refuse(options)
         image = check_square(photo_to_tensor(path)[None], path)  # [1, 3, H, W]
         if not drawing:
-            return self.make(resize_bicubic(image, size))
+            return _check_ink(self.make(resize_bicubic(image, size)), path)
         grey = 0.5 * resize_bicubic(image, size).mean(1, keepdim=True) + 0.5  # [1, 1, S, S]
         if float(grey.median()) < 0.6:
             raise InputError(
                 f"{path} is mostly dark; a sketch has dark lines on light paper. Invert the drawing, "
                 "or pass drawing=False if it is a photo from which lines shall be drawn"
             )
-        return (grey / grey.flatten().quantile(0.9).clamp_min(0.1)).clamp(0.0, 1.0)  # grey paper becomes white
+        paper = grey.flatten().quantile(0.9).clamp_min(0.1)
+        return _check_ink((grey / paper).clamp(0.0, 1.0), path)  # grey paper becomes white
 
     def fidelity(self, outputs: Tensor, x_c: Tensor, parser: LabelReader | None = None) -> dict[str, Tensor]:
         """F-score of the lines, [B]; without parser, outputs are drawn from the image alone."""
@@ -96,6 +97,12 @@ class Sketch(Contour):
     def from_sheet(self, sheet: np.ndarray) -> Tensor:
         """Grey values as a drawing, [1, 1, S, S]."""
         return torch.from_numpy(sheet.astype(np.float32) / 255.0)[None, None]
+
+
+def _check_ink(sketch: Tensor, path: str | PathLike) -> Tensor:
+    if float(sketch.min()) > 0.9:
+        raise InputError(f"{path} is a blank sheet: no line in it is darker than its paper; draw with a darker pen")
+    return sketch
 
 
 def sketch_agreement(found: Tensor, asked: Tensor, reach: int = 1) -> Tensor:

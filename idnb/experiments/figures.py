@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from PIL import Image
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
+from idnb.core.pictures import read_picture
 from idnb.evaluation.setting import Setting, example_pairs
 from idnb.experiments.tables import column, figure_of, grouped, joined
 from idnb.models.contour_encoder import ContourEncoder
@@ -46,8 +46,7 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
         strip = path.with_name("examples.png") if path.name == "result.json" else path.with_suffix(".png")
         if not strip.is_file():
             raise InputError(f"{strip} does not exist; make the run again with `idnb evaluate`")
-        with Image.open(strip) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
+        pixels = np.asarray(read_picture(strip, remedy="make the run again with `idnb evaluate`").convert("RGB"))
         if pixels.shape[1] != pixels.shape[0] * len(pairs):
             raise InputError(f"{strip}: holds other examples; measure all methods with the same pairs")
         pictures.append(list(np.split(pixels, len(pairs), axis=1)))

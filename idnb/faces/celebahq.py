@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
+from idnb.core.pictures import PICTURE_SUFFIXES
 from idnb.faces.celeba_split import (
     MAPPING_FILE,
     N_HQ,
@@ -30,9 +31,9 @@ from idnb.faces.celeba_split import (
     read_mapping,
     split_of_file,
 )
-from idnb.faces.folder_report import IMAGE_SUFFIXES, FolderReport, common_side, picture_faults
-from idnb.faces.label_files import ORDERS, merge_parts, read_index_map, scan_parts, set_order
-from idnb.faces.labels import LABEL_NAMES
+from idnb.faces.folder_report import FolderReport, common_side, picture_faults
+from idnb.faces.label_files import merge_parts, read_index_map, scan_parts, set_order
+from idnb.faces.labels import LABEL_NAMES, ORDERS
 from idnb.faces.photo_faces import PhotoFaces
 
 __all__ = ["IMAGE_FOLDER", "INDEX_FOLDERS", "PART_FOLDER", "CelebAMaskHQ", "celebahq_root"]
@@ -234,7 +235,7 @@ def _scan_images(folder: Path) -> tuple[dict[int, Path], list[tuple[Path, str]]]
     extra: list[tuple[Path, str]] = []
     for path in sorted(folder.iterdir()):
         stem = path.stem
-        if not (stem.isascii() and stem.isdecimal() and path.suffix.lower() in IMAGE_SUFFIXES):
+        if not (stem.isascii() and stem.isdecimal() and path.suffix.lower() in PICTURE_SUFFIXES):
             extra.append((path, "is not called NUMBER.jpg or NUMBER.png"))
         elif int(stem) in images:
             extra.append((path, f"is a second image {int(stem)}, beside {images[int(stem)].name}"))

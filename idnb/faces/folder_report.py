@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
-from idnb.faces.photo import open_index_picture, open_photo
+from idnb.core.pictures import picture_header
+from idnb.faces.label_files import read_class_numbers
+from idnb.faces.photo import open_photo
 
-__all__ = ["IMAGE_SUFFIXES", "Fault", "FolderReport", "common_side", "picture_fault", "picture_faults"]
+__all__ = ["Fault", "FolderReport", "common_side", "picture_fault", "picture_faults"]
 
-IMAGE_SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".webp")
 LISTED = 10  # faults of a kind that are printed; a file takes them all
 
 # Kind of fault -> what it means and what to do.
@@ -98,9 +98,9 @@ def common_side(paths: Iterable[Path]) -> int:
     sides: Counter[int] = Counter()
     for path in chosen[:: max(1, len(chosen) // 64)]:
         try:
-            with Image.open(path) as image:
-                sides[min(image.size)] += 1
-        except OSError:
+            header = picture_header(path)
+            sides[min(header.width, header.height)] += 1
+        except InputError:
             continue  # the report names it
     if not sides:
         raise InputError(f"none of the pictures can be read, such as {chosen[0] if chosen else 'any'}")
@@ -124,19 +124,23 @@ def picture_fault(path: Path, decode: bool = False, side: int | None = None, ind
     if size == 0:
         return "is empty"
     try:
-        with Image.open(path) as image:
-            width, height, kind = image.width, image.height, image.format
-    except Exception as error:  # Pillow has many exceptions for broken headers
-        return _explain(path, size, error)
+        width, height, kind = picture_header(path)
+    except InputError as error:
+        if _is_page(path):
+            return "is an HTML page, not a picture"
+        return f"is cut off ({size:,} bytes)" if "cut off" in str(error) else _without(path, error)
     if width != height or (side is not None and width != side):
         return f"is {width} x {height}, not " + (f"{side} x {side}" if side else "square")
     if kind in ("JPEG", "MPO", "PNG") and not _has_end(path, size, kind):
         return f"is cut off ({size:,} bytes)"
     if decode:
         try:
-            open_index_picture(path) if indices else open_photo(path)
+            if not indices:
+                open_photo(path)
+            elif not read_class_numbers(path).any():
+                return "holds background only, no part of a face"
         except InputError as error:
-            return str(error).removeprefix(str(path)).strip()
+            return _without(path, error)
     return None
 
 
@@ -165,15 +169,17 @@ def picture_faults(
             report.add("wrong" if " x " in why or "colour picture" in why else "broken", path, why)
 
 
-def _explain(path: Path, size: int, error: Exception) -> str:
-    """What a file is that Pillow does not open."""
+def _without(path: Path, error: InputError) -> str:
+    """What an error says of a file, without the name that stands in front of it in the report."""
+    return str(error).removeprefix(str(path)).strip()
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file begins like an HTML page, which servers send in place of a picture."""
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
-        head = file.read(64).lstrip()
-    if head.startswith(b"<"):
-        return "is an HTML page, not a picture"
-    if head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"RIFF")):
-        return f"is cut off ({size:,} bytes)"
-    return f"is not a picture ({type(error).__name__})"
+        return file.read(64).lstrip().startswith(b"<")
 
 
 def _has_end(path: Path, size: int, kind: str) -> bool:

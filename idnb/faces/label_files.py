@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from idnb.core.errors import InputError
-from idnb.faces.labels import LABEL_NAMES, PARSING_ORDER, check_label_map, likely_order
-from idnb.faces.photo import open_index_picture
+from idnb.core.pictures import read_picture
+from idnb.faces.labels import LABEL_NAMES, LABEL_PALETTE, ORDERS, check_label_map, likely_order
 
-__all__ = ["ORDERS", "merge_parts", "read_index_map", "scan_parts", "set_order"]
+__all__ = ["merge_parts", "read_class_numbers", "read_index_map", "scan_parts", "set_order"]
 
-ORDERS: dict[str, tuple[str, ...]] = {"celebamask": LABEL_NAMES, "face-parsing": PARSING_ORDER}
+MAX_LABEL_PIXELS = 4096 * 4096
 SAMPLE = 48  # maps that are looked at to tell the order
 
 
@@ -39,13 +41,8 @@ def merge_parts(paths: Sequence[tuple[str, Path]]) -> NDArray[np.uint8]:
     """
     merged: NDArray[np.uint8] | None = None
     for name, path in sorted(paths, key=lambda part: LABEL_NAMES.index(part[0])):
-        try:
-            with Image.open(path) as image:
-                values = np.asarray(image if image.mode in ("L", "1", "I;16", "I") else image.convert("RGB"))
-        except FileNotFoundError:
-            raise InputError(f"{path} is missing; `idnb data check` lists all that is") from None
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"{path} is damaged ({error}); `idnb data check` lists all that are") from error
+        image = read_picture(path, remedy="`idnb data check` lists all that are", limit=MAX_LABEL_PIXELS)
+        values = np.asarray(image if image.mode in ("L", "1") or image.mode[0] == "I" else image.convert("RGB"))
         mask = np.atleast_3d(values).any(axis=2)  # [H, W]
         if merged is None:
             merged = np.zeros(mask.shape, np.uint8)
@@ -55,6 +52,72 @@ def merge_parts(paths: Sequence[tuple[str, Path]]) -> NDArray[np.uint8]:
     if merged is None:
         raise InputError("a face without any part has no label map; `idnb data check` lists such faces")
     return merged
+
+
+def read_class_numbers(path: str | PathLike) -> torch.Tensor:
+    """Read a picture of class numbers: grey or index PNG, or a map that is painted in the colours of `LABEL_PALETTE`.
+
+    Args:
+        path: the file. Grey values are class numbers. Of an index or RGB picture the colours say the class where all
+            are those of our palette; an index picture whose palette is the greys in order is like a grey one.
+
+    Returns:
+        [H, W] int64, 0 to 18, in the order of the file.
+
+    Raises:
+        InputError: the file is missing or broken, was saved with loss (JPEG), has colours or a palette that say
+            nothing, or other values.
+    """
+    name, picture = str(path), read_picture(path, limit=MAX_LABEL_PIXELS)
+    if picture.format in ("JPEG", "MPO"):
+        raise InputError(f"{name} is a JPEG, which blurs class numbers; save the label map as PNG")
+    if picture.mode == "P":
+        return check_label_map(_by_palette(picture, name), name)
+    if picture.mode in ("L", "1") or picture.mode[0] == "I":
+        return check_label_map(np.array(picture).astype(np.int64), name)
+    return check_label_map(_by_colour(picture, name), name)
+
+
+def _by_palette(picture: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Class numbers of an index picture, by what its palette says of each index that is used."""
+    indices = np.asarray(picture)
+    used = np.flatnonzero(np.bincount(indices.ravel(), minlength=256))
+    palette = np.array(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    if used[-1] >= len(palette):
+        raise InputError(f"{name} uses index {used[-1]} of a palette of {len(palette)}; save the label map again")
+    colours = palette[used]  # [K, 3]
+    if (colours == used[:, None]).all():  # greys, each at its own number: as good as a grey picture
+        return indices
+    same = (colours[:, None] == LABEL_PALETTE).all(axis=2)  # [K, 19]
+    if not same.any(axis=1).all():
+        wrong = int(np.flatnonzero(~same.any(axis=1))[0])
+        raise InputError(
+            f"{name} is an index picture with another palette than ours: index {used[wrong]} has the colour "
+            f"{tuple(colours[wrong].tolist())}, so nothing says which class it is. If its indices are class numbers, "
+            f"save them as grey PNG: Image.fromarray(numpy.array(Image.open({name!r}))).save('grey.png')"
+        )
+    table = np.zeros(256, np.uint8)
+    table[used] = same.argmax(axis=1)
+    return table[indices]  # [H, W]
+
+
+def _by_colour(picture: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Class numbers of a painted picture, where every colour is one of our palette."""
+    clear = "A" in picture.getbands() and bool((np.asarray(picture.getchannel("A")) < 255).any())
+    pixels = np.asarray(picture.convert("RGB")).astype(np.int32)  # [H, W, 3]
+    colours = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]  # [H, W]
+    palette = LABEL_PALETTE.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    order = palette.argsort()
+    place = np.searchsorted(palette[order], colours).clip(max=len(palette) - 1)
+    foreign = palette[order][place] != colours
+    if clear or foreign.any():
+        found = "transparent pixels" if clear else f"the colour {tuple(pixels[foreign][0].tolist())}"
+        raise InputError(
+            f"{name} is a colour picture (mode {picture.mode}) with {found}, which is not in our palette; a label map "
+            "needs class numbers 0 to 18: save the numbers, not colours, as index or grey PNG (an index PNG with "
+            "LABEL_PALETTE of idnb.faces.labels)"
+        )
+    return order.astype(np.uint8)[place]  # [H, W]
 
 
 def read_index_map(path: Path, order: str) -> NDArray[np.uint8]:
@@ -70,7 +133,7 @@ def read_index_map(path: Path, order: str) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, broken, or holds other values than 0 to 18.
     """
-    indices = check_label_map(open_index_picture(path), str(path)).numpy()
+    indices = read_class_numbers(path).numpy()
     table = np.array([LABEL_NAMES.index(part) for part in ORDERS[order]], dtype=np.uint8)
     return table[indices]  # [H, W]
 
@@ -92,7 +155,7 @@ def set_order(paths: Sequence[Path]) -> str:
     unreadable: InputError | None = None
     for path in paths[::step][:SAMPLE]:
         try:
-            order = likely_order(check_label_map(open_index_picture(path), str(path)))
+            order = likely_order(read_class_numbers(path))
         except InputError as error:  # the report of the folder names it
             unreadable = error
             continue
@@ -103,8 +166,8 @@ def set_order(paths: Sequence[Path]) -> str:
         if unreadable is not None:
             raise unreadable
         raise InputError(
-            f"{paths[0].parent if paths else 'the folder'}: no label map shows class 17 beside skin, so its order "
-            "cannot be told; pass order='celebamask' (hair is 13) or 'face-parsing' (hair is 17)"
+            f"{paths[0].parent if paths else 'the folder'}: no label map shows hair, neck or clothes around skin, so "
+            "its order cannot be told; pass order='celebamask' (hair is 13) or 'face-parsing' (hair is 17)"
         )
     if len(fewer) > 0.25 * (len(fewer) + len(more)):  # a head thrown back may tell the wrong thing now and then
         raise InputError(

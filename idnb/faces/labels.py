@@ -18,6 +18,7 @@ __all__ = [
     "LABEL_PALETTE",
     "LABEL_TITLES",
     "N_LABELS",
+    "ORDERS",
     "PARSING_ORDER",
     "check_label_map",
     "colour_labels",
@@ -119,50 +120,63 @@ PARSING_ORDER: tuple[str, ...] = (
 """The order of many face-parsing networks, in which hair is 17."""
 
 
+ORDERS: dict[str, tuple[str, ...]] = {"celebamask": LABEL_NAMES, "face-parsing": PARSING_ORDER}
+
+
 def likely_order(labels: torch.Tensor) -> str | None:
-    """Guess from where class 17 lies whether it is the neck or hair.
+    """Tell by areas in which of the two orders a map is: hair and hat lie above the middle of the skin, neck and
+    clothes below it.
 
     Args:
         labels: [H, W] class numbers 0 to 18 of an upright face.
 
     Returns:
-        "celebamask", "face-parsing", or None when the map has no skin or no class 17.
+        "celebamask", "face-parsing", or None: the map has no skin, or one order leads by less than a hundredth of its
+        pixels.
     """
-    if not (labels == 17).any() or not (labels == 1).any():
+    skin = labels == 1
+    if not skin.any():
         return None
     rows = torch.arange(labels.shape[-2], device=labels.device)[:, None].expand(labels.shape[-2:])
-    neck_below = bool(rows[labels == 17].min() > rows[labels == 1].float().mean())
-    return "celebamask" if neck_below else "face-parsing"
+    above = rows <= rows[skin].float().mean()
+
+    def agreement(order: tuple[str, ...]) -> int:
+        """Pixels where they should be, less those where they cannot be; long hair may hang down."""
+        hair, hat, neck, cloth = (labels == order.index(part) for part in ("hair", "hat", "neck", "cloth"))
+        right = ((hair | hat) & above) | ((neck | cloth) & ~above)
+        return int(right.sum()) - int((((neck | cloth) & above) | (hat & ~above)).sum())
+
+    lead = agreement(LABEL_NAMES) - agreement(PARSING_ORDER)
+    if abs(lead) < 0.01 * labels.numel():
+        return None
+    return "celebamask" if lead > 0 else "face-parsing"
 
 
-def official_order(labels: Any, order: str = "celebamask", name: str = "label_map") -> torch.Tensor:
-    """Bring one label map into the official order, and refuse one that looks like the other order.
-
-    In the official order 17 is the neck, which begins below the middle of the skin; in the order of the face-parsing
-    networks 17 is hair, which begins above it.
+def official_order(labels: Any, order: str | None = None, name: str = "label_map") -> torch.Tensor:
+    """Bring one label map into the official order, and refuse one that looks like the other order unless told so.
 
     Args:
         labels: [H, W] class numbers 0 to 18 of an upright face.
-        order: "celebamask" (official: hair is 13) or "face-parsing" (hair is 17).
+        order: "celebamask" (official: hair is 13) or "face-parsing" (hair is 17), whatever the map looks like. None:
+            official, and a map that looks like the other order is refused.
         name: what to call it in an error.
 
     Returns:
         [H, W] int64 in the official order.
 
     Raises:
-        InputError: not a label map, an unknown order, or a map that is in the other order.
+        InputError: not a label map, an unknown order, or no order given and the map is not in the official one.
     """
     indices = check_label_map(labels, name)
-    orders = {"celebamask": LABEL_NAMES, "face-parsing": PARSING_ORDER}
-    if order not in orders:
-        raise InputError(f"order is {order!r}; choose 'celebamask' (hair is 13) or 'face-parsing' (hair is 17)")
-    likely = likely_order(indices)
-    if likely is not None and likely != order:
+    if order is None and likely_order(indices) == "face-parsing":
         raise InputError(
-            f"{name} seems to be in the other of the two orders: class 17 lies where the "
-            f"{'neck' if likely == 'celebamask' else 'hair'} should be. Pass order={likely!r} if so"
+            f"{name} seems to be in the other of the two orders: class 17 lies where the hair should be, or 14 and 16 "
+            "where neck and clothes should. Pass order='face-parsing' (--order face-parsing) if so, else "
+            "order='celebamask'"
         )
-    return torch.tensor([LABEL_NAMES.index(part) for part in orders[order]])[indices]
+    if order is not None and order not in ORDERS:
+        raise InputError(f"order is {order!r}; choose 'celebamask' (hair is 13) or 'face-parsing' (hair is 17)")
+    return torch.tensor([LABEL_NAMES.index(part) for part in ORDERS[order or "celebamask"]])[indices]
 
 
 def colour_labels(labels: Any) -> torch.Tensor:

@@ -1,20 +1,20 @@
 """Reading a picture as a person sees it: upright, RGB, 8 bit, whatever the file holds."""
 
-from collections.abc import Callable
 from os import PathLike
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from idnb.core.errors import InputError
+from idnb.core.pictures import decode_picture, read_picture
 
-__all__ = ["Photo", "open_index_picture", "open_photo", "photo_name", "photo_to_tensor"]
+__all__ = ["Photo", "open_photo", "photo_name", "photo_to_tensor"]
 
 Photo = str | PathLike | Image.Image | np.ndarray | torch.Tensor
 """What counts as a picture: a path, a PIL image, a uint8 array [H, W, 3], or a float tensor [3, H, W] in [-1, 1]."""
+
+REDUCED_ABOVE = 24_000_000  # pixels; as numbers they take 300 MB
 
 
 def photo_name(photo: Photo) -> str:
@@ -51,89 +51,36 @@ def open_photo(photo: Photo) -> Image.Image:
             )
         return _to_rgb(Image.fromarray(photo), name)
     if isinstance(photo, Image.Image):
-        return _load_rgb(photo, name)
+        return _to_rgb(decode_picture(photo, name), name).copy()
     if not isinstance(photo, str | PathLike):
         raise InputError(f"a photo must be a path, a PIL image, an array or a tensor, not {type(photo).__name__}")
-    return _open_file(photo, _load_rgb)
-
-
-def open_index_picture(path: str | PathLike) -> np.ndarray:
-    """Read a picture whose pixels are numbers, not colours: a label map saved as palette ("index") or grey PNG.
-
-    Args:
-        path: the file.
-
-    Returns:
-        [H, W] integers, the palette entry or the grey value of each pixel.
-
-    Raises:
-        InputError: the file is missing or broken, holds colours, or was saved with loss (JPEG).
-    """
-    return _open_file(path, _load_indices)
-
-
-def _open_file(path: str | PathLike, load: Callable[[Image.Image, str], Any]) -> Any:
-    name, path = str(path), Path(path)
-    if not path.exists():
-        raise InputError(f"{name} does not exist; check the path (the current folder is {Path.cwd()})")
-    if path.is_dir():
-        raise InputError(f"{name} is a folder; name one picture in it")
-    try:
-        with Image.open(path) as opened:
-            return load(opened, name)
-    except UnidentifiedImageError:
-        raise InputError(
-            f"{name} is not an image that Pillow can read ({path.stat().st_size:,} bytes); "
-            "save it as JPEG or PNG (phones write HEIC: share or export it as JPEG)"
-        ) from None
-    except Image.DecompressionBombError:
-        raise InputError(f"{name} has too many pixels to open safely; scale it down below 100 megapixels") from None
-
-
-def _load_indices(image: Image.Image, name: str) -> np.ndarray:
-    if image.mode not in ("P", "L", "I", "I;16", "1"):
-        raise InputError(
-            f"{name} is a colour picture (mode {image.mode}); a label map needs class numbers 0 to 18: "
-            "save it as index or grey PNG, or replace each colour by its class number first"
-        )
-    if image.format in ("JPEG", "MPO"):
-        raise InputError(f"{name} is a JPEG, which blurs class numbers; save the label map as PNG")
-    try:
-        return np.array(image).astype(np.int64)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{name} is damaged or cut off ({error}); copy or download it again") from None
-
-
-def _load_rgb(image: Image.Image, name: str) -> Image.Image:
-    try:
-        image.load()
-        return _to_rgb(ImageOps.exif_transpose(image), name)
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow reports broken files by any of these
-        raise InputError(f"{name} is damaged or cut off ({error}); copy or download it again") from None
+    return _to_rgb(read_picture(photo), name)
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if min(image.size) < 1:
         raise InputError(f"{name} has no pixels ({image.width} x {image.height})")
     if image.mode.startswith("I"):  # 16-bit grey, in one of several byte orders, or 32-bit integers
-        values = np.asarray(image, dtype=np.float64)
-        if values.min() < 0 or values.max() > 65535:
+        values = np.asarray(image)
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high > 65535:
             raise InputError(f"{name} holds 32-bit values; save it with 8 or 16 bits per channel")
-        scale = 257.0 if values.max() > 255 or image.mode != "I" else 1.0
-        return Image.fromarray(np.round(values / scale).astype(np.uint8)).convert("RGB")
+        scaled = values.astype(np.float32)  # exact up to 2 ** 24
+        scaled /= 257.0 if high > 255 or image.mode != "I" else 1.0
+        return Image.fromarray(np.rint(scaled, out=scaled).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise InputError(f"{name} holds floating-point values of unknown range; save it as 8-bit JPEG or PNG")
     if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB") if image.mode != "RGB" else image.copy()
+        clear = image if image.mode == "RGBA" else image.convert("RGBA")
+        white = Image.new("RGB", clear.size, "white")
+        white.paste(clear, mask=clear)
+        return white
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _from_tensor(tensor: torch.Tensor) -> Image.Image:
     squeezed = tensor[0] if tensor.ndim == 4 and tensor.shape[0] == 1 else tensor  # [3, H, W]
-    if squeezed.ndim != 3 or squeezed.shape[0] != 3 or not squeezed.is_floating_point():
+    if squeezed.ndim != 3 or squeezed.shape[0] != 3 or 0 in squeezed.shape or not squeezed.is_floating_point():
         raise InputError(f"the tensor is {tensor.dtype} {list(tensor.shape)}; expected float [3, H, W] in [-1, 1]")
     low, high = float(squeezed.min()), float(squeezed.max())
     if not (low >= -1.01 and high <= 1.01):  # also false for NaN
@@ -143,7 +90,7 @@ def _from_tensor(tensor: torch.Tensor) -> Image.Image:
 
 
 def photo_to_tensor(photo: Photo) -> torch.Tensor:
-    """Read a picture as a tensor; see `open_photo`.
+    """Read a picture as a tensor; see `open_photo`. More than 24 megapixels are averaged down to half the sides.
 
     Args:
         photo: a path, a PIL image, a uint8 array or a float tensor.
@@ -154,5 +101,8 @@ def photo_to_tensor(photo: Photo) -> torch.Tensor:
     Raises:
         InputError: see `open_photo`.
     """
-    pixels = np.array(open_photo(photo))  # [H, W, 3]
-    return torch.from_numpy(pixels).movedim(-1, 0).float() / 127.5 - 1.0  # [3, H, W]
+    picture = open_photo(photo)
+    if picture.width * picture.height > REDUCED_ABOVE:
+        picture = picture.reduce(2)
+    pixels = torch.from_numpy(np.array(picture)).movedim(-1, 0)  # [3, H, W]
+    return pixels.float().div_(127.5).sub_(1.0)

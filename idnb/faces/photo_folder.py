@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
+from idnb.core.pictures import PICTURE_SUFFIXES
 from idnb.faces.celeba_split import read_identities
-from idnb.faces.folder_report import IMAGE_SUFFIXES, FolderReport, common_side, picture_faults
+from idnb.faces.folder_report import FolderReport, common_side, picture_faults
 from idnb.faces.label_files import read_index_map, set_order
 from idnb.faces.photo_faces import PhotoFaces
 
@@ -48,9 +49,9 @@ class PhotoFolder(PhotoFaces):
             raise InputError(f"{root} is not a folder of pictures")
         files = sorted(path for path in root.rglob("*") if path.is_file())
         inner = [path.relative_to(root) for path in files]
-        pictures = [path for path in inner if path.suffix.lower() in IMAGE_SUFFIXES and path.parts[0] != LABELS]
+        pictures = [path for path in inner if path.suffix.lower() in PICTURE_SUFFIXES and path.parts[0] != LABELS]
         if not pictures:
-            raise InputError(f"{root} holds no picture ({', '.join(IMAGE_SUFFIXES)})")
+            raise InputError(f"{root} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
         self._unused = [
             path for path in inner if path not in set(pictures) and path.parts[0] != LABELS and path.name != PEOPLE
         ]

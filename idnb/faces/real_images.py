@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
+from idnb.core.pictures import read_picture
 
 __all__ = ["RealImages", "read_strips"]
 
@@ -30,11 +30,7 @@ def read_strips(folder: str | Path, size: int, people: int | None = None, progre
         raise InputError(f"{folder}: no images/*.webp or images/*.png; make a set with `idnb render --out {folder}`")
     shots = []
     for path in tqdm(paths, desc=f"decoding at {size} px", unit="person", disable=not progress):
-        try:
-            with Image.open(path) as file:
-                strip = np.asarray(file.convert("RGB"))  # [H, K*H, 3]
-        except OSError as error:
-            raise InputError(f"{path}: not a readable picture ({error}); delete it and render again") from error
+        strip = np.asarray(read_picture(path, remedy="delete it and render again").convert("RGB"))  # [H, K*H, 3]
         height, width = strip.shape[:2]
         if width % height or height % size:
             raise InputError(

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from idnb.core.errors import InputError
+from idnb.core.pictures import read_picture
 
 __all__ = ["BUNDLED_SETS", "Face", "Faces", "finished", "load_faces", "read_table", "set_checksum"]
 
@@ -192,17 +192,12 @@ def _table(path: Path) -> dict[str, NDArray[Any]]:
 @functools.lru_cache(maxsize=512)
 def _strip(path: Path, _changed: int) -> NDArray[np.uint8]:
     """Decode all shots of one person."""
-    try:
-        with Image.open(path) as image:
-            if path.suffix == ".png" and image.mode != "L":
-                raise InputError(f"{path} is a picture in mode {image.mode}, not a map of class numbers (mode L)")
-            return np.asarray(image if path.suffix == ".png" else image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing: finish the set with the `idnb render` command in card.json") from error
-    except (OSError, SyntaxError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}); delete it and run the `idnb render` command in card.json again"
-        ) from error
+    if not path.exists():
+        raise InputError(f"{path} is missing: finish the set with the `idnb render` command in card.json")
+    image = read_picture(path, remedy="delete it and run the `idnb render` command in card.json again")
+    if path.suffix == ".png" and image.mode != "L":
+        raise InputError(f"{path} is a picture in mode {image.mode}, not a map of class numbers (mode L)")
+    return np.asarray(image if path.suffix == ".png" else image.convert("RGB"))
 
 
 def load_faces(name: str | Path) -> Faces:

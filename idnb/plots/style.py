@@ -10,6 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from idnb.core.errors import InputError
+from idnb.core.pictures import read_picture
 from idnb.faces.labels import check_label_map, colour_labels
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def show(fig: "Figure", alt: str = "", small: bool | int = False) -> None:
     fig.savefig(buffer, format="png", dpi=DPI, metadata={"Description": text, "Software": None})
     plt.close(fig)
     if small:
-        with Image.open(buffer) as picture:
-            few = picture.convert("RGB").quantize(256 if small is True else small, dither=Image.Dither.FLOYDSTEINBERG)
+        picture = read_picture(buffer.getvalue(), name="the figure").convert("RGB")
+        few = picture.quantize(256 if small is True else small, dither=Image.Dither.FLOYDSTEINBERG)
         note = PngInfo()
         note.add_itxt("Description", text)
         buffer = io.BytesIO()

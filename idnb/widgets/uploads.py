@@ -1,19 +1,19 @@
 """Pictures of your own in a lab: read in memory, aligned, and refused in words."""
 
-import io
 from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from idnb.core.errors import InputError
+from idnb.core.pictures import read_picture
 from idnb.faces.align import NoFaceError, align_face
+from idnb.faces.photo import open_photo
 
 __all__ = ["UploadBox", "face_from_bytes", "uploaded_files"]
 
-MAX_BYTES, MAX_PIXELS = 30_000_000, 80_000_000
+MAX_BYTES = 30_000_000
 
 
 def uploaded_files(value: Any) -> list[tuple[str, bytes]]:
@@ -33,19 +33,7 @@ def face_from_bytes(name: str, content: bytes, size: int) -> torch.Tensor:
         raise InputError(f"{name} is empty; choose it again")
     if len(content) > MAX_BYTES:
         raise InputError(f"{name} has {len(content) / 1e6:.0f} MB; make it smaller than {MAX_BYTES / 1e6:.0f} MB")
-    try:
-        with Image.open(io.BytesIO(content)) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise InputError(f"{name} has {file.width} x {file.height} pixels; make it smaller first")
-            picture = ImageOps.exif_transpose(file).convert("RGB")
-    except UnidentifiedImageError:
-        raise InputError(
-            f"{name} is not a picture that can be read here; save it as JPEG or PNG (phones write HEIC: export it)"
-        ) from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{name} is damaged or cut off; save it again as JPEG or PNG") from error
+    picture = open_photo(read_picture(content, name, "save it again as JPEG or PNG"))
     try:
         return align_face(picture, size).image
     except NoFaceError:

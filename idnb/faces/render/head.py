@@ -14,9 +14,9 @@ import numpy as np
 import scipy.sparse
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from idnb.core.errors import InputError
+from idnb.core.pictures import read_picture
 
 __all__ = ["EYE_LEFT", "EYE_RIGHT", "LASH", "SKIN", "TEETH", "TONGUE", "Head", "load_head"]
 
@@ -171,7 +171,7 @@ def load_head() -> Head:
     canonical = everything[kept]
 
     def mask(name: str) -> Array:
-        image = np.asarray(Image.open(data / "textures" / f"mpfb_{name}.jpg").convert("L"), np.float32) / 255
+        image = np.asarray(read_picture(data / "textures" / f"mpfb_{name}.jpg").convert("L"), np.float32) / 255
         size = len(image)
         column = np.clip(uv[kept, 0] * size, 0, size - 1).astype(int)
         row = np.clip((1 - uv[kept, 1]) * size, 0, size - 1).astype(int)
