@@ -20,7 +20,7 @@ import torch
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.presets import PAPER
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.stylegan2 import Generator
@@ -79,7 +79,7 @@ def measure_training(batch: int, checkpoint: bool) -> dict[str, float]:
         identity = encoder.encode_identity(photo)
         code, y_hat = encoder.start(generator, batch)
         code = encoder.refine(contour, identity, y_hat, code)
-        picture = to_size(generator.synthesis(code.w_plus, code.input_latent), 256)
+        picture = resize(generator.synthesis(code.w_plus, code.input_latent), 256)
         loss(picture, loss.targets(photo, photo), code.w_plus, generator.w_avg)["total"].backward()
         optimizer.step()
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from idnb.core.errors import InputError
 from idnb.core.presets import PAPER, TINY
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.models.baselines.backbone import BackboneSize
 from idnb.models.baselines.psp import PSpEncoder
 from idnb.models.baselines.public import load_public_encoder
@@ -165,7 +165,7 @@ def test_public_restyle_files_load_and_refine_as_the_originals(tmp_path, kernels
     code = generator.w_avg.repeat(1, 8, 1)
     for step in range(2):
         with torch.no_grad():
-            y_hat = to_size(generator.synthesis(code), SIDE)
+            y_hat = resize(generator.synthesis(code), SIDE)
         code = code + reference(state, torch.cat([picture, y_hat], dim=1), pyramid=False, deltas=deltas)
         torch.testing.assert_close(result.w_plus[:, step], code, atol=1e-3, rtol=1e-3)
 

@@ -6,7 +6,6 @@ import torch
 import idnb
 from idnb.core.errors import InputError
 from idnb.core.presets import PAPER, TINY
-from idnb.core.resize import to_size
 from idnb.models.contour_encoder import Code
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder
@@ -175,13 +174,6 @@ def test_paper_sizes():
 def test_bundled_encoders_stay_small():
     for kind in SHAPES:
         assert sum(p.numel() for p in IdentityGuidedEncoder(kind, TINY).parameters()) < 5.2e6
-
-
-def test_to_size():
-    images = torch.arange(16.0).reshape(1, 1, 4, 4).expand(1, 3, 4, 4)
-    assert to_size(images, 2)[0, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
-    assert to_size(images, 8).shape == (1, 3, 8, 8)
-    assert to_size(images, 4) is images
 
 
 def test_bad_input(generator):

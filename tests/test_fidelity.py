@@ -8,7 +8,7 @@ from idnb.contours.kinds import contour_kind
 from idnb.contours.sketch import sketch_agreement
 from idnb.core.errors import InputError
 from idnb.core.psnr import psnr
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.core.weights import ASSETS, find_weight
 from idnb.evaluation.truth import shape_distance, truth_columns
 from idnb.models.face_parser import FaceParser, load_face_parser
@@ -51,7 +51,7 @@ def test_sketches_of_faces(people):
     x_c = contour_kind("sketch").make(images)
     assert (contour_kind("sketch").fidelity(images, x_c)["line_f"] > 0.999).all()
     other = contour_kind("sketch").fidelity(images.roll(1, 0), x_c)["line_f"]
-    halves = to_size(images, 32)  # lines are drawn at the size of the contour
+    halves = resize(images, 32)  # lines are drawn at the size of the contour
     own, foreign = (contour_kind("sketch").fidelity(one, x_c)["line_f"].mean() for one in (halves, halves.roll(1, 0)))
     assert foreign < own < 1
     assert 0.1 < other.mean() < 0.7

@@ -21,7 +21,7 @@ from idnb.contours.kinds import CONTOURS, contour_from_file, contour_kind
 from idnb.core.errors import InputError
 from idnb.core.images import save_png
 from idnb.core.presets import TINY
-from idnb.core.resize import gaussian_blur, resize_bicubic
+from idnb.core.resize import gaussian_blur, resize
 from idnb.evaluation import Setting, evaluate
 from idnb.evaluation.methods import load_method
 from idnb.experiments.figures import arms_figure, kinds_figure, methods_figure
@@ -55,14 +55,14 @@ class Edges(Contour):
         return self.network_input(contour, size).expand(-1, 3, -1, -1).clone()
 
     def network_input(self, contour, size):
-        return resize_bicubic(2 * check_contour(contour, self.name, 1, 0.0) - 1, size)
+        return resize(2 * check_contour(contour, self.name, 1, 0.0) - 1, size, "bicubic")
 
     def read(self, path, size, **options):
         self.refuse(options)
-        return resize_bicubic(photo_to_tensor(path)[None], size).mean(1, keepdim=True) * 0.5 + 0.5
+        return resize(photo_to_tensor(path)[None], size, "bicubic").mean(1, keepdim=True) * 0.5 + 0.5
 
     def fidelity(self, outputs, x_c, parser=None):
-        found = self.make(resize_bicubic(outputs.clamp(-1, 1), x_c.shape[-1]))
+        found = self.make(resize(outputs.clamp(-1, 1), x_c.shape[-1], "bicubic"))
         return {self.measure.name: (found - x_c).abs().mean((1, 2, 3))}
 
     def to_sheet(self, contour):

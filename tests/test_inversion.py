@@ -6,7 +6,7 @@ import torch
 from idnb.core.errors import InputError
 from idnb.core.presets import PAPER, TINY
 from idnb.core.psnr import psnr
-from idnb.core.resize import at_size, shrink
+from idnb.core.resize import resize
 from idnb.inversion.objectives import Guidance, Reconstruction
 from idnb.inversion.optimise import InversionConfig, batch_size, invert, invert_guided, invert_images, rate_at
 from idnb.models.identity import IdentityNetwork, IdentitySize
@@ -85,7 +85,7 @@ def test_terms_are_weighted_and_perceptual_and_identity_take_part(generator, ide
 
 
 def test_guidance_shrinks_to_the_contour_and_nears_the_person(generator, identity_network, known):
-    x_c = shrink(known[1], 4).clamp(-1, 1)
+    x_c = resize(known[1], 4, "bicubic", clamp=False).clamp(-1, 1)
     found = invert_guided(
         generator, x_c, known[1].flip(0), identity_network, config=InversionConfig(steps=40), progress=False
     )
@@ -101,7 +101,7 @@ def test_guidance_shrinks_as_contours_are_made():
     from idnb.contours.kinds import contour_kind
 
     images = torch.rand(1, 3, 32, 32) - 0.5
-    torch.testing.assert_close(contour_kind("low_res", size=8).make(images), shrink(images, 8))
+    torch.testing.assert_close(contour_kind("low_res", size=8).make(images), resize(images, 8, "bicubic", clamp=False))
 
 
 def test_staying_near_shortens_the_way(generator, known):
@@ -142,12 +142,6 @@ def test_schedule_rises_stays_and_falls():
     config = InversionConfig(steps=100, learning_rate=1.0)
     rates = [rate_at(step, config) for step in range(100)]
     assert rates[0] < 0.2 and rates[50] == 1.0 and rates[-1] < 0.01 and max(rates) == 1.0
-
-
-def test_sizes_are_averaged_and_enlarged():
-    images = torch.rand(1, 3, 8, 8)
-    torch.testing.assert_close(at_size(images, 4)[0, 0, 0, 0], images[0, 0, :2, :2].mean())
-    assert at_size(images, 16).shape == (1, 3, 16, 16)
 
 
 def test_bad_input_is_named(generator, identity_network, known):

@@ -8,7 +8,7 @@ import idnb
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.faces.labels import LABEL_NAMES
 from idnb.training.pair_data import read_pair_data
 
@@ -29,7 +29,7 @@ def test_photos_and_contours_are_those_a_user_makes(data, faces):
     n = len(data)
     assert data.people == 3 and n == int((faces.identity < faces.identity.min() + 3).sum())
     images, label_maps = faces.images(range(n)), faces.label_maps(range(n))
-    assert (data.images(torch.arange(n)) - to_size(images, 64)).abs().max() < 0.005
+    assert (data.images(torch.arange(n)) - resize(images, 64)).abs().max() < 0.005
     kind = contour_kind(data.kind)
     wanted = kind.network_input(kind.make(images, label_maps), 64)
     found = kind.network_input(data.contour(torch.arange(n)), 64)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from idnb.core.errors import InputError
-from idnb.core.resize import shrink
+from idnb.core.resize import resize
 from idnb.inversion.pulse import (
     MappedSpace,
     PulseConfig,
@@ -41,7 +41,7 @@ def people(generator):
     size = IdentitySize(32, (2, 30, 2, 30), 28, 4, ((4, 1), (4, 1), (8, 1), (8, 1)), 16, 0.0, 0.2)
     network = IdentityNetwork(size).eval().requires_grad_(False)
     images = generator(torch.randn(4, 16))
-    return shrink(images[:2], 4).clamp(-1, 1), images[2:].clamp(-1, 1), network
+    return resize(images[:2], 4, "bicubic", clamp=False).clamp(-1, 1), images[2:].clamp(-1, 1), network
 
 
 def test_the_last_activation_is_undone(generator):
@@ -89,7 +89,7 @@ def test_the_search_reaches_the_contour_and_stays_on_the_sphere(generator, space
     x_c, _, _ = people
     found = pulse(generator, x_c, config=PulseConfig(steps=40), space=space, progress=False)
     assert found.converged.shape == (2,) and bool(found.converged.all())
-    error = (shrink(found.images, 4) - x_c).square().mean(dim=(1, 2, 3)) / 4
+    error = (resize(found.images, 4, "bicubic", clamp=False) - x_c).square().mean(dim=(1, 2, 3)) / 4
     assert bool((error <= 2e-3).all())
     latents = (before_activation(found.w_plus) - space.mean) / space.std
     torch.testing.assert_close(latents.norm(dim=2), torch.full((2, 8), 4.0), atol=1e-3, rtol=1e-3)

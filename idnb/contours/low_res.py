@@ -13,7 +13,7 @@ from idnb.contours.checks import check_contour, check_images, check_size, check_
 from idnb.contours.contour import Contour, LabelReader, Measure
 from idnb.core.errors import InputError
 from idnb.core.psnr import psnr
-from idnb.core.resize import resize_bicubic
+from idnb.core.resize import resize
 from idnb.faces.photo import photo_to_tensor
 
 __all__ = ["LowRes"]
@@ -38,20 +38,20 @@ class LowRes(Contour):
         check_size(self.size, "low_res size", 4, 4096)
 
     def make(self, images: Tensor, label_maps: Tensor | None = None) -> Tensor:
-        """Shrink with `resize_bicubic`: [B, 3, size, size] in [-1, 1]; label maps are not looked at."""
+        """Shrink by `resize`, bicubic: [B, 3, size, size] in [-1, 1]; label maps are not looked at."""
         side = check_images(images).shape[-1]
         check_size(self.size, "low_res size", 4, side, f" (the side of the images is {side})")
-        return resize_bicubic(images, self.size)
+        return resize(images, self.size, "bicubic")
 
     def display(self, contour: Tensor, size: int) -> Tensor:
         """Each pixel becomes a square block."""
         return F.interpolate(check_contour(contour, self.name, 3, -1.0), size=(size, size), mode="nearest-exact")
 
     def network_input(self, contour: Tensor, size: int) -> Tensor:
-        """Brought back to the input size with `resize_bicubic`, so a smooth, blurred face: [B, 3, size, size]."""
+        """Brought back to the input size by `resize`, bicubic, so a smooth, blurred face: [B, 3, size, size]."""
         side = check_contour(contour, self.name, 3, -1.0).shape[-1]
         check_size(size, "input size", side, 4096, f" (the contour has {side})")
-        return resize_bicubic(contour, size)
+        return resize(contour, size, "bicubic")
 
     def read(self, path: str | PathLike, size: int, **options: Any) -> Tensor:
         """Any square picture, shrunk; one that is already smaller than `LowRes.size` is kept."""
@@ -60,7 +60,7 @@ class LowRes(Contour):
         side = min(check_square(image, path).shape[-1], self.size)
         if side < 4:
             raise InputError(f"{path} has only {side} x {side} pixels; a low_res contour has at least 4 x 4")
-        return resize_bicubic(image, side)
+        return resize(image, side, "bicubic")
 
     def fidelity(self, outputs: Tensor, x_c: Tensor, parser: LabelReader | None = None) -> dict[str, Tensor]:
         """PSNR of the two small images in dB, [B]."""

@@ -15,7 +15,7 @@ from idnb.contours.checks import check_contour, check_images, check_size, check_
 from idnb.contours.contour import Contour, LabelReader, Measure, Pen
 from idnb.contours.line_art import draw_from_image, draw_from_labels
 from idnb.core.errors import InputError
-from idnb.core.resize import resize_bicubic
+from idnb.core.resize import resize
 from idnb.faces.photo import photo_to_tensor
 
 __all__ = ["Sketch", "sketch_agreement"]
@@ -48,9 +48,9 @@ class Sketch(Contour):
         return self.network_input(contour, size).expand(-1, 3, -1, -1).clone()
 
     def network_input(self, contour: Tensor, size: int) -> Tensor:
-        """Resized with `resize_bicubic` and moved to [-1, 1]: 1 is paper, -1 is ink: [B, 1, size, size]."""
+        """Resized, bicubic, and moved to [-1, 1]: 1 is paper, -1 is ink: [B, 1, size, size]."""
         check_size(size, "input size", 4, 4096)
-        return resize_bicubic(2.0 * check_contour(contour, self.name, 1, 0.0) - 1.0, size)
+        return resize(2.0 * check_contour(contour, self.name, 1, 0.0) - 1.0, size, "bicubic")
 
     def read(self, path: str | PathLike, size: int, **options: Any) -> Tensor:
         """A drawing in dark lines on light paper (`drawing=True`, the default), or a photo (`drawing=False`)."""
@@ -58,8 +58,8 @@ class Sketch(Contour):
         self.refuse(options)
         image = check_square(photo_to_tensor(path)[None], path)  # [1, 3, H, W]
         if not drawing:
-            return _check_ink(self.make(resize_bicubic(image, size)), path)
-        grey = 0.5 * resize_bicubic(image, size).mean(1, keepdim=True) + 0.5  # [1, 1, S, S]
+            return _check_ink(self.make(resize(image, size, "bicubic")), path)
+        grey = 0.5 * resize(image, size, "bicubic").mean(1, keepdim=True) + 0.5  # [1, 1, S, S]
         if float(grey.median()) < 0.6:
             raise InputError(
                 f"{path} is mostly dark; a sketch has dark lines on light paper. Invert the drawing, "

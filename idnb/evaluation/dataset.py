@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
+from idnb.core.resize import resize
 from idnb.evaluation.features import FeatureNetwork, feature_network
 from idnb.evaluation.frechet import Moments, features_of, moments
 from idnb.evaluation.metrics import load_judges, load_perceptual_measure, person_means
@@ -62,7 +62,7 @@ class EvaluationSet:
             rows = np.arange(start, min(start + 100, len(self.identity)))
             batch = faces.images(rows)  # [b, 3, H, H]
             real.append(features_of(features, batch))
-            pictures.append(to_bytes(F.adaptive_avg_pool2d(batch, size)))
+            pictures.append(to_bytes(resize(batch, size)))
             if keep:
                 full.append(to_bytes(batch))
             if keep and has_label_maps(faces):

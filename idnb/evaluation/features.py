@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
-from idnb.core.resize import resize_smoothly
+from idnb.core.resize import resize
 from idnb.core.weights import load_strictly, read_tensors, weight_path
 from idnb.models.identity import IdentityNetwork
 from idnb.models.identity_files import load_identity_network
@@ -50,7 +50,7 @@ class IdentityFeatures(FeatureNetwork):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: [B, 3, H, H] in [-1, 1]. Returns [B, sum of the stages' channels], 400 for `tiny`."""
-        images = resize_smoothly(images, self.size)
+        images = resize(images, self.size)
         maps = self.network.forward_features(images)
         return torch.cat([m.mean((2, 3)) for m in maps], dim=1)  # [B, D]
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
-from idnb.core.resize import at_size
+from idnb.core.resize import resize
 from idnb.evaluation.features import FeatureNetwork
 from idnb.evaluation.frechet import features_of, frechet_distance, kernel_distance
 from idnb.faces.labels import LABEL_NAMES, N_LABELS
@@ -50,10 +50,10 @@ def faces_found(images: Tensor) -> float:
 
     images: [N, 3, H, H] in [-1, 1]; smaller ones are enlarged to 512 px, where the detector is at home.
     """
-    from idnb.core.resize import resize_bicubic
+    from idnb.core.resize import resize
     from idnb.faces.align import detect_faces
 
-    large = [resize_bicubic(image[None], max(512, images.shape[-1]))[0] for image in images]
+    large = [resize(image[None], max(512, images.shape[-1]), "bicubic")[0] for image in images]
     one = [len(detect_faces(image, min_probability=0.95)) == 1 for image in large]
     return sum(one) / max(1, len(one))
 
@@ -166,7 +166,7 @@ def reach(
     }
     if perceptual is not None:
         with torch.inference_mode():
-            small = [at_size(part, perceptual_size) for part in (found.images, targets)]
+            small = [resize(part, perceptual_size) for part in (found.images, targets)]
             figures["perceptual_mean"] = round(float(torch.as_tensor(perceptual(*small)).mean()), 4)
         figures["perceptual_distance"] = type(perceptual).__name__
     return found, figures

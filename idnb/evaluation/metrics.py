@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
-from idnb.core.resize import resize_smoothly
+from idnb.core.resize import resize
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.identity_files import load_identity_network
 from idnb.models.lpips_distance import load_lpips
@@ -52,7 +52,7 @@ class PerceptualMeasure:
     @torch.inference_mode()
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distance of images a, b [B, 3, H, H] in [-1, 1] (values outside are cut off): [B], 0 for equal images."""
-        pair = [resize_smoothly(images, self.size).clamp(-1.0, 1.0) for images in (a, b)]
+        pair = [resize(images, self.size).clamp(-1.0, 1.0) for images in (a, b)]
         return self.network(*pair).flatten()  # [B]
 
 

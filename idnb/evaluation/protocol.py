@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.files import write_text
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.metrics import identity_ranks
 from idnb.evaluation.setting import Setting, chunks_of, example_pairs, pairs_of, part_of
@@ -76,7 +76,7 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
         outputs = result.images[:, -1].float().cpu().clamp(-1.0, 1.0)  # [B, 3, H, H]
         if not bool(torch.isfinite(outputs).all()):
             raise InputError(f"{setting.method}: an output holds values that are no numbers; was its training whole?")
-        small = to_size(outputs, data.size)
+        small = resize(outputs, data.size)
         found: dict[str, Tensor] = {"perceptual": data.perceptual(outputs, photos)}
         found |= contour_kind(setting.kind).fidelity(outputs, x_c, data.parser)
         for name, judge in data.judges.items():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from idnb.contours.kinds import contour_kind
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.export.networks import Networks, split_label_maps
 from idnb.export.onnx_files import open_network
 
@@ -42,7 +42,7 @@ def run_files(folder: Path, networks: Networks, kind: str, contour: Tensor, x_id
         given = {k: np.ascontiguousarray(x.numpy()) for k, x in seen.items()} | parts
         w_plus, latent = map(torch.from_numpy, refine.run(None, {k: v for k, v in given.items() if k in wanted}))
         image = synthesis.run(None, {"w_plus": w_plus.numpy(), "input_latent": latent.numpy()})[0]
-        y_hat = to_size(torch.from_numpy(image), encoder.preset.encoder_size)
+        y_hat = resize(torch.from_numpy(image), encoder.preset.encoder_size)
     return torch.from_numpy(image)
 
 
@@ -62,7 +62,7 @@ def picture_differences(
         ours = encoder.generate(networks.generator, x_c, images.roll(1, 0)).images[:, -1]
         size = encoder.preset.encoder_size
         contour = contour_kind(kind).network_input(x_c, size)
-        theirs = run_files(folder, networks, kind, contour, to_size(images.roll(1, 0), size))
+        theirs = run_files(folder, networks, kind, contour, resize(images.roll(1, 0), size))
         change = 127.5 * (ours.clamp(-1, 1) - theirs.clamp(-1, 1)).abs()  # [B, 3, H, H]
         found[kind] = {"mean": float(change.mean((1, 2, 3)).max()), "largest": float(change.max())}
     return found

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.models.contour_encoder import Code, ContourEncoder
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.encoder_files import load_encoder
@@ -137,7 +137,7 @@ class _Parser(nn.Module):
 
 def split_label_maps(kind: str, faces: Any, rows: Sequence[int]) -> Tensor | None:
     """The label maps of pictures of a set where this kind of contour wants them, else None."""
-    return faces.label_maps(rows) if kind in ("label_map", "sketch") else None
+    return faces.label_maps(rows) if contour_kind(kind).uses_label_map else None
 
 
 @torch.inference_mode()
@@ -167,7 +167,7 @@ def portable(networks: Networks, faces: Any, rows: Sequence[int]) -> list[Portab
         size = encoder.preset.encoder_size
         labels = split_label_maps(kind, faces, rows)
         contour = contour_kind(kind).network_input(contour_kind(kind).make(images, labels), size)
-        x_id = to_size(images.roll(1, 0), size)
+        x_id = resize(images.roll(1, 0), size)
         identity = encoder.encode_identity(x_id)
         code, y_hat = encoder.start(generator, batch)
         latent = constant if code.input_latent is None else code.input_latent

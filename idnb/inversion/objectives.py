@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from idnb.core.errors import InputError
-from idnb.core.resize import at_size, shrink
+from idnb.core.resize import resize
 from idnb.core.shapes import check_shape
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
 
@@ -68,15 +68,15 @@ class Reconstruction:
         self.targets, self.perceptual, self.perceptual_size = targets, perceptual, perceptual_size
         self.identity_network = identity_network
         with torch.no_grad():
-            self.small = at_size(targets, perceptual_size)
+            self.small = resize(targets, perceptual_size)
             self.person = None if identity_network is None else identity_network(targets)
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """images: [B, 3, H', H'] -> the terms, each [B]."""
-        error = at_size(images, self.targets.shape[-1]) - self.targets
+        error = resize(images, self.targets.shape[-1]) - self.targets
         terms = {"l2": self.weights["l2"] * error.square().mean(dim=(1, 2, 3))}
         if self.perceptual is not None:
-            distance = self.perceptual(at_size(images, self.perceptual_size), self.small).flatten()  # [B]
+            distance = self.perceptual(resize(images, self.perceptual_size), self.small).flatten()  # [B]
             terms["perceptual"] = self.weights["perceptual"] * distance
         if self.identity_network is not None and self.person is not None:
             terms["identity"] = self.weights["identity"] * identity_term(self.identity_network, self.person, images)
@@ -118,7 +118,7 @@ class Guidance:
 
     def contour_error(self, images: Tensor) -> Tensor:
         """Mean squared error between the shrunk images and the contour, [B]."""
-        return (shrink(images, self.x_c.shape[-1]) - self.x_c).square().mean(dim=(1, 2, 3))
+        return (resize(images, self.x_c.shape[-1], "bicubic", clamp=False) - self.x_c).square().mean(dim=(1, 2, 3))
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """images: [B, 3, H, H] -> the terms, each [B]."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.core.shapes import check_shape
 from idnb.models.stylegan2 import Generator
 
@@ -96,7 +96,7 @@ class ContourEncoder(nn.Module, ABC):
             )
         with torch.no_grad():
             w_plus = generator.to_w_plus(generator.w_avg[None]).contiguous()  # [1, n_styles, style_dim]
-            picture = to_size(generator.synthesis(w_plus), preset.encoder_size)  # [1, 3, S, S]
+            picture = resize(generator.synthesis(w_plus), preset.encoder_size)  # [1, 3, S, S]
             latent = generator.input.input.detach().expand(batch, -1, -1, -1) if self.has_input_latent else None
             return Code(w_plus.expand(batch, -1, -1), latent), picture.expand(batch, -1, -1, -1)
 
@@ -114,7 +114,7 @@ class ContourEncoder(nn.Module, ABC):
             raise InputError(f"steps is {steps!r}; expected a whole number from 1 to 20")
         device, size = generator.w_avg.device, self.preset.encoder_size
         contour = contour_kind(self.kind).network_input(x_c.to(device), size)  # [B, C_k, S, S]
-        x_id = to_size(x_id.to(device), size)
+        x_id = resize(x_id.to(device), size)
         if len(contour) != len(x_id) and 1 not in (len(contour), len(x_id)):
             raise InputError(
                 f"x_c has {len(contour)} entries and x_id {len(x_id)}; give as many of both, or one of one"
@@ -127,7 +127,7 @@ class ContourEncoder(nn.Module, ABC):
         for _ in range(steps):
             code = self.refine(contour, identity, y_hat, code)
             picture = generator.synthesis(code.w_plus, code.input_latent)  # [B, 3, H, W]
-            y_hat = to_size(picture, size)
+            y_hat = resize(picture, size)
             images.append(picture)
             codes.append(code)
         latents = [code.input_latent for code in codes if code.input_latent is not None]

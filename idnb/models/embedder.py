@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
+from idnb.core.resize import resize
 
 __all__ = ["FaceEmbedder", "frame_to_input", "refuse_held_out"]
 
@@ -20,16 +21,7 @@ def frame_to_input(images: Tensor, frame_size: int, crop: tuple[int, int, int, i
     Returns [B, 3, input_size, input_size]. Differentiable.
     Raises InputError when the images are not square RGB.
     """
-    if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
-        raise InputError(
-            f"images: expected [B, 3, H, H] in [-1, 1], got {list(images.shape)}; "
-            "align the face first (idnb.faces.align) and add the batch axis with image[None]"
-        )
-    side = images.shape[-1]
-    if side > frame_size:
-        images = F.adaptive_avg_pool2d(images, frame_size)  # [B, 3, frame, frame]; an exact mean for whole ratios
-    elif side < frame_size:
-        images = F.interpolate(images, size=frame_size, mode="bilinear", align_corners=False)
+    images = resize(images, frame_size)  # [B, 3, frame, frame]
     top, bottom, left, right = crop
     face = images[:, :, top:bottom, left:right]  # [B, 3, bottom - top, right - left]
     if face.shape[-2:] == (input_size, input_size):

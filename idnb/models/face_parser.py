@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.core.resize import resize_smoothly
+from idnb.core.resize import resize
 from idnb.core.weights import load_strictly, read_tensors, weight_path
 from idnb.faces.labels import N_LABELS
 
@@ -46,7 +46,7 @@ class FaceParser(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: [B, 3, H, H] float in [-1, 1], framed as in FFHQ. Returns scores [B, 19, size, size]."""
-        x = self.stem(resize_smoothly(images, self.size))
+        x = self.stem(resize(images, self.size))
         levels = [x]
         for block in self.down:
             levels.append(block(levels[-1]))

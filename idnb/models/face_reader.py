@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from idnb.core.resize import resize_smoothly
+from idnb.core.resize import resize
 from idnb.core.weights import load_strictly, read_tensors, weight_path
 from idnb.models.face_parser import conv_unit
 
@@ -76,7 +76,7 @@ class FaceReader(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: [B, 3, H, H] float in [-1, 1], framed as in FFHQ. Returns [B, K], each reading in deviations."""
-        x = self.body(resize_smoothly(images, self.size))  # [B, C, 4, 4]
+        x = self.body(resize(images, self.size))  # [B, C, 4, 4]
         return self.head(self.squeeze(x).flatten(1))  # [B, K]
 
     @torch.inference_mode()

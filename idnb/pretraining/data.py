@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
+from idnb.core.resize import resize
 from idnb.faces.synthetic import finished
 
 __all__ = ["IdentityData", "join", "read_people", "split_of"]
@@ -58,7 +58,7 @@ def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = prin
     images, maps = [], []
     for start in tqdm(range(0, len(faces), 250), desc="reading faces", disable=len(faces) < 2000):
         rows = np.arange(start, min(start + 250, len(faces)))
-        batch = F.adaptive_avg_pool2d(faces.images(rows), size)  # [b, 3, size, size]; as `frame_to_input` does
+        batch = resize(faces.images(rows), size)  # [b, 3, size, size]; as `frame_to_input` does
         images.append(((batch + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
         maps.append(faces.label_maps(rows, size=size).to(torch.uint8))
     if not images:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.presets import get_preset
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.models.contour_encoder import Code
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
@@ -141,7 +141,7 @@ def step_cost(
             kept["main encoder"] = counter.total - sum(kept.values())
             image = generator.synthesis(code.w_plus, code.input_latent)
             kept["generator"] = counter.total - sum(kept.values())
-            output = to_size(image, side).to(dtype)
+            output = resize(image, side).to(dtype)
             terms = loss(output, loss.targets(photo, photo), code.w_plus, generator.w_avg)
             kept["losses"] = counter.total - sum(kept.values())
             operations = flops.get_total_flops()

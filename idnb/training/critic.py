@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.faces.real_images import RealImages
 from idnb.models.projected_discriminator import ProjectedDiscriminator
 from idnb.training.parallel import average_gradients
@@ -113,7 +113,7 @@ def build_critic(sets: Sequence[Any], preset: Preset, seed: int, device: torch.d
     with tqdm(total=len(chosen), desc="real pictures", unit="picture", disable=len(chosen) < 500) as bar:
         for faces, mine in zip(sets, rows, strict=True):
             for part in np.array_split(mine, max(1, len(mine) // 100)):
-                pictures = to_size(faces.images(part), size)  # [b, 3, size, size]
+                pictures = resize(faces.images(part), size)  # [b, 3, size, size]
                 pixels[done : done + len(part)] = to_bytes(pictures)
                 done += len(part)
                 bar.update(len(part))

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.core.weights import cache_folder
 from idnb.faces.photo_faces import PhotoFaces
 from idnb.faces.sources import load_faces
@@ -156,7 +156,7 @@ def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tens
         rows = np.arange(start, min(start + 50, len(faces)))
         images = faces.images(rows)  # [b, 3, H, H]
         label_maps = faces.label_maps(rows) if getattr(faces, "has_label_maps", True) else None  # [b, h, h]
-        photos.append(((to_size(images, size) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        photos.append(((resize(images, size) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
         contours.append(maker.pack(images, label_maps, size))
     identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
     part = {"photos": torch.cat(photos), "identity": identity, "contours": torch.cat(contours)}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.models.contour_encoder import Code, ContourEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import Phase
@@ -36,7 +36,7 @@ def picture_of(generator: Generator, code: Code, encoder_size: int, size: int | 
     for stage in generator.stages(code.w_plus, code.input_latent):
         if stage.resolution == size:
             break
-    return to_size(stage.rgb, encoder_size)
+    return resize(stage.rgb, encoder_size)
 
 
 def run_step(
@@ -70,7 +70,7 @@ def run_step(
             code = encoder.refine(batch.contour_input, seen, y_hat, code.detach())
         size = encoder.preset.encoder_size
         shown = picture_of(generator, code, asked.size if asked else size, phase.size)
-        picture = to_size(shown, size)
+        picture = resize(shown, size)
         change = None if code.input_latent is None or constant is None else code.input_latent - constant
         realism = asked(shown, random, accelerator) if asked else None
         terms = loss(picture, targets, code.w_plus, generator.w_avg, random, change, realism)

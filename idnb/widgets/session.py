@@ -16,7 +16,7 @@ from torch import Tensor
 from idnb.contours.contour import Measure
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.core.resize import to_size
+from idnb.core.resize import resize
 from idnb.models.contour_encoder import Code, ContourEncoder
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.face_parser import FaceParser
@@ -148,7 +148,7 @@ class Session:
     def _encoded(self, kind: str, image: Tensor) -> list[Tensor]:
         key = (kind, _content(image))
         if key not in self._known:
-            small = to_size(image[None], self.encoder(kind).preset.encoder_size)
+            small = resize(image[None], self.encoder(kind).preset.encoder_size)
             _remember(self._known, key, self.encoder(kind).encode_identity(small))
         return self._known[key]
 
@@ -184,7 +184,7 @@ class Session:
         for _ in range(steps):
             code = encoder.refine(contour, identity, y_hat, code)
             images.append(self.generator.synthesis(code.w_plus, code.input_latent))
-            y_hat = to_size(images[-1], size)
+            y_hat = resize(images[-1], size)
         return Outcome(torch.cat(images), code)
 
     @torch.inference_mode()
@@ -197,7 +197,7 @@ class Session:
         """Cosine of two faces by the held-out judge, or None without one."""
         if self.judge is None:
             return None
-        faces = self.judge(torch.stack([to_size(x[None], self.size)[0] for x in (image.clamp(-1, 1), person)]))
+        faces = self.judge(torch.stack([resize(x[None], self.size)[0] for x in (image.clamp(-1, 1), person)]))
         return float((faces[0] * faces[1]).sum())
 
     @torch.inference_mode()

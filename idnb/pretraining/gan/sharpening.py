@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
-from idnb.core.resize import at_size
+from idnb.core.resize import resize
 from idnb.faces.real_images import RealImages
 from idnb.models.discriminator import Discriminator, EqualizedConv, ResidualBlock
 from idnb.models.perceptual import load_face_feature_distance
@@ -73,7 +73,7 @@ class CodeEncoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """pictures: [B, 3, H, H] in [-1, 1]. Returns w_plus [B, n_styles, D], and the latent's change [B, C, 4, 4]."""
-        x = at_size(pictures, self.size).contiguous(memory_format=torch.channels_last)
+        x = resize(pictures, self.size).contiguous(memory_format=torch.channels_last)
         x = self.blocks(self.from_rgb(x))  # [B, C, 4, 4]
         codes = self.to_w_plus(self.hidden(x.float().flatten(1))).float().unflatten(1, self.shape)
         return self.w_avg + codes, self.to_latent(x).float()
@@ -220,7 +220,7 @@ class Sharpening(GrowingTraining):
         """Mean square of the first K fakes less the pictures, and the comparison's gradient to all fakes."""
         drawn = fake.detach()[: len(pictures)].requires_grad_(True)  # [K, 3, S, S]
         mse = F.mse_loss(drawn, pictures)
-        paired = mse + PERCEPTUAL_WEIGHT * self.perceptual(at_size(drawn, 64), at_size(pictures, 64)).mean()
+        paired = mse + PERCEPTUAL_WEIGHT * self.perceptual(resize(drawn, 64), resize(pictures, 64)).mean()
         (gradient,) = torch.autograd.grad(paired, drawn)
         rest = len(fake) - len(pictures)
         return mse.item(), self.config.paired * F.pad(gradient, (0, 0, 0, 0, 0, 0, 0, rest))
@@ -235,7 +235,7 @@ class Sharpening(GrowingTraining):
         with torch.no_grad():
             aims = self.projected.project(seen_real)
         fake_scores, real_scores = self.projected(shown), self.projected(aims)  # [B, 4] each
-        small_fake, small_real = at_size(seen_fake, COLOUR_SIZE), at_size(seen_real, COLOUR_SIZE)
+        small_fake, small_real = resize(seen_fake, COLOUR_SIZE), resize(seen_real, COLOUR_SIZE)
         fake_colour, real_colour = self.colour(small_fake, 1.0), self.colour(small_real, 1.0)  # [B] each
         half = len(fake) // 2  # those that draw the pictures again
         differences = [F.l1_loss(x[:half], y[:half]) / y.abs().mean() for x, y in zip(shown, aims, strict=True)]

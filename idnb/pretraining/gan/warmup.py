@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.presets import Preset
-from idnb.core.resize import at_size
+from idnb.core.resize import resize
 from idnb.faces.real_images import RealImages
 from idnb.models.discriminator import EqualizedConv, ResidualBlock
 from idnb.models.perceptual import load_face_feature_distance
@@ -63,7 +63,7 @@ class PictureEncoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """pictures: [B, 3, H, H] in [-1, 1], of any size. Returns w, [B, style_dim]."""
-        x = at_size(pictures, self.size).contiguous(memory_format=torch.channels_last)  # [B, 3, 64, 64]
+        x = resize(pictures, self.size).contiguous(memory_format=torch.channels_last)  # [B, 3, 64, 64]
         x = self.blocks(self.from_rgb(x))  # [B, C, 4, 4]
         return self.to_w(self.hidden(x.float().flatten(1))).float()
 
