@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from idnb.core.resize import resize
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.features import FeatureNetwork
 
@@ -51,7 +52,7 @@ class Perceptual:
     name = "squared error"
 
     def __call__(self, a, b):
-        return (a - b).square().mean((1, 2, 3))
+        return (resize(a, b.shape[-1]) - b).square().mean((1, 2, 3))
 
 
 def colour_set() -> EvaluationSet:
