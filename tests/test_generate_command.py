@@ -1,5 +1,7 @@
 """`idnb generate`, `idnb figure` and the panels: which files meet, what is written, what bad input is told."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from safetensors.torch import load_file
 
 import idnb
 from idnb.__main__ import main
-from idnb.cli.generate import contour_of, find_pairs, read_contour, read_face, write_result
+from idnb.cli.generate import Pair, contour_of, find_pairs, read_contour, read_face, write_result
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.images import save_png, tile
@@ -40,7 +42,9 @@ def test_a_pair_becomes_three_files(generator, faces, face_file, tmp_path):
     x_c, x_id = read_contour(face_file, "photo", TINY, "low_res"), read_face(face_file, 128)
     assert x_c.shape == (1, 3, 8, 8) and x_id.shape == (1, 3, 128, 128)
     result = encoder.generate(generator, x_c, x_id, 2)
-    image, strip, latents = write_result(tmp_path / "out" / "a.png", encoder, x_c, x_id, result)
+    image, strip, latents = write_result(
+        Pair(face_file, face_file, tmp_path / "out" / "a.png"), encoder, x_c, x_id, result
+    )
     assert [path.name for path in (image, strip, latents)] == ["a.png", "a_steps.png", "a.safetensors"]
     assert Image.open(image).size == (128, 128)
     assert Image.open(strip).size == (4 * 128 + 3 * 2, 128)
@@ -88,6 +92,75 @@ def test_which_files_meet(tmp_path):
         find_pairs(tmp_path / "empty", i, out)
     with pytest.raises(InputError, match="two folders then"):
         find_pairs(c / "a.png", i, out, by_name=True)
+
+
+def test_a_name_that_two_pictures_share_is_told(tmp_path):
+    for folder, names in (("c", ["x.png"]), ("i", ["x.png", "x.jpg"])):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            Image.new("RGB", (8, 8)).save(tmp_path / folder / name)
+    c, i = tmp_path / "c", tmp_path / "i"
+    for first, second in ((c, i), (i, c)):
+        with pytest.raises(InputError, match=r"--by-name: .*i has more than one picture of a name: x\.jpg, x\.png"):
+            find_pairs(first, second, tmp_path / "out", by_name=True)
+
+
+def test_no_file_is_lost(face_file, tmp_path, capsys):
+    def generate(contour, identity, out, *more) -> str:
+        words = ["generate", "--contour", str(contour), "--contour-kind", "photo", "--as", "low_res"]
+        words += ["--identity", str(identity), "--out", str(out), "--device", "cpu", "--steps", "1", *map(str, more)]
+        code = main(words)
+        said = capsys.readouterr()
+        assert code == (2 if said.err.startswith("idnb: ") else 0) and said.err.count("\n") <= 1
+        return said.err
+
+    before = face_file.read_bytes()
+    link, hard, other = tmp_path / "link.png", tmp_path / "hard.png", tmp_path / "other.png"
+    link.symlink_to(face_file)
+    hard.hardlink_to(face_file)
+    shutil.copyfile(face_file, other)
+    folders = {name: tmp_path / name for name in ("c", "i")}
+    for name, files in (("c", ["a.png", "p.png", "p_steps.png"]), ("i", ["p.png", "p_steps.png", "a.png"])):
+        folders[name].mkdir()
+        for file in files:
+            shutil.copyfile(face_file, folders[name] / file)
+    # an input, by its own name and by others, whatever is said of overwriting
+    for out in (face_file, link, hard):
+        assert "would be written over the input" in generate(face_file, other, out, "--overwrite")
+        assert "would be written over the input" in generate(other, face_file, out, "--overwrite")
+    steps = tmp_path / "face_steps.png"
+    shutil.copyfile(face_file, steps)
+    assert "face_steps.png would be written over the input" in generate(
+        steps, other, tmp_path / "face.png", "--overwrite"
+    )
+    weights = tmp_path / "new.safetensors"
+    weights.write_bytes(b"weights")
+    assert "over the input" in generate(other, other, tmp_path / "new.png", "--encoder", weights, "--overwrite")
+    assert "over the input" in generate(other, other, tmp_path / "new.png", "--generator", weights, "--overwrite")
+    # results among themselves
+    for more in ([], ["--by-name"]):
+        told = generate(folders["c"], folders["i"], tmp_path / "out", *more)
+        assert "p_steps.png would both be written there" in told or "p.png would both be written there" in told
+    for folder in folders.values():
+        (folder / "p_steps.png").unlink()
+    shutil.copyfile(face_file, folders["c"] / "a.jpg")
+    assert "a.jpg with a.png and a.png with a.png would both" in generate(folders["c"], folders["i"], tmp_path / "out")
+    # the folder of inputs
+    for option, (c, i) in {"--contour": (folders["c"], other), "--identity": (other, folders["i"])}.items():
+        for more in ([], ["--overwrite"]):
+            assert f"is the folder of {option}" in generate(c, i, folders["c" if option == "--contour" else "i"], *more)
+    # files that were there
+    weights.unlink()
+    (tmp_path / "new_steps.png").write_bytes(b"mine")
+    assert "new_steps.png is there already; add --overwrite" in generate(other, other, tmp_path / "new.png")
+    (tmp_path / "d_steps.png").mkdir()
+    assert "d_steps.png is a folder" in generate(other, other, tmp_path / "d.png", "--overwrite")
+    assert not (tmp_path / "out").exists() and (tmp_path / "new_steps.png").read_bytes() == b"mine"
+    assert face_file.read_bytes() == other.read_bytes() == before and not (tmp_path / "new.png").exists()
+    # and what is asked for is done
+    assert generate(other, other, tmp_path / "new.png", "--overwrite") == ""
+    assert Image.open(tmp_path / "new_steps.png").height == 128 and weights.is_file()
+    assert "new.png is there already (and 2 more)" in generate(other, other, tmp_path / "new.png")
 
 
 def test_bad_input_names_the_remedy(face_file, tmp_path):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
+from idnb.cli.outputs import check_outputs
 from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
+from idnb.core.files import write_bytes
 from idnb.core.images import save_png, tile
+from idnb.core.messages import printable
 from idnb.core.pictures import PICTURE_SUFFIXES
 from idnb.core.presets import Preset, get_preset
 from idnb.faces.photo import photo_to_tensor
@@ -27,6 +31,11 @@ class Pair(NamedTuple):
     identity: Path
     out: Path
 
+    @property
+    def files(self) -> tuple[Path, Path, Path]:
+        """What is written: the image, the strip of all steps, the latents."""
+        return (self.out, self.out.with_name(f"{self.out.stem}_steps.png"), self.out.with_suffix(".safetensors"))
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `idnb generate`."""
@@ -38,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--align", action="store_true", help="find the face in each photo and cut it out first")
     add("--steps", type=int, default=None, help="refinement steps (default: what the encoder is made for)")
     add("--out", required=True, help="the PNG to write; of folders, a folder")
+    add("--overwrite", action="store_true", help="replace files that are there already; inputs are never replaced")
     add("--by-name", action="store_true", help="of two folders: pair files of the same name, not each with each")
     add("--order", default=None, help="of label maps, checked if not given: celebamask, or face-parsing (hair is 17)")
     add("--preset", default="tiny", help="sizes: tiny or paper")
@@ -55,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
     kind = contour_of(args.contour_kind, args.derived)
     preset = get_preset(args.preset)
     pairs = find_pairs(args.contour, args.identity, args.out, args.by_name)
+    inputs = [file for pair in pairs for file in (pair.contour, pair.identity)]
+    inputs += [Path(file) for file in (args.encoder, args.generator) if file is not None]
+    made = [(f"{pair.contour.name} with {pair.identity.name}", pair.files) for pair in pairs]
+    check_outputs(made, inputs, args.overwrite)
     device = pick_device(args.device)
     encoder = load_encoder(preset.name, kind, args.encoder, device)
     generator = load_generator(preset.name, args.generator, str(device))
@@ -69,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
             faces[pair.identity] = read_face(pair.identity, preset.image_size, args.align)
         x_c, x_id = contours[pair.contour], faces[pair.identity]
         result = encoder.generate(generator, x_c, x_id, args.steps)
-        for path in write_result(pair.out, encoder, x_c, x_id, result):
-            print(path)
+        for path in write_result(pair, encoder, x_c, x_id, result):
+            print(printable(path))
     return 0
 
 
@@ -114,10 +128,17 @@ def find_pairs(contour: str | Path, identity: str | Path, out: str | Path, by_na
         return [Pair(contours[0], identities[0], out)]
     if out.is_file() or out.suffix.lower() in PICTURE_SUFFIXES:
         raise InputError(f"--out {out}: several faces are made; give a folder")
+    for option, folder in (("--contour", contour), ("--identity", identity)):
+        if folder.is_dir() and out.is_dir() and folder.samefile(out):
+            raise InputError(f"--out {out}: is the folder of {option}, where results would be taken for inputs")
     if not by_name:
         return [Pair(c, i, out / f"{c.stem}__{i.stem}.png") for c in contours for i in identities]
     if not (contour.is_dir() and identity.is_dir()):
         raise InputError("--by-name: --contour and --identity are two folders then")
+    for folder, files in ((contour, contours), (identity, identities)):
+        names = Counter(path.stem for path in files)
+        if twice := [path.name for path in files if names[path.stem] > 1]:
+            raise InputError(f"--by-name: {folder} has more than one picture of a name: {', '.join(twice[:5])}")
     partners = {path.stem: path for path in identities}
     lonely = [path.name for path in contours if path.stem not in partners]
     if lonely:
@@ -163,20 +184,21 @@ def read_contour(
     return kind.make(photo, labels)
 
 
-def write_result(out: Path, encoder: ContourEncoder, x_c: Tensor, x_id: Tensor, result: Result) -> Sequence[Path]:
+def write_result(pair: Pair, encoder: ContourEncoder, x_c: Tensor, x_id: Tensor, result: Result) -> Sequence[Path]:
     """Write the image of the last step, the strip of all steps, and the latents.
 
-    out: NAME.png; beside it go NAME_steps.png and NAME.safetensors. result: of one pair. Returns the three paths.
+    pair: says where to, in `files`. result: of one pair. Returns the three paths.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
+    image, strip, latents = pair.files
     images = result.images[0].cpu()  # [steps, 3, H, W]
     side = images.shape[-1]
     shown = contour_kind(encoder.kind).display(x_c, side)[0]
-    strip = save_png(tile([[shown, x_id[0], *images]], side), out.with_name(f"{out.stem}_steps.png"))
-    latents = out.with_suffix(".safetensors")
+    save_png(tile([[shown, x_id[0], *images]], side), strip)
     tensors = {"w_plus": result.w_plus[0].cpu().contiguous()}  # [steps, n_styles, style_dim]
     if result.input_latent is not None:
         tensors["input_latent"] = result.input_latent[0].cpu().contiguous()  # [steps, C, 4, 4]
-    save_file(tensors, str(latents), metadata={"kind": encoder.kind, "preset": encoder.preset.name})
-    return save_png(images[-1], out), strip, latents
+    write_bytes(latents, save(tensors, metadata={"kind": encoder.kind, "preset": encoder.preset.name}))
+    save_png(images[-1], image)
+    return pair.files

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from idnb.core.errors import InputError
+from idnb.core.files import whole_file
 
 __all__ = ["LUMA", "grey_scale", "save_png", "tile", "to_image"]
 
@@ -50,13 +51,10 @@ def tile(rows: Sequence[Sequence[Tensor | None]], side: int, gap: int = 2) -> Te
 
 
 def save_png(picture: Tensor, path: str | Path) -> Path:
-    """Write a picture [3, H, W] around [-1, 1] as PNG, atomically, and return its path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    to_image(picture).save(part, format="PNG")
-    part.replace(path)
-    return path
+    """Write a picture [3, H, W] around [-1, 1] as PNG, whole or not at all, and return its path."""
+    with whole_file(path) as file:
+        to_image(picture).save(file, format="PNG")
+    return Path(path)
 
 
 def grey_scale(images: Tensor) -> Tensor:
