@@ -145,7 +145,16 @@ def test_faces_are_generated_from_it(faces, tmp_path, capsys):
     face = save_png(faces.images([0])[0], tmp_path / "face.png")
     kind = contour_kind("edges")
     drawn = save_png(kind.display(kind.make(faces.images([0])), 128)[0], tmp_path / "edges.png")
-    words = ["generate", "--identity", str(face), "--encoder", str(path), "--out", str(tmp_path / "out.png")]
+    words = [
+        "generate",
+        "--identity",
+        str(face),
+        "--encoder",
+        str(path),
+        "--out",
+        str(tmp_path / "out.png"),
+        "--overwrite",
+    ]
     of_photo, own = ["--contour-kind", "photo", "--as", "edges"], ["--contour-kind", "edges"]
     for given in (["--contour", str(face), *of_photo], ["--contour", str(drawn), *own]):
         assert main([*words, *given]) == 0
