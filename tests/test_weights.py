@@ -13,6 +13,7 @@ from idnb.cli.fetch import GROUPS, add_arguments, run
 from idnb.core import weights
 from idnb.core.download import explain_page, fetch
 from idnb.core.errors import InputError
+from idnb.core.tensor_files import read_tensors
 from idnb.core.weights import (
     WeightFile,
     cache_folder,
@@ -20,7 +21,6 @@ from idnb.core.weights import (
     export_bundled,
     pinned_sha256,
     read_manifest,
-    read_tensors,
     weight_path,
 )
 
@@ -220,6 +220,29 @@ def test_damaged_bundled_files_are_named(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
         read_manifest(tmp_path)
+
+
+def test_malformed_entries_of_the_manifest_are_named(tmp_path):
+    path, _ = bundle(tmp_path)
+    manifest = path.with_name("manifest.json")
+    [row] = json.loads(manifest.read_text())["weights"]
+    changes = [
+        *({"size": value} for value in (-1, 1.5, "8", True, [])),
+        *({"file": value} for value in ("../net", "a/b", "", ".", 3, None)),
+        *({"sha256": value} for value in ("xyz", 5, "a" * 65)),
+        *({"urls": value} for value in ("https://example.org", [1], {})),
+        *({"also": ["no"]}, {"figures": []}, {"seed": "1"}, {"name": ""}, {"name": ["x"]}, {"colour": 1}),
+    ]
+    for change in changes:
+        manifest.write_text(json.dumps({"weights": [{**row, **change}]}))
+        with pytest.raises(InputError, match=r"manifest\.json is damaged .*reinstall"):
+            read_manifest(tmp_path)
+    for content in ([], {"weights": [row, row]}, {"weights": 3}, {"weights": [3]}, {"weights": {}}, {}, 7, None):
+        manifest.write_text(json.dumps(content))
+        with pytest.raises(InputError, match=r"manifest\.json is damaged"):
+            read_manifest(tmp_path)
+    path.with_name("net.safetensors.sha256").write_bytes(b"\xff\xfe")
+    assert pinned_sha256(path) is None
 
 
 def test_too_large_for_half_precision(tmp_path):

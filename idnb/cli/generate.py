@@ -13,11 +13,11 @@ from torch import Tensor
 from idnb.cli.outputs import check_outputs
 from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
-from idnb.core.files import write_bytes
 from idnb.core.images import save_png, tile
 from idnb.core.messages import printable
 from idnb.core.pictures import PICTURE_SUFFIXES
 from idnb.core.presets import Preset, get_preset
+from idnb.core.tensor_files import write_tensors
 from idnb.faces.photo import photo_to_tensor
 from idnb.models.contour_encoder import ContourEncoder, Result
 
@@ -189,16 +189,14 @@ def write_result(pair: Pair, encoder: ContourEncoder, x_c: Tensor, x_id: Tensor,
 
     pair: says where to, in `files`. result: of one pair. Returns the three paths.
     """
-    from safetensors.torch import save
-
     image, strip, latents = pair.files
     images = result.images[0].cpu()  # [steps, 3, H, W]
     side = images.shape[-1]
     shown = contour_kind(encoder.kind).display(x_c, side)[0]
     save_png(tile([[shown, x_id[0], *images]], side), strip)
-    tensors = {"w_plus": result.w_plus[0].cpu().contiguous()}  # [steps, n_styles, style_dim]
+    tensors = {"w_plus": result.w_plus[0].cpu()}  # [steps, n_styles, style_dim]
     if result.input_latent is not None:
-        tensors["input_latent"] = result.input_latent[0].cpu().contiguous()  # [steps, C, 4, 4]
-    write_bytes(latents, save(tensors, metadata={"kind": encoder.kind, "preset": encoder.preset.name}))
+        tensors["input_latent"] = result.input_latent[0].cpu()  # [steps, C, 4, 4]
+    write_tensors(latents, tensors, {"kind": encoder.kind, "preset": encoder.preset.name})
     save_png(images[-1], image)
     return pair.files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import itertools
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO
 
 from idnb.core.errors import InputError
 
-__all__ = ["save_atomically", "whole_file", "write_bytes", "write_text"]
+__all__ = ["read_json", "whole_file", "write_bytes", "write_text"]
 
 _NUMBERS = itertools.count()
 
@@ -87,9 +88,17 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
-def save_atomically(state: dict[str, Any], path: Path) -> None:
-    """Save with torch, whole or not at all: an interruption leaves the old file whole."""
-    import torch
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The object that a JSON file holds.
 
-    with whole_file(path) as file:
-        torch.save(state, file)
+    remedy: what to do about a damaged file, for the message. Raises InputError where the file is damaged or missing.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing; {remedy}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({error}); {remedy}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged (a {type(content).__name__} where an object belongs); {remedy}")
+    return content

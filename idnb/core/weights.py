@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from idnb.core.errors import InputError
+from idnb.core.files import read_json, write_text
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 __all__ = [
     "ASSETS",
@@ -29,11 +31,9 @@ __all__ = [
     "export_bundled",
     "file_sha256",
     "find_weight",
-    "load_strictly",
     "pin_file",
     "pinned_sha256",
     "read_manifest",
-    "read_tensors",
     "weight_path",
 ]
 
@@ -78,11 +78,41 @@ def read_manifest(assets: Path = ASSETS) -> list[WeightFile]:
     assets: folder that holds manifest.json.
     """
     path = assets / "manifest.json"
+    rows = read_json(path, "reinstall idnb").get("weights")
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["weights"]
-        return [WeightFile(**entry) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: missing or damaged ({error}); reinstall idnb") from error
+        entries = [WeightFile(**row) for row in rows]  # type: ignore[union-attr]
+    except TypeError as error:
+        raise InputError(f"{path} is damaged ({error}); reinstall idnb") from error
+    faults = [f"entry {entry.name!r}: {fault}" for entry in entries if (fault := _entry_fault(entry))]
+    names = [entry.name for entry in entries]
+    if faults or not entries or len({*map(str, names)}) < len(names):
+        why = faults[0] if faults else "a name twice" if entries else "no entries"
+        raise InputError(f"{path} is damaged ({why}); reinstall idnb")
+    return entries
+
+
+def _entry_fault(entry: WeightFile) -> str | None:
+    """What is malformed in an entry of the manifest, or None."""
+    for name in ("name", "file", "about", "licence"):
+        if not isinstance(getattr(entry, name), str):
+            return f"{name} is no text"
+    if not entry.name or not entry.file.strip(".") or Path(entry.file).name != entry.file:
+        return f"file {entry.file!r} is no plain file name"
+    for name in ("size", "seed"):
+        value = getattr(entry, name)
+        if value is not None and (type(value) is not int or value < 0):
+            return f"{name} is no whole number"
+    for name in ("command", "data"):
+        if not isinstance(getattr(entry, name), str | None):
+            return f"{name} is no text"
+    for name in ("also", "urls"):
+        value = getattr(entry, name)
+        if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+            return f"{name} is no list of texts"
+    hashes = [entry.sha256 or "0" * 64, *entry.also]
+    if not isinstance(hashes[0], str) or not all(re.fullmatch("[0-9a-f]{8,64}", text) for text in hashes):
+        return "a sha256 is not 8 to 64 digits 0-9 a-f"
+    return None if isinstance(entry.figures, dict) else "figures is no object"
 
 
 def find_weight(name: str, assets: Path = ASSETS) -> WeightFile:
@@ -130,11 +160,13 @@ def pin_file(path: Path) -> str:
 
 
 def pinned_sha256(path: Path) -> str | None:
-    """The sha256 that `pin_file` has remembered for a file, or None."""
+    """The sha256 that `pin_file` has remembered for a file, or None where that is missing or damaged."""
     try:
-        return path.with_name(path.name + ".sha256").read_text(encoding="utf-8").split()[0]
-    except (OSError, IndexError):
+        text = path.with_name(path.name + ".sha256").read_bytes()[:200].decode("ascii", "replace")
+    except OSError:
         return None
+    found = re.match("[0-9a-f]{64}", text)
+    return found.group() if found else None
 
 
 def check_file(entry: WeightFile, path: Path) -> str | None:
@@ -173,44 +205,6 @@ def weight_path(name: str, assets: Path = ASSETS) -> Path:
     raise InputError(f"{path} {wrong}; {remedy}")
 
 
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """Read a flat dictionary of tensors from a .safetensors or PyTorch file; half precision becomes float32.
-
-    No code stored in the file is run. Raises InputError that says what the file is instead.
-    """
-    import torch
-
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; `idnb fetch` lists the weights and where they come from")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(str(path))
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each reader has its own exception types; the cause is chained
-        with path.open("rb") as file:
-            head = file.read(512)
-        raise InputError(f"{path}: {describe_bytes(head)}; delete it and get it again with `idnb fetch`") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InputError(f"{path}: holds no flat dictionary of tensors; is it the file of another network?")
-    return {
-        key: value.float() if value.dtype in (torch.float16, torch.bfloat16) else value for key, value in state.items()
-    }
-
-
-def describe_bytes(head: bytes) -> str:
-    """In a few words, what a file that could not be read seems to be, from its first bytes."""
-    start = head.lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<head")) or b"<html" in start:
-        return "an HTML page, not weights (a host answered with a quota or log-in page)"
-    if head.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        return "a truncated PyTorch file, or a pickle that holds more than tensors"
-    return "truncated, or not a weight file"
-
-
 def export_bundled(entry: WeightFile, tensors: dict[str, Tensor], assets: Path = ASSETS) -> Path:
     """Write weights into the package as fp16 safetensors and put their entry, with size and sha256, into the manifest.
 
@@ -218,10 +212,9 @@ def export_bundled(entry: WeightFile, tensors: dict[str, Tensor], assets: Path =
     tensors: state dict; floating tensors are stored as float16, others as they are.
     Returns the path written. Both files are replaced in one step each, so an interruption leaves the old ones.
     """
-    from safetensors.torch import save_file
+    from idnb.core.tensor_files import write_tensors
 
     path = assets / entry.file
-    path.parent.mkdir(parents=True, exist_ok=True)
     halves = {
         key: (value.half() if value.is_floating_point() else value).contiguous().clone()
         for key, value in tensors.items()
@@ -229,10 +222,7 @@ def export_bundled(entry: WeightFile, tensors: dict[str, Tensor], assets: Path =
     for key, value in halves.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise InputError(f"{entry.name}: {key} does not fit into float16; keep it smaller or store it as float32")
-    part = path.with_name(path.name + ".part")
-    save_file(halves, str(part), metadata={"name": entry.name, "licence": entry.licence})
-    part.chmod(0o644)  # safetensors leaves it readable by its owner alone
-    os.replace(part, path)
+    write_tensors(path, halves, {"name": entry.name, "licence": entry.licence})
     entry.size, entry.sha256 = path.stat().st_size, file_sha256(path)
     write_entry(entry, assets)
     return path
@@ -248,25 +238,4 @@ def write_entry(entry: WeightFile, assets: Path = ASSETS) -> None:
     else:
         entries.append(entry)
     rows = [{key: value for key, value in asdict(old).items() if value not in (None, {}, [])} for old in entries]
-    part = manifest.with_name("manifest.json.part")
-    part.write_text(json.dumps({"weights": rows}, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, manifest)
-
-
-def load_strictly(network: nn.Module, state: dict[str, Tensor], path: str | Path) -> None:
-    """Put a state dict into a network; every entry must be there with its shape, save BatchNorm's batch counters.
-
-    Raises InputError that names the file and the first entries that do not fit.
-    """
-    wanted = network.state_dict()
-    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
-    unknown = [key for key in state if key not in wanted]
-    differing = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    faults = [
-        f"{len(keys)} entries {what} (first: {keys[0]})"
-        for keys, what in ((missing, "missing"), (unknown, "unknown"), (differing, "of another shape"))
-        if keys
-    ]
-    if faults:
-        raise InputError(f"{path}: not the weights of {type(network).__name__} at this size: {', '.join(faults)}")
-    network.load_state_dict({**{key: wanted[key] for key in wanted if key not in state}, **state})
+    write_text(manifest, json.dumps({"weights": rows}, indent=2) + "\n")

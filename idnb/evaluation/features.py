@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.resize import resize
-from idnb.core.weights import load_strictly, read_tensors, weight_path
+from idnb.core.tensor_files import load_strictly, read_tensors
+from idnb.core.weights import weight_path
 from idnb.models.identity import IdentityNetwork
 from idnb.models.identity_files import load_identity_network
 

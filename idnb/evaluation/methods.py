@@ -150,27 +150,14 @@ def load_hybrid(preset: str, kind: str, path: Path | None) -> Any:
 
 def load_baseline(preset: str, kind: str, path: Path | None) -> Any:
     """pSp or ReStyle from the `checkpoint.pt` of a training run; the file says which."""
-    from idnb.core.weights import load_strictly
-    from idnb.models.baselines.psp import PSpEncoder
-    from idnb.models.baselines.restyle import ReStyleEncoder
+    from idnb.models.encoder_files import build_trained, encoder_class
 
     if path is None:
         raise InputError(
             "pSp and ReStyle are not bundled; train them with `idnb ablate table1` and give --weights FILE"
         )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        description, state = content["description"], content["weights"]
-        name, found = description["encoder"], (description["kind"], description["preset"])
-        options = description["options"]
-    except Exception as error:  # torch.load has many exception types; the cause is chained
-        raise InputError(f"{path}: not a checkpoint of an encoder's training") from error
-    classes: dict[str, Any] = {"PSpEncoder": PSpEncoder, "ReStyleEncoder": ReStyleEncoder}
-    if name not in classes or found != (kind, preset):
-        raise InputError(f"{path}: holds {name} for {found[0]} contours, preset {found[1]!r}; ask for that one")
-    encoder = classes[name](kind, get_preset(preset), **options)
-    load_strictly(encoder, state, path)
-    return encoder.requires_grad_(False).eval()
+    classes = {method: encoder_class(method) for method in ("psp", "restyle")}
+    return build_trained(path, classes, kind, get_preset(preset)).requires_grad_(False).eval()
 
 
 METHODS: dict[str, tuple[Callable[[str, str, Path | None], Any], str]] = {

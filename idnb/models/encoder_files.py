@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import torch
 
 from idnb.contours.kinds import CONTOURS
 from idnb.core.errors import InputError
-from idnb.core.presets import get_preset
-from idnb.core.weights import load_strictly, read_tensors, weight_path
+from idnb.core.presets import Preset, get_preset
+from idnb.core.tensor_files import flat_tensors, load_strictly, read_content
+from idnb.core.weights import weight_path
 from idnb.models.contour_encoder import ContourEncoder
 
-__all__ = ["ENCODERS", "bundled_name", "encoder_class", "load_encoder", "start_from"]
+__all__ = ["ENCODERS", "build_trained", "bundled_name", "encoder_class", "load_encoder", "start_from"]
 
 # Method -> (module, class) of every learned encoder.
 ENCODERS = {
@@ -48,7 +50,7 @@ def load_encoder(
 
     preset: "tiny" (bundled) or "paper" (only with a path: train it with `idnb train encoder --preset paper`).
     kind: "low_res", "sketch" or "label_map".
-    path: a `.safetensors` file of weights, or the `checkpoint.pt` of a training run; None takes the bundled file.
+    path: a file of weights, or the checkpoint of a training run, whatever its suffix; None takes the bundled file.
     device: where to put it; None is the CPU.
     method: "dual" is the paper's dual encoder, "psp" and "restyle" are what it is compared with.
     Raises InputError for an unknown preset or kind, and for a file that is missing, damaged or belongs to another one.
@@ -63,14 +65,7 @@ def load_encoder(
                 f"`idnb train encoder --preset {preset}` and give its checkpoint as path="
             )
         path = weight_path(bundled_name(kind, method))
-    path = Path(path)
-    options: dict[str, Any] = {}
-    if path.suffix == ".pt":
-        state, options = _from_checkpoint(path, make.__name__, kind, preset)
-    else:
-        state = read_tensors(path)
-    encoder = make(kind, sizes, **options)
-    load_strictly(encoder, state, path)
+    encoder: Any = build_trained(Path(path), {method: make}, kind, sizes)
     return encoder.requires_grad_(False).eval().to(device or "cpu", memory_format=torch.channels_last)
 
 
@@ -94,17 +89,30 @@ def start_from(
     load_strictly(encoder, state, path)
 
 
-def _from_checkpoint(path: Path, name: str, kind: str, preset: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The weights and switches of a training run."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+def build_trained(path: Path, classes: Mapping[str, type[Any]], kind: str, preset: Preset) -> ContourEncoder:
+    """The encoder that a file holds, with its weights: a training run's checkpoint, or the bare weights.
+
+    path: the file. classes: method -> class of the encoders that are asked for; bare weights are tried as the first.
+    kind, preset: of the encoder. Raises InputError for another file, and for an encoder of another sort.
+    """
+    content = read_content(path)
+    named = {make.__name__: make for make in classes.values()}
+    make, options, state = next(iter(named.values())), {}, content
+    if isinstance(content, Mapping) and "description" in content:
+        try:
+            description, state = content["description"], content["weights"]
+            found = (description["encoder"], description["kind"], description["preset"])
+            options = dict(description["options"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: not a checkpoint of `idnb train encoder`") from error
+        if found[0] not in named or found[1:] != (kind, preset.name):
+            raise InputError(f"{path}: holds {found[0]} for {found[1]} contours, preset {found[2]!r}; ask for that one")
+        make = named[found[0]]
+    elif not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise InputError(f"{path}: not a checkpoint of `idnb train encoder`, and no file of weights alone")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        description = content["description"]
-        found = (description["encoder"], description["kind"], description["preset"])
-        state, options = content["weights"], description["options"]
-    except Exception as error:  # torch.load has many exception types; the cause is chained
-        raise InputError(f"{path}: not a checkpoint of `idnb train encoder`") from error
-    if found != (name, kind, preset):
-        raise InputError(f"{path}: holds {found[0]} for {found[1]} contours, preset {found[2]!r}; ask for that one")
-    return state, options
+        encoder = make(kind, preset, **options)
+    except TypeError as error:
+        raise InputError(f"{path}: its description names options that {make.__name__} has not ({error})") from error
+    load_strictly(encoder, flat_tensors(path, state), path)
+    return encoder

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.resize import resize
-from idnb.core.weights import load_strictly, read_tensors, weight_path
+from idnb.core.tensor_files import load_strictly, read_tensors
+from idnb.core.weights import weight_path
 from idnb.faces.labels import N_LABELS
 
 __all__ = ["FaceParser", "conv_unit", "load_face_parser"]

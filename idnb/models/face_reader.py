@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from idnb.core.resize import resize
-from idnb.core.weights import load_strictly, read_tensors, weight_path
+from idnb.core.tensor_files import load_strictly, read_tensors
+from idnb.core.weights import weight_path
 from idnb.models.face_parser import conv_unit
 
 __all__ = ["LIGHT", "POSE", "READINGS", "SHAPE", "FaceReader", "load_face_reader"]

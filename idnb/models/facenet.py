@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
-from idnb.core.weights import load_strictly, read_tensors, weight_path
+from idnb.core.tensor_files import load_strictly, read_tensors
+from idnb.core.weights import weight_path
 from idnb.models.embedder import FaceEmbedder
 
 __all__ = ["FaceNet", "FaceNetSize", "load_facenet"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from idnb.core.errors import InputError
-from idnb.core.weights import load_strictly, read_tensors, weight_path
+from idnb.core.tensor_files import load_strictly, read_tensors
+from idnb.core.weights import weight_path
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 

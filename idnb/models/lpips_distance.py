@@ -13,7 +13,8 @@ import warnings
 from torch import nn
 
 from idnb.core.errors import InputError
-from idnb.core.weights import read_tensors, weight_path
+from idnb.core.tensor_files import read_tensors
+from idnb.core.weights import weight_path
 from idnb.models.lpips_backbones import read_backbone
 
 __all__ = ["load_lpips"]

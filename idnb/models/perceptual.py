@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
-from idnb.core.weights import load_strictly, read_tensors, weight_path
+from idnb.core.tensor_files import load_strictly, read_tensors
+from idnb.core.weights import weight_path
 
 __all__ = ["FaceFeatureDistance", "FaceFeatures", "load_face_feature_distance"]
 

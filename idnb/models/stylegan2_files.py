@@ -8,8 +8,6 @@ its code.
 
 from __future__ import annotations
 
-import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
+from idnb.core.tensor_files import check_numbers, flat_tensors, read_content, without_wrapper
 from idnb.core.weights import weight_path
 from idnb.env import fast_bf16, pick_device
 from idnb.models.stylegan2 import Generator
@@ -94,7 +93,7 @@ def build_generator(path: Path, state: Mapping[str, Tensor], w_avg: Tensor | Non
     Returns the generator. Raises InputError that says which tensors are missing, unknown or of another shape.
     """
     # The blur kernels are the same in every file and built into the layers; whether they are there does not matter.
-    state = {key: value.float() for key, value in state.items() if not key.endswith(".kernel")}
+    state = {key: value for key, value in state.items() if not key.endswith(".kernel")}
     sizes = generator_sizes(path, state)
     with torch.device("meta"):  # shapes only; the numbers come from the file
         generator = Generator(**sizes)
@@ -103,6 +102,8 @@ def build_generator(path: Path, state: Mapping[str, Tensor], w_avg: Tensor | Non
     if found != expected:
         raise InputError(f"{path}: {difference(expected, found)}; {WANTED}")
     w_avg = state.get("w_avg", w_avg)
+    check_numbers(path, state if w_avg is None else {**state, "w_avg": w_avg}, generator.state_dict())
+    state = {key: value.float() for key, value in state.items()}
     filled = {**state, "w_avg": torch.zeros(generator.style_dim) if w_avg is None else mean_row(path, w_avg, sizes)}
     generator.load_state_dict(filled, assign=True)
     if w_avg is None:
@@ -111,49 +112,11 @@ def build_generator(path: Path, state: Mapping[str, Tensor], w_avg: Tensor | Non
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
-    """Read a .safetensors or PyTorch file without running code of it.
-
-    path: of the file. Returns its dictionary. Raises InputError that says why it cannot be read.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; `idnb fetch` lists the weights and where they come from")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(str(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # every reader has exceptions of its own; the cause is chained
-        raise InputError(f"{path}: {diagnose(path, error)}") from error
+    """The dictionary that a .safetensors or PyTorch file holds. Raises InputError that says why it cannot be read."""
+    content = read_content(path)
     if not isinstance(content, Mapping):
         raise InputError(f"{path}: holds a {type(content).__name__}, not a dictionary of tensors; {WANTED}")
     return content
-
-
-def diagnose(path: Path, error: Exception) -> str:
-    """What a file that could not be read is, and the remedy."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if size == 0:
-        return "an empty file: the download did not start; delete it and fetch it again"
-    if head.lstrip()[:1] == b"<":
-        return (
-            "an HTML page, not weights: the host answered with a quota, log-in or error page; delete it and fetch it "
-            "again with `idnb fetch`, or open the link in a browser"
-        )
-    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
-        return f"a truncated PyTorch file ({size:,} bytes): the download broke off; delete it and fetch it again"
-    if any(word in head for word in (b"torch_utils.persistence", b"dnnlib", b"training.networks")):
-        return f"NVIDIA's own pickle, which runs code of its project when it is opened; {WANTED}"
-    if named := re.search(r"GLOBAL ([\w.]+)", str(error)):
-        return (
-            f"holds Python objects beside tensors ({named[1]}), and loading those would run code from the file; ask "
-            "its author for tensors only, saved as torch.save({'g_ema': generator.state_dict()}, path)"
-        )
-    if path.suffix == ".safetensors" or head[:1] == b"\x80":
-        return f"truncated or damaged ({size:,} bytes); delete it and fetch it again"
-    return f"not a weight file (it starts with {head[:12]!r}); {WANTED}"
 
 
 def find_generator(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Tensor], Tensor | None]:
@@ -164,10 +127,12 @@ def find_generator(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Te
     """
     for key in ("g_ema", "average", "g"):  # a public file, a training run of ours, a training run of others
         part = content.get(key)
-        if isinstance(part, Mapping) and "input.input" in part:
-            return dict(part), content.get("latent_avg")
+        if isinstance(part, Mapping) and "input.input" in (part := without_wrapper(part)):
+            return flat_tensors(path, part), content.get("latent_avg")
+    content = without_wrapper(content)
     if "input.input" in content:  # ours, or the bare parameters
-        return {key: value for key, value in content.items() if key != "latent_avg"}, content.get("latent_avg")
+        own = {key: value for key, value in content.items() if key != "latent_avg"}
+        return flat_tensors(path, own), content.get("latent_avg")
     for key, what in FOREIGN.items():
         if key in content:
             raise InputError(f"{path}: {what}; {WANTED}")
@@ -194,6 +159,8 @@ def generator_sizes(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def mean_row(path: Path, w_avg: Tensor, sizes: Mapping[str, Any]) -> Tensor:
     """The mean of w as one row; encoder projects store it once per layer."""
+    if not isinstance(w_avg, Tensor) or not 1 <= w_avg.ndim <= 2 or len(w_avg) == 0:
+        raise InputError(f"{path}: latent_avg is not the mean of w; {WANTED}")
     row = (w_avg[0] if w_avg.ndim == 2 else w_avg).float()
     if row.shape != (sizes["style_dim"],):
         raise InputError(f"{path}: latent_avg has shape {list(w_avg.shape)}, not [{sizes['style_dim']}]; {WANTED}")

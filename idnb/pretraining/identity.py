@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from idnb.core.checkpoints import counter, load_optimizer, read_run, save_run, taking_up
 from idnb.core.errors import InputError
-from idnb.core.files import save_atomically
+from idnb.core.tensor_files import load_strictly
 from idnb.models.embedder import FaceEmbedder
 from idnb.pretraining.augmentation import AugmentConfig, augment
 from idnb.pretraining.data import IdentityData
@@ -114,18 +115,19 @@ def train_identity(
     description = {"config": asdict(config), "people": len(people), "network": type(network).__name__}
     start = 0
     if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        if state["description"] != description:
-            raise InputError(f"{checkpoint}: belongs to a run with other settings or people; choose another --out")
-        network.load_state_dict(state["weights"])
-        head.load_state_dict(state["head"])
-        optimiser.load_state_dict(state["optimiser"])
-        start = state["step"]
+        state = read_run(checkpoint)
+        with taking_up(checkpoint):
+            if state["description"] != description:
+                raise InputError(f"{checkpoint}: belongs to a run with other settings or people; choose another --out")
+            load_strictly(network, state["weights"], checkpoint)
+            load_strictly(head, state["head"], checkpoint)
+            load_optimizer(optimiser, state["optimiser"])
+            start = counter(state, "step")
         report(f"going on from step {start} of {config.steps}")
 
     def save(step: int) -> None:
         parts = {"weights": network.state_dict(), "head": head.state_dict(), "optimiser": optimiser.state_dict()}
-        save_atomically({**parts, "step": step, "description": description}, checkpoint)
+        save_run({**parts, "step": step, "description": description}, checkpoint)
 
     log = CsvLog(out / "log.csv", ("step", "seconds", "loss", "accuracy", "rate", "auc", "tar"), start)
     began = time.perf_counter()

@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from idnb.core.checkpoints import counter, load_optimizer, read_run, save_run, taking_up
 from idnb.core.errors import InputError
-from idnb.core.files import save_atomically
+from idnb.core.tensor_files import load_strictly
 from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.overlap import class_overlap, mean_overlap
 from idnb.models.face_parser import FaceParser
@@ -129,12 +130,13 @@ def train_reader(
     description = {"config": asdict(config), "images": len(truth), "network": type(network).__name__}
     checkpoint, start = out / "checkpoint.pt", 0
     if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["description"] != description:
-            raise InputError(f"{checkpoint}: belongs to a run with other settings or people; choose another --out")
-        network.load_state_dict(state["weights"])
-        optimiser.load_state_dict(state["optimiser"])
-        start = state["step"]
+        state = read_run(checkpoint)
+        with taking_up(checkpoint):
+            if state["description"] != description:
+                raise InputError(f"{checkpoint}: belongs to a run with other settings or people; choose another --out")
+            load_strictly(network, state["weights"], checkpoint)
+            load_optimizer(optimiser, state["optimiser"])
+            start = counter(state, "step")
         report(f"going on from step {start} of {config.steps}")
     log = CsvLog(out / "log.csv", ("step", "loss"), start)
     warm = max(1, config.steps // 20)
@@ -163,7 +165,7 @@ def train_reader(
             bar.update()
             if step + 1 == config.steps or stop.raised or (step + 1) % config.save_every == 0:
                 parts = {"weights": network.state_dict(), "optimiser": optimiser.state_dict()}
-                save_atomically({**parts, "step": step + 1, "description": description}, checkpoint)
+                save_run({**parts, "step": step + 1, "description": description}, checkpoint)
             if stop.raised:
                 report(f"stopped after step {step + 1}; the same command goes on from there")
                 raise KeyboardInterrupt

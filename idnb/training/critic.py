@@ -22,9 +22,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
 from idnb.core.resize import resize
+from idnb.core.tensor_files import load_strictly
 from idnb.faces.real_images import RealImages
 from idnb.models.projected_discriminator import ProjectedDiscriminator
 from idnb.training.parallel import average_gradients
@@ -89,10 +91,12 @@ class Critic:
         return {"weights": weights, "optimizer": self.optimizer.state_dict(), "steps": self.steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
-        self.network.load_state_dict(state["weights"], strict=False)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.steps = state["steps"]
+        """Go on from what `state_dict` gave. Raises InputError, KeyError or ValueError for anything else."""
+        own = self.network.state_dict()
+        kept = {name: value for name, value in own.items() if name.startswith("features.")}
+        load_strictly(self.network, {**kept, **state["weights"]}, "critic")
+        load_optimizer(self.optimizer, state["optimizer"])
+        self.steps = counter(state, "steps")
 
 
 def build_critic(sets: Sequence[Any], preset: Preset, seed: int, device: torch.device | str = "cpu") -> Critic:

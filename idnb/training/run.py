@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from idnb.core.checkpoints import counter, load_optimizer, read_run, save_run, taking_up
 from idnb.core.errors import InputError
-from idnb.core.files import save_atomically
 from idnb.core.images import save_png
+from idnb.core.tensor_files import load_strictly
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig
@@ -185,7 +186,7 @@ class EncoderRun:
                 state["critic"] = self.critic.state_dict()
             if self.accelerator.scaler is not None:
                 state["scaler"] = self.accelerator.scaler.state_dict()
-            save_atomically(state, self.out / "checkpoint.pt")
+            save_run(state, self.out / "checkpoint.pt")
             if panel is not None:
                 save_png(panel(self.kept.eval()), self.out / f"panel_{self.images // 1000:06d}k.png")
         self.accelerator.wait_for_everyone()
@@ -195,26 +196,24 @@ class EncoderRun:
         path = self.out / "checkpoint.pt"
         if not path.is_file():
             return
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)  # "cpu:0" is no place to load to
+        state = read_run(path)
+        with taking_up(path):
             description = state["description"]
-        except Exception as error:  # torch.load has many exception types; the cause is chained
-            raise InputError(f"{path}: damaged, or not a checkpoint of this command; choose another --out") from error
-        if description != self.describe():
-            wanted, found = ({**d, **d["options"]} for d in (self.describe(), description))
-            differing = [key for key in wanted if key != "options" and wanted[key] != found.get(key)]
-            told = ", ".join(f"{key} {found.get(key)!r} for {wanted[key]!r}" for key in differing)
-            raise InputError(f"{path}: belongs to another run ({told}); choose another --out")
-        self.encoder.load_state_dict(state.get("trained", state["weights"]))
-        if self.kept is not self.encoder:
-            self.kept.load_state_dict(state["weights"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if "critic" in state and self.critic is not None:
-            self.critic.load_state_dict(state["critic"])
-        if "scaler" in state and self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.images, self.steps_done = state["images"], state["step"]
-        changed = [key for key, value in asdict(self.config).items() if state["config"].get(key) != value]
+            if description != self.describe():
+                wanted, found = ({**d, **d["options"]} for d in (self.describe(), description))
+                differing = [key for key in wanted if key != "options" and wanted[key] != found.get(key)]
+                told = ", ".join(f"{key} {found.get(key)!r} for {wanted[key]!r}" for key in differing)
+                raise InputError(f"{path}: belongs to another run ({told}); choose another --out")
+            load_strictly(self.encoder, state.get("trained", state["weights"]), path)
+            if self.kept is not self.encoder:
+                load_strictly(self.kept, state["weights"], path)
+            load_optimizer(self.optimizer, state["optimizer"])
+            if "critic" in state and self.critic is not None:
+                self.critic.load_state_dict(state["critic"])
+            if "scaler" in state and self.accelerator.scaler is not None:
+                self.accelerator.scaler.load_state_dict(state["scaler"])
+            self.images, self.steps_done = counter(state, "images"), counter(state, "step")
+            changed = [key for key, value in asdict(self.config).items() if state["config"].get(key) != value]
         note = f"; changed since: {', '.join(changed)}" if changed else ""
         if self.leads:
             report(f"going on from {self.images:,} of {self.config.images:,} images{note}")

@@ -20,6 +20,7 @@ from torch import Tensor
 from idnb.contours.kinds import CONTOURS
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
+from idnb.core.tensor_files import check_numbers, flat_tensors
 from idnb.core.weights import weight_path
 from idnb.models.baselines.backbone import BackboneEncoder, BackboneSize
 from idnb.models.baselines.psp import PSpEncoder
@@ -55,6 +56,7 @@ def load_public_encoder(path: str | Path | None = None, device: torch.device | s
         raise InputError(
             f"{path}: has no state_dict (it starts with {', '.join(map(str, list(content)[:4]))}); {WANTED}"
         )
+    state = flat_tensors(path, state)
     parts = {
         name: {key.removeprefix(name): value for key, value in state.items() if key.startswith(name)}
         for name in ("encoder.", "decoder.")
@@ -115,6 +117,7 @@ def build_encoder(
     found = {key: tuple(value.shape) for key, value in filled.items()}
     if found != expected:
         raise InputError(f"{path}: its encoder {difference(expected, found)}; {WANTED}")
+    check_numbers(path, filled, encoder.state_dict())
     encoder.load_state_dict(filled, assign=True)
     return encoder
 

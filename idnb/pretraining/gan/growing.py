@@ -13,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
+from idnb.core.tensor_files import load_strictly
 from idnb.faces.real_images import RealImages
 from idnb.models.stylegan2 import Generator
 
@@ -187,16 +189,22 @@ class GrowingTraining:
         """Take up a state. Raises InputError when it belongs to another preset or to other phases."""
         if state["preset"] != self.preset.name:
             raise InputError(f"the checkpoint belongs to preset {state['preset']!r}, not to {self.preset.name!r}")
-        while self.size < state["size"]:
+        size = counter(state, "size")
+        if size > self.preset.image_size:
+            raise InputError(f"the checkpoint is at {size} px, preset {self.preset.name!r} ends at less")
+        while self.size < size:
             self.grow()
-        if self.size != state["size"]:
-            raise InputError(f"the checkpoint is at {state['size']} px, the phases start at {self.size} px")
+        if self.size != size:
+            raise InputError(f"the checkpoint is at {size} px, the phases start at {self.size} px")
         for name in self.stateful:
             part = getattr(self, name)
             rates = [group["lr"] for group in getattr(part, "param_groups", [])]
-            part.load_state_dict(state[name])
+            if hasattr(part, "param_groups"):
+                load_optimizer(part, state[name])
+            else:
+                load_strictly(part, state[name], f"checkpoint, {name}")
             for group, rate in zip(getattr(part, "param_groups", []), rates, strict=True):
                 group["lr"] = rate  # a run that goes on may be given another one
         self.switch_noise_off()
         for name in self.counters:
-            setattr(self, name, state[name])
+            setattr(self, name, state[name] if name == "share" else counter(state, name))

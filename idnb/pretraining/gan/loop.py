@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from idnb.core.checkpoints import read_run, save_run, taking_up
 from idnb.core.errors import InputError
-from idnb.core.files import save_atomically
 from idnb.env import keep_freed_memory
 from idnb.faces.real_images import RealImages
 from idnb.models.stylegan2 import Generator
@@ -68,7 +68,9 @@ def train_gan(
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, config = out / "checkpoint.pt", training.config
     if checkpoint.is_file():
-        training.load(torch.load(checkpoint, map_location=training.device, weights_only=True))
+        state = read_run(checkpoint)
+        with taking_up(checkpoint):
+            training.load(state)
         report(f"going on from {training.images:,} of {config.total_images:,} images")
     keep_freed_memory()
     log = CsvLog(out / "log.csv", COLUMNS + training.columns, training.step)
@@ -77,7 +79,7 @@ def train_gan(
     sums: dict[str, list[float]] = {}
 
     def save() -> None:
-        save_atomically(training.state(), checkpoint)
+        save_run(training.state(), checkpoint)
         sample_sheet(training.average, out / f"samples_{training.images // 1000:06d}k.png")
 
     with (
