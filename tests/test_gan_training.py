@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from idnb.cli import export, train_generator
-from idnb.cli.train_generator import parse_phases, parse_rates
+from idnb.cli.train_generator import parse_rates
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.core.weights import export_bundled
@@ -23,7 +23,7 @@ from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import load_generator
 from idnb.pretraining.gan.adversarial import GanTraining
 from idnb.pretraining.gan.codes import normal_codes, read_codes, with_filling, without_hues
-from idnb.pretraining.gan.growing import GanConfig, grow_generator
+from idnb.pretraining.gan.growing import GanConfig, grow_generator, parse_phases
 from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.gan.mapping import encode_all, energy_score, learn_mapping, whiten_w
 from idnb.pretraining.gan.warmup import WarmUp, mapping_error
@@ -182,7 +182,7 @@ def test_strips_are_cut_and_averaged(tmp_path):
     with pytest.raises(InputError, match="does not hold squares"):
         read_strips(tmp_path, 3, progress=False)
     (tmp_path / "images" / "00001.webp").write_bytes(b"RIFF")
-    with pytest.raises(InputError, match=r"00001\.webp: not a readable picture"):
+    with pytest.raises(InputError, match=r"00001\.webp is damaged or cut off"):
         read_strips(tmp_path, 8, progress=False)
     with pytest.raises(InputError, match="idnb render"):
         read_strips(tmp_path / "nowhere", 8)

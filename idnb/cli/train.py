@@ -11,6 +11,10 @@ NETWORKS: dict[str, tuple[str, str]] = {
     "judge": ("idnb.cli.train_identity", "the held-out judge of identity: another network, used in no loss"),
     "generator": ("idnb.cli.train_generator", "StyleGAN2 on rendered people: the generator that is inverted"),
     "sharpening": ("idnb.cli.train_sharpening", "the last part of the generator's training: lips, lids, single hairs"),
+    "paired": (
+        "idnb.cli.train_paired",
+        "a larger generator and its picture encoder, grown from 16 px",
+    ),
     "encoder": ("idnb.cli.train_encoder", "the dual encoder for one kind of contour: the paper's own network"),
     "perceptual": ("idnb.cli.train_perceptual", "the features behind the bundled perceptual distance; not LPIPS"),
     "parser": ("idnb.cli.train_readers", "the label map of a face, to measure outputs with; used in no loss"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -19,11 +18,11 @@ from idnb.faces.real_images import RealImages, read_strips
 from idnb.models.stylegan2 import Generator
 from idnb.pretraining.gan.adversarial import GanTraining
 from idnb.pretraining.gan.codes import read_codes
-from idnb.pretraining.gan.growing import GanConfig, grow_generator
+from idnb.pretraining.gan.growing import GanConfig, grow_generator, parse_phases
 from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.gan.warmup import WarmUp
 
-__all__ = ["add_arguments", "export", "parse_phases", "parse_rates", "run"]
+__all__ = ["add_arguments", "export", "parse_rates", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
@@ -48,20 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
-
-
-def parse_phases(text: str, argument: str = "--phases") -> tuple[tuple[int, int], ...]:
-    """`"64:150000,128:100000"` -> ((64, 150000), (128, 100000)). Raises InputError for anything else."""
-    try:
-        phases = tuple((int(size), int(images)) for size, images in (part.split(":") for part in text.split(",")))
-    except ValueError as error:
-        raise InputError(
-            f"{argument} {text!r}: expected SIZE:IMAGES,SIZE:IMAGES such as 64:150000,128:100000"
-        ) from error
-    sizes = [size for size, _ in phases]
-    if any(after != 2 * before for before, after in pairwise(sizes)):
-        raise InputError(f"{argument} {text!r}: each size must be twice the one before")
-    return phases
 
 
 def parse_rates(text: str) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from idnb.core.errors import InputError
 from idnb.core.pictures import read_picture
 
-__all__ = ["RealImages", "read_strips"]
+__all__ = ["RealImages", "read_labels", "read_strips"]
 
 
 def read_strips(folder: str | Path, size: int, people: int | None = None, progress: bool = True) -> Tensor:
@@ -42,6 +42,24 @@ def read_strips(folder: str | Path, size: int, people: int | None = None, progre
         squares = small.reshape(size, width // height, size, 3).transpose(1, 0, 2, 3)  # [K, size, size, 3]
         shots.append(torch.from_numpy(np.rint(squares).astype(np.uint8)))
     return torch.cat(shots)
+
+
+def read_labels(folder: str | Path, people: int | None = None, progress: bool = True) -> Tensor:
+    """The label maps of a rendered set, in the order of `read_strips`.
+
+    folder: a set, with labels/*.png, one strip a person. people: only so many of the first; None takes all.
+    progress: show a bar. Returns [N, S, S] uint8 class numbers.
+    Raises InputError when a strip cannot be read or is none of label maps.
+    """
+    maps = []
+    paths = sorted((Path(folder) / "labels").glob("*.png"))[:people]
+    for path in tqdm(paths, desc="decoding label maps", unit="person", disable=not progress):
+        strip = np.asarray(read_picture(path, remedy="delete it and render again"))  # [S, K*S]
+        size = strip.shape[0]
+        if strip.ndim != 2 or strip.shape[1] % size:
+            raise InputError(f"{path}: is no strip of square label maps; delete it and render again")
+        maps.append(torch.from_numpy(strip.reshape(size, -1, size).transpose(1, 0, 2).copy()))  # [K, S, S]
+    return torch.cat(maps)
 
 
 class RealImages:

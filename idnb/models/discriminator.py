@@ -29,7 +29,8 @@ class EqualizedConv(nn.Module):
     """A convolution with equalised learning rate; with `down`, blurred first and then taken at every second pixel.
 
     in_channels, out_channels, kernel_size: sizes. bias: have one. activate: leaky ReLU after it. down: halve the side.
-    gain: factor on the result; sqrt(2) keeps the variance through an activation.
+    gain: factor on the result; sqrt(2) keeps the variance through an activation. stride: keep every stride-th value,
+    without a blur.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class EqualizedConv(nn.Module):
         activate: bool = True,
         down: bool = False,
         gain: float = GAIN,
+        stride: int = 1,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if activate else None
         self.scale = gain / math.sqrt(in_channels * kernel_size**2)
         self.gain, self.activate, self.down, self.kernel_size = gain, activate, down, kernel_size
+        self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [B, I, H, W] -> [B, O, H, W], or [B, O, H/2, W/2] with `down`."""
@@ -53,7 +56,7 @@ class EqualizedConv(nn.Module):
         # The gain, being positive, goes through the leaky ReLU: it is put on weight and bias, not on the feature map.
         bias = None if self.bias is None else self.bias * self.gain
         if not self.down:
-            y = F.conv2d(x, weight, bias, padding=self.kernel_size // 2)
+            y = F.conv2d(x, weight, bias, self.stride, padding=self.kernel_size // 2)
         elif self.kernel_size == 1:
             y = F.conv2d(blur(x, padding=1, stride=2), weight, bias)  # blur only the pixels that are kept
         else:

@@ -8,21 +8,48 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
+from idnb.core.files import whole_file
 from idnb.core.presets import Preset
 from idnb.core.tensor_files import load_strictly
 from idnb.faces.real_images import RealImages
 from idnb.models.stylegan2 import Generator
 
-__all__ = ["PERCEPTUAL_WEIGHT", "GanConfig", "GrowingTraining", "grow_generator"]
+__all__ = [
+    "PERCEPTUAL_WEIGHT",
+    "GanConfig",
+    "GrowingTraining",
+    "grow_generator",
+    "parse_phases",
+    "sample_sheet",
+    "save_grid",
+]
 
 PERCEPTUAL_WEIGHT = 0.1  # of the perceptual distance beside the mean square, wherever pictures are compared
+
+
+def parse_phases(text: str, argument: str = "--phases") -> tuple[tuple[int, int], ...]:
+    """`"64:150000,128:100000"` -> ((64, 150000), (128, 100000)). Raises InputError for anything else."""
+    try:
+        phases = tuple((int(size), int(images)) for size, images in (part.split(":") for part in text.split(",")))
+    except ValueError as error:
+        raise InputError(
+            f"{argument} {text!r}: expected SIZE:IMAGES,SIZE:IMAGES such as 64:150000,128:100000"
+        ) from error
+    sizes = [size for size, _ in phases]
+    if any(after != 2 * before for before, after in pairwise(sizes)):
+        raise InputError(f"{argument} {text!r}: each size must be twice the one before")
+    return phases
 
 
 @dataclass(frozen=True)
@@ -82,6 +109,27 @@ class GanConfig:
         return 0.5 ** (self.batch / half_life)
 
 
+def save_grid(images: Tensor, path: Path, columns: int) -> None:
+    """Write images [N, 3, S, S] as one PNG, row by row; N is a multiple of `columns`."""
+    rows, side = len(images) // columns, images.shape[-1]
+    grid = images.reshape(rows, columns, 3, side, side).permute(0, 3, 1, 4, 2)  # [R, S, C, S, 3]
+    pixels = (grid.reshape(rows * side, columns * side, 3).clamp(-1, 1) + 1) * 127.5
+    with whole_file(path) as file:
+        Image.fromarray(np.rint(pixels.cpu().numpy()).astype(np.uint8)).save(file, format="PNG")
+
+
+@torch.no_grad()
+def sample_sheet(generator: Generator, path: Path, rows: int = 4, columns: int = 8, seed: int = 0) -> None:
+    """Write a sheet of samples: the upper half at truncation 0.7, the lower half without truncation.
+
+    generator: in eval mode. path: of the PNG. rows: of each half. columns: pictures a row. seed: of z.
+    """
+    random = torch.Generator().manual_seed(seed)
+    z = torch.randn(rows * columns, generator.style_dim, generator=random).to(generator.w_avg.device)
+    images = [generator(part, truncation_psi=psi) for psi in (0.7, 1.0) for part in z.split(16)]
+    save_grid(torch.cat(images), path, columns)
+
+
 def grow_generator(generator: Generator, preset: Preset) -> Generator:
     """A generator of twice the side that makes the same pictures, enlarged: its new to-RGB layer starts at zero.
 
@@ -125,6 +173,15 @@ class GrowingTraining:
                 if 8 * 2**m > self.config.noise_up_to:
                     for conv in network.convs[2 * m : 2 * m + 2]:
                         conv.noise.weight.requires_grad_(False).zero_()  # type: ignore[union-attr, operator]
+
+    @property
+    def picture_size(self) -> int:
+        """The size at which `run_step` wants the pictures."""
+        return self.size
+
+    def draw_sheets(self, path: Path) -> None:
+        """Write what the averages can do by now. path: of the sheet of samples; others lie beside it."""
+        sample_sheet(self.average, path)
 
     @property
     def size(self) -> int:

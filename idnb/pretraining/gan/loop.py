@@ -7,9 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -21,31 +18,9 @@ from idnb.models.stylegan2 import Generator
 from idnb.pretraining.gan.growing import GrowingTraining
 from idnb.training.logs import CsvLog, StopFlag
 
-__all__ = ["sample_sheet", "train_gan"]
+__all__ = ["train_gan"]
 
 COLUMNS = ("step", "images", "size", "seconds")  # and those of the training
-
-
-@torch.no_grad()
-def sample_sheet(generator: Generator, path: Path, rows: int = 4, columns: int = 8, seed: int = 0) -> None:
-    """Write a sheet of samples: the upper half at truncation 0.7, the lower half without truncation.
-
-    generator: in eval mode. path: of the PNG. rows: of each half. columns: pictures a row. seed: of z.
-    """
-    random = torch.Generator().manual_seed(seed)
-    z = torch.randn(rows * columns, generator.style_dim, generator=random).to(generator.w_avg.device)
-    images = torch.cat(
-        [part for psi in (0.7, 1.0) for part in in_parts(generator, z, psi)]
-    )  # [2*rows*columns, 3, S, S]
-    side = generator.size
-    grid = images.reshape(2 * rows, columns, 3, side, side).permute(0, 3, 1, 4, 2)  # [R, S, C, S, 3]
-    pixels = (grid.reshape(2 * rows * side, columns * side, 3).clamp(-1, 1) + 1) * 127.5
-    Image.fromarray(np.rint(pixels.cpu().numpy()).astype(np.uint8)).save(path)
-
-
-def in_parts(generator: Generator, z: Tensor, psi: float) -> list[Tensor]:
-    """Images of z in batches of 16."""
-    return [generator(part, truncation_psi=psi) for part in z.split(16)]
 
 
 def train_gan(
@@ -80,7 +55,7 @@ def train_gan(
 
     def save() -> None:
         save_run(training.state(), checkpoint)
-        sample_sheet(training.average, out / f"samples_{training.images // 1000:06d}k.png")
+        training.draw_sheets(out / f"samples_{training.images // 1000:06d}k.png")
 
     with (
         StopFlag() as stop,
@@ -96,8 +71,8 @@ def train_gan(
             while training.size < config.size_at(training.images):
                 training.grow()
                 report(f"grown to {training.size} px after {training.images:,} images")
-            if real is None or real.pixels.shape[1] != training.size:
-                real = RealImages(read_images(training.size))
+            if real is None or real.pixels.shape[1] != training.picture_size:
+                real = RealImages(read_images(training.picture_size))
             for name, value in training.run_step(real).items():
                 sums.setdefault(name, []).append(value)
                 if not math.isfinite(value):

@@ -1,0 +1,68 @@
+"""`idnb train paired`: the generator of the next generation of weights, first part; real pictures are drawn again."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from idnb.core.presets import get_preset
+from idnb.env import fast_bf16, pick_device
+from idnb.faces.real_images import read_labels, read_strips
+from idnb.pretraining.gan.codes import read_codes
+from idnb.pretraining.gan.growing import GanConfig, parse_phases
+from idnb.pretraining.gan.loop import train_gan
+from idnb.pretraining.gan.paired import CHANNELS, PairedTraining
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser, network: str = "paired") -> None:
+    """Add the arguments of `idnb train paired`."""
+    add = parser.add_argument
+    add("--data", nargs="+", default=["starter"], help="sets of rendered people: names or folders")
+    add("--people", type=int, default=None, help="of each set only so many of the first people")
+    add("--out", default="runs/paired", help="folder for checkpoint, log, sheets")
+    add("--phases", default="16:16000,32:24000,64:48000,128:1000000", help="SIZE:IMAGES,... one after the other")
+    add("--batch", type=int, default=16, help="images a step, a multiple of 4")
+    add("--learning-rate", type=float, default=3e-3, help="of Adam (default 0.003)")
+    add("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
+    add("--minutes", type=float, default=None, help="stop after so much time; go on later")
+    add("--save-minutes", type=float, default=10.0, help="time between checkpoints")
+    add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
+    add("--threads", type=int, default=None, help="CPU threads")
+    add("--compile", action="store_true", help="fuse operations with torch.compile: faster, needs a C++ compiler")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or go on training."""
+    from idnb.faces.synthetic import load_faces
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    preset = replace(get_preset("tiny"), generator_channels=CHANNELS)
+    config = GanConfig(
+        phases=parse_phases(args.phases),
+        batch=args.batch,
+        learning_rate=args.learning_rate,
+        noise_up_to=preset.image_size,
+        seed=args.seed,
+    )
+    folders = [load_faces(name).folder for name in args.data]
+
+    def read(size: int) -> Tensor:
+        return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]
+
+    codes = read_codes(args.data, args.people, args.seed)
+    labels = torch.cat([read_labels(folder, args.people) for folder in folders])  # [N, S, S]
+    shown = load_faces("test").images(list(range(0, 128, 4)))  # [32, 3, S, S]
+    training = PairedTraining(preset, config, codes, labels, device, fast_bf16(device), args.compile, shown)
+    counts = [sum(p.numel() for p in network.parameters()) for network in (training.generator, training.encoder)]
+    print(f"{len(codes):,} pictures; generator {counts[0]:,} parameters at first, encoder {counts[1]:,}, on {device}")
+    train_gan(training, read, Path(args.out), args.minutes, args.save_minutes)
+    print(f"{training.images:,} of {config.total_images:,} images shown; checkpoint and sheets in {args.out}")
+    return 0

@@ -1,0 +1,290 @@
+"""The first part of a larger generator's training: real pictures are drawn again, by every way into the generator.
+
+    1  what the renderer knows of x  --mapping-->   w                      G(w)
+    2  x  --encoder-->  w                                                  G(w)
+    3  x  --encoder-->  w, a change of each row                            G(W+)
+    4  x  --encoder-->  w, a change of each row, a change of the input     G(W+, input latent)
+
+A quarter of each batch goes each way, and all are compared with x: the absolute difference, in which eyes, glasses and
+lips count most (their places are known from the label map), and LPIPS at full resolution. So one synthesis network
+learns to draw from random z, from W, from W+ and from W+ with an input latent, and draws a face in each case.
+It grows from 16 px: pose, haircut and colour are learnt at a fifth of the cost of a step at 128 px, and a network that
+begins at 128 px was still one blurred face when this one had eyes.
+
+The mapping network gets one thing more. What is known, c, does not tell everything (where each hair lies), so its
+answers for one c are to be distributed as the encoder's w are: the energy score (`energy_score`). Photographs have no
+known parameters; there, way 1 is left to the adversarial training.
+
+Sources of the idea: Dosovitskiy et al., "Learning to Generate Chairs, Tables and Cars with Convolutional Networks",
+TPAMI 2017; Pidhorskyi et al., "Adversarial Latent Autoencoders", CVPR 2020; Gneiting and Raftery, "Strictly Proper
+Scoring Rules, Prediction, and Estimation", JASA 2007, section 4.3.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from idnb.core.errors import InputError
+from idnb.core.presets import Preset
+from idnb.faces.real_images import RealImages
+from idnb.models.discriminator import EqualizedConv
+from idnb.models.lpips_distance import load_lpips
+from idnb.models.stylegan2 import Generator
+from idnb.models.stylegan2_layers import EqualizedLinear
+from idnb.pretraining.gan.codes import with_filling
+from idnb.pretraining.gan.growing import GanConfig, GrowingTraining, save_grid
+
+__all__ = [
+    "CHANNELS",
+    "PairedTraining",
+    "PictureEncoder",
+    "energy_score",
+    "part_weights",
+]
+
+# How much a pixel's error counts, by its class in the label map: what is small and looked at counts most.
+PART_WEIGHTS = {
+    "background": 0.4, "skin": 1.0, "nose": 2.0, "eye_g": 6.0, "l_eye": 10.0, "r_eye": 10.0, "l_brow": 4.0,
+    "r_brow": 4.0, "l_ear": 1.5, "r_ear": 1.5, "mouth": 4.0, "u_lip": 4.0, "l_lip": 4.0, "hair": 0.8, "neck": 0.8,
+    "cloth": 0.5,
+}  # fmt: skip
+CHANNELS = (256, 256, 192, 128, 64, 32)  # of the generator at 4, 8, ... 128 px
+ENCODER_CHANNELS = (16, 32, 64, 128, 192, 256)  # at 128, 64, ... 4 px; a smaller picture leaves out the first
+WINDOW = 64  # px, side of the window on which LPIPS is computed where the picture is larger
+MAPPING_RATE = 50.0  # its layers learn a hundred times slower by construction: here they are to learn as fast as others
+YIELD = 0.02  # how much the encoder's w gives way to what the mapping network can reach
+COOLING = 0.2  # the last share of the images, over which the rate falls
+WAYS = 4
+
+
+class HalvingBlock(nn.Module):
+    """A convolution of stride 2, then a residual one; no blur: a network that only looks at pictures can spare it."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = EqualizedConv(in_channels, out_channels, 3, stride=2)
+        self.conv2 = EqualizedConv(out_channels, out_channels, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [B, I, H, W] -> [B, O, H/2, W/2]."""
+        x = self.conv1(x)
+        return (x + self.conv2(x)) * 0.5**0.5
+
+
+class PictureEncoder(nn.Module):
+    """A residual network from a picture to w, to changes of single rows, and to a change of the generator's input.
+
+    n_styles, style_dim, latent_channels: of the generator. channels: of features at size, size / 2, ... 4 px.
+    """
+
+    def __init__(
+        self, n_styles: int, style_dim: int, latent_channels: int, channels: Sequence[int] = ENCODER_CHANNELS
+    ) -> None:
+        super().__init__()
+        self.size = 4 * 2 ** (len(channels) - 1)
+        self.from_rgb = EqualizedConv(3, channels[0], 3)
+        self.blocks = nn.Sequential(*(HalvingBlock(wide, deep) for wide, deep in pairwise(channels)))
+        self.hidden = EqualizedLinear(16 * channels[-1], 2 * style_dim, activate=True)
+        self.to_w = EqualizedLinear(2 * style_dim, style_dim)
+        self.to_rows = EqualizedLinear(2 * style_dim, n_styles * style_dim)
+        self.to_latent = EqualizedConv(channels[-1], latent_channels, 3, activate=False, gain=1.0)
+        self.n_styles = n_styles
+        for layer in (self.to_rows, self.to_latent):
+            nn.init.zeros_(layer.weight)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """pictures: [B, 3, H, H] in [-1, 1], H = `size`.
+
+        Returns w [B, D], the change of each row [B, n_styles, D], the change of the input [B, C, 4, 4].
+        """
+        x = self.blocks(self.from_rgb(pictures.contiguous(memory_format=torch.channels_last)))  # [B, C, 4, 4]
+        hidden = self.hidden(x.float().flatten(1))
+        rows = self.to_rows(hidden).float().unflatten(1, (self.n_styles, -1))
+        return self.to_w(hidden).float(), rows, self.to_latent(x).float()
+
+
+def energy_score(one: Tensor, other: Tensor, w: Tensor) -> Tensor:
+    """How far two draws are from the truth, less half of how far they are from each other: `E|f - w| - E|f - f'| / 2`.
+
+    one, other, w: [B, D]; a row of each belongs to the same known numbers. Lengths are counted in that of the spread of
+    w, so that it does not pay to shrink it. Returns a number, smallest where draws are distributed as w is.
+    """
+    unit = w.detach().var(dim=0).sum().clamp_min(1e-6).sqrt()
+
+    def distance(a: Tensor, b: Tensor) -> Tensor:
+        return (a - b).square().sum(dim=1).add(1e-8).sqrt().mean() / unit
+
+    return (distance(one, w) + distance(other, w)) / 2 - distance(one, other) / 2
+
+
+def part_weights(label_maps: Tensor) -> Tensor:
+    """The weight of every pixel. label_maps: [..., H, W] class numbers. Returns the same shape, float32."""
+    from idnb.faces.labels import LABEL_NAMES
+
+    table = torch.tensor([PART_WEIGHTS.get(name, 1.0) for name in LABEL_NAMES])
+    return table[label_maps.long()]
+
+
+class PairedTraining(GrowingTraining):
+    """What the first part keeps, and one step of it.
+
+    preset, config, codes, device, bf16: as of `GrowingTraining`; the codes must be known. labels: [N, S, S] uint8, the
+    label maps of the pictures at full size. compile: let torch.compile fuse what lies between convolutions, which takes
+    two minutes at the start of each resolution and halves a step. shown: pictures [N, 3, H, H], N a multiple of 8, that
+    are drawn again on a sheet beside every checkpoint; they are not learnt from.
+    Further attributes: encoder, encoder_average, the optimizer.
+    """
+
+    columns = ("loss", "l1", "lpips", "mapping")
+    stateful: tuple[str, ...] = ("generator", "average", "encoder", "encoder_average", "optimizer")
+
+    def __init__(
+        self,
+        preset: Preset,
+        config: GanConfig,
+        codes: Tensor,
+        labels: Tensor,
+        device: torch.device | str = "cpu",
+        bf16: bool = False,
+        compile: bool = False,
+        shown: Tensor | None = None,
+    ) -> None:
+        super().__init__(preset, config, codes, device, bf16)
+        if len(labels) != len(codes):
+            raise InputError(f"{len(labels)} label maps, but {len(codes)} codes")
+        self.labels, self.compile, self.shown = labels, compile, shown
+        depth = len(preset.generator_channels)
+        widths = preset.n_styles, preset.style_dim, preset.generator_channels[0], ENCODER_CHANNELS[-depth:]
+        self.encoder = PictureEncoder(*widths).to(self.device)
+        self.encoder_average = copy.deepcopy(self.encoder).eval().requires_grad_(False)
+        # Frozen, so it may be kept in the type that it computes in.
+        type_ = torch.bfloat16 if bf16 else torch.float32
+        self.lpips = load_lpips("vgg").to(self.device, type_).to(memory_format=torch.channels_last)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """An optimizer and compiled functions for the networks as they are now."""
+        mapping = list(self.generator.style.parameters())
+        others = [p for name, p in self.generator.named_parameters() if not name.startswith("style.")]
+        others += self.encoder.parameters()
+        groups: list[dict[str, Any]] = [{"params": mapping, "factor": MAPPING_RATE}, {"params": others, "factor": 1.0}]
+        self.optimizer = torch.optim.Adam(groups, lr=self.config.learning_rate, betas=(0.5, 0.99), fused=True)
+        self.synthesis: Callable[..., Tensor] = self.generator.synthesis
+        self.encode: Callable[..., tuple[Tensor, Tensor, Tensor]] = self.encoder
+        self.distance: Callable[..., Tensor] = self.lpips
+        if self.compile:
+            self.synthesis = torch.compile(self.generator.synthesis)
+            self.encode = torch.compile(self.encoder)
+            self.distance = torch.compile(self.lpips)
+
+    def grow(self) -> None:
+        """Double the resolution: a new top block, fresh memory of the optimizer; all other weights go on."""
+        super().grow()
+        self._prepare()
+
+    @property
+    def picture_size(self) -> int:
+        """Pictures are read at full size, whatever size is trained at: the encoder looks at all of them."""
+        return self.preset.image_size
+
+    def rate(self) -> float:
+        """The learning rate of this step: constant, then falling to a twentieth."""
+        left = (self.config.total_images - self.images) / self.config.total_images
+        return self.config.learning_rate * min(1.0, max(0.05, left / COOLING))
+
+    def draw_batch(self, real: RealImages, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pictures [B, 3, H, H] and weights of their pixels [B, 1, H, H] at full size; rows [K] not mirrored, and their
+        codes [K, P].
+
+        Half of the pictures are mirrored, but none of the first way's quarter: what is known would be another thing.
+        """
+        codes = self.known_codes(real)
+        batch = self.config.batch
+        index = torch.randint(len(real), (batch,), generator=random)
+        mirrored = (torch.rand(batch, generator=random) < 0.5) & (torch.arange(batch) >= batch // WAYS)
+        pictures, weights = real.at(index), part_weights(self.labels[index])[:, None]
+        mirror = mirrored[:, None, None, None]
+        pictures, weights = (torch.where(mirror, x.flip(3), x) for x in (pictures, weights))
+        plain = (~mirrored).nonzero().squeeze(1)
+        known = codes[index[plain]].to(self.device)
+        return pictures.to(self.device), weights.to(self.device), plain.to(self.device), known
+
+    def run_step(self, real: RealImages) -> dict[str, float]:
+        """Draw one batch again, each quarter its way, and learn from the differences.
+
+        real: the pictures at full size, as many as there are codes. Returns the loss and its terms.
+        """
+        generator, random, batch = self.generator, self.random_of_step(), self.config.batch
+        pictures, weights, plain, known = self.draw_batch(real, random)
+        quarter = batch // WAYS
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            w, rows, latent = self.encode(pictures)  # [B, D], [B, n_styles, D], [B, C, 4, 4]
+        told = w[plain]  # [K, D]
+        one, other = (generator.mapping(with_filling(known, generator.style_dim, random)) for _ in range(2))
+        mapping = energy_score(one, other, told.detach())
+        give_way = F.mse_loss(told, one.detach()) / told.detach().var(dim=0).mean().clamp_min(1e-6)
+        with torch.no_grad():
+            generator.w_avg.lerp_(one.mean(dim=0), 0.005)
+
+        way = torch.arange(batch, device=self.device) // quarter
+        w = torch.cat([one[:quarter], w[quarter:]])
+        w_plus = generator.to_w_plus(w) + rows[:, : generator.n_styles] * (way >= 2)[:, None, None]
+        input_latent = generator.input.input + latent * (way >= 3)[:, None, None, None]
+        drawn = self.synthesis(w_plus, input_latent, generator.random_noise(batch, random))  # [B, 3, S, S]
+
+        seen = drawn.detach().requires_grad_(True)
+        target, weights = (F.adaptive_avg_pool2d(x, self.size) for x in (pictures, weights))
+        l1 = ((seen - target).abs() * weights).mean() / weights.mean()
+        lpips = torch.zeros(())
+        if self.size > 16:
+            lpips = self.distance(*self.windows(seen, target, random)).float().mean()
+        (gradient,) = torch.autograd.grad(l1 + lpips, seen)
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate() * group["factor"]
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward([drawn, mapping + YIELD * give_way / give_way.detach().clamp_min(1)], [gradient, None])
+        self.optimizer.step()
+        self.count_step()
+        terms = {"l1": l1.item(), "lpips": lpips.item(), "mapping": mapping.item()}
+        return {"loss": terms["l1"] + terms["lpips"], **terms}
+
+    def windows(self, drawn: Tensor, target: Tensor, random: torch.Generator) -> list[Tensor]:
+        """The same random window of both, [B, 3, 64, 64] in the type of the perceptual network; small ones whole."""
+        room = self.size - min(self.size, WINDOW)
+        top, left = (int(x) for x in torch.randint(room // 8, room - room // 8 + 1, (2,), generator=random))
+        type_ = next(self.lpips.parameters()).dtype
+        cut = (x[:, :, top : top + WINDOW, left : left + WINDOW].to(type_) for x in (drawn, target))
+        return [x.contiguous(memory_format=torch.channels_last) for x in cut]
+
+    @torch.no_grad()
+    def count_step(self) -> None:
+        """Count one step, and move the averages of both networks."""
+        super().count_step()
+        decay = self.config.average_decay(self.images)
+        torch._foreach_lerp_(list(self.encoder_average.parameters()), list(self.encoder.parameters()), 1 - decay)
+
+    def draw_sheets(self, path: Path) -> None:
+        """Beside the sheet of samples one of `shown`: pictures, and the same drawn again."""
+        super().draw_sheets(path)
+        if self.shown is not None:
+            again = torch.cat([self.reconstruct(part) for part in self.shown.split(16)])
+            pairs = torch.stack([F.adaptive_avg_pool2d(self.shown, self.size), again.cpu()], dim=1)  # [N, 2, 3, S, S]
+            rows = pairs.unflatten(0, (-1, 8)).transpose(1, 2).flatten(0, 2)  # eight pictures, below them their copies
+            save_grid(rows, path.with_name(path.name.replace("samples", "again")), columns=8)
+
+    @torch.no_grad()
+    def reconstruct(self, pictures: Tensor) -> Tensor:
+        """The averages' drawings of pictures [B, 3, H, H] from W+ and input latent, [B, 3, S, S]."""
+        average: Generator = self.average
+        w, rows, latent = self.encoder_average(pictures.to(self.device))
+        w_plus = average.to_w_plus(w) + rows[:, : average.n_styles]
+        return average.synthesis(w_plus, average.input.input + latent)
