@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "PROFILES",
     "core_count",
     "fast_bf16",
     "keep_freed_memory",
@@ -24,9 +23,6 @@ __all__ = [
     "pick_device",
     "report",
 ]
-
-# The values of PROFILE in a notebook: a code-path check in seconds, the committed run, a run that uses a GPU.
-PROFILES = ("smoke", "cpu", "gpu")
 
 
 def package_version(name: str) -> str | None:

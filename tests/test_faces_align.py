@@ -9,7 +9,7 @@ from PIL import Image
 
 import idnb
 from idnb.core.errors import InputError
-from idnb.faces.align import NoFaceError, align_face, check_alignment, crop_face, detect_faces, is_aligned
+from idnb.faces.align import NoFaceError, align_face, check_alignment, crop_face, detect_faces
 from idnb.faces.photo import photo_to_tensor
 
 GREY = (128, 136, 148)
@@ -21,7 +21,7 @@ def tiles() -> list[Image.Image]:
     faces = idnb.load_faces("test")
     images = faces.images(list(range(0, min(len(faces), 48), 4)), size=128)
     tiles = [Image.fromarray(((x + 1) * 127.5).round().byte().movedim(0, -1).numpy()) for x in images]  # [H, W, 3]
-    return [tile for tile in tiles if is_aligned(tile)][:3]
+    return [tile for tile in tiles if check_alignment(tile)][:3]
 
 
 def photo(*placed: tuple[Image.Image, int, int], size: tuple[int, int] = (640, 420)) -> Image.Image:
@@ -41,7 +41,7 @@ def test_a_face_in_a_photo_comes_back_aligned(tiles: list[Image.Image]) -> None:
     assert aligned.image.shape == (3, 128, 128) and aligned.image.abs().max() <= 1
     assert aligned.n_faces == 1 and aligned.face.probability > 0.9
     np.testing.assert_allclose(aligned.corners.mean(0), (150 + 128, 90 + 128), atol=20)
-    assert is_aligned(aligned.image)
+    assert check_alignment(aligned.image)
     assert mean_difference(aligned.image, photo_to_tensor(tiles[0])) < 0.25
 
 
@@ -73,7 +73,7 @@ def test_a_tilted_head_is_set_upright(tiles: list[Image.Image]) -> None:
     straight_direction = straight.corners[1] - straight.corners[0]
     turn = np.degrees(np.arctan2(*direction[::-1]) - np.arctan2(*straight_direction[::-1]))
     assert abs(turn + 20) < 4
-    assert not is_aligned(tilted.crop((190, 80, 446, 336)))
+    assert not check_alignment(tilted.crop((190, 80, 446, 336)))
 
 
 def test_no_face_names_the_file(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ class Preset:
     discriminator_channels: the same for the discriminator.
     encoder_size: side of the encoder's input images, and the size at which the losses are computed.
     low_res_size: side of the low-resolution contour.
-    label_classes: number of classes of a label map.
     """
 
     name: str
@@ -36,7 +35,6 @@ class Preset:
     discriminator_channels: tuple[int, ...]
     encoder_size: int
     low_res_size: int
-    label_classes: int = 19
 
     @property
     def n_styles(self) -> int:

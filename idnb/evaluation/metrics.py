@@ -26,7 +26,6 @@ __all__ = [
     "JUDGES",
     "PerceptualMeasure",
     "identity_ranks",
-    "identity_similarity",
     "load_judges",
     "load_lpips",
     "load_perceptual_measure",
@@ -95,16 +94,6 @@ def load_judges(preset: str = "tiny", names: Iterable[str] | None = None) -> dic
             if names is not None or name != "facenet":
                 raise
     return found
-
-
-@torch.inference_mode()
-def identity_similarity(network: FaceEmbedder, a: Tensor, b: Tensor) -> Tensor:
-    """IDSIM: the cosine of the identity vectors of faces a and b, [B, 3, H, H] in [-1, 1]. Returns [B] in [-1, 1].
-
-    Paper: section 3.3, where the judge is the network of the loss.
-    """
-    first, second = network(a.clamp(-1.0, 1.0)), network(b.clamp(-1.0, 1.0))  # [B, D]
-    return (first * second).sum(dim=1)  # [B]
 
 
 def person_means(vectors: Tensor, person: Tensor) -> Tensor:

@@ -29,7 +29,6 @@ __all__ = [
     "crop_face",
     "detect_faces",
     "ffhq_crop",
-    "is_aligned",
 ]
 
 DETECTION_SIDE = 1024
@@ -276,8 +275,3 @@ def check_alignment(photo: Photo, tolerance: float = 0.06, device: str | torch.d
         faults.append(f"the face is turned by {roll:.0f} degrees")
     message = f"{name} is aligned" if not faults else f"{name}: {'; '.join(faults)}. Run it through align_face first"
     return AlignmentCheck(not faults, message, shift, scale, roll)
-
-
-def is_aligned(photo: Photo, tolerance: float = 0.06, device: str | torch.device | None = None) -> bool:
-    """Whether a picture is framed as an aligned face; `check_alignment` also says why not."""
-    return bool(check_alignment(photo, tolerance, device))

@@ -13,7 +13,6 @@ import torch
 from idnb.core.errors import InputError
 
 __all__ = [
-    "FACE_CLASSES",
     "LABEL_NAMES",
     "LABEL_PALETTE",
     "LABEL_TITLES",
@@ -22,7 +21,6 @@ __all__ = [
     "PARSING_ORDER",
     "check_label_map",
     "colour_labels",
-    "label_index",
     "likely_order",
     "official_order",
 ]
@@ -39,9 +37,6 @@ LABEL_TITLES: tuple[str, ...] = (
 
 N_LABELS = len(LABEL_NAMES)
 
-FACE_CLASSES: tuple[int, ...] = (1, 2, 4, 5, 6, 7, 10, 11, 12)
-"""Class numbers of the inner face: skin, nose, eyes, brows, mouth and lips."""
-
 # Parts that touch differ in lightness first and in hue second, so the map also reads in grey and with colour-blind
 # eyes: light skin, mid neck, dark hair, darkest background; eyes blue, lips red-purple, left and right a shade apart.
 LABEL_PALETTE: np.ndarray = np.array(
@@ -54,24 +49,6 @@ LABEL_PALETTE: np.ndarray = np.array(
     dtype=np.uint8,
 )  # fmt: skip
 LABEL_PALETTE.setflags(write=False)
-
-
-def label_index(name: str) -> int:
-    """Class number of a part.
-
-    Args:
-        name: one of `LABEL_NAMES`, such as "hair".
-
-    Returns:
-        The class number, 0 to 18.
-
-    Raises:
-        InputError: no part has that name.
-    """
-    try:
-        return LABEL_NAMES.index(name)
-    except ValueError:
-        raise InputError(f"no face part is called {name!r}; choose one of: {', '.join(LABEL_NAMES)}") from None
 
 
 def check_label_map(labels: Any, name: str = "label_map") -> torch.Tensor:

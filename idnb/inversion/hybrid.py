@@ -13,13 +13,12 @@ from torch import Tensor
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.inversion.objectives import Distance
-from idnb.inversion.optimise import Inversion, InversionConfig, batch_size, in_batches, invert_guided, invert_images
+from idnb.inversion.optimise import Inversion, InversionConfig, batch_size, in_batches, invert_guided
 from idnb.models.contour_encoder import Code, ContourEncoder
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.stylegan2 import Generator
 
-__all__ = ["HYBRID", "encoder_answer", "hybrid_guided", "hybrid_images"]
+__all__ = ["HYBRID", "encoder_answer", "hybrid_guided"]
 
 HYBRID = InversionConfig(steps=60, learning_rate=0.05, stay_near=0.1)
 """How to walk from an encoder's answer: few small steps on a leash."""
@@ -73,37 +72,3 @@ def hybrid_guided(
         )
 
     return in_batches(len(x_c), batch_size(generator, config.batch), run)
-
-
-def hybrid_images(
-    encoder: ContourEncoder,
-    generator: Generator,
-    targets: Tensor,
-    x_c: Tensor,
-    perceptual: Distance | None = None,
-    config: InversionConfig | None = None,
-    *,
-    steps: int | None = None,
-    progress: bool = True,
-) -> Inversion:
-    """Inversion of known pictures: the encoder sees their contours and themselves as identity, then W+ optimisation.
-
-    targets: [B, 3, H, H], H the generator's size. x_c: their contours, as the encoder's kind makes them.
-    config: the defaults of `InversionConfig` when None. perceptual: see `Reconstruction`. steps: of the encoder.
-    Returns an `Inversion` with PSNR.
-    """
-    config = config or InversionConfig()
-
-    def run(rows: slice) -> Inversion:
-        code = encoder_answer(encoder, generator, x_c[rows], targets[rows], steps)
-        return invert_images(
-            generator,
-            targets[rows],
-            perceptual,
-            start=code.w_plus,
-            config=config,
-            input_latent=code.input_latent,
-            progress=progress,
-        )
-
-    return in_batches(len(targets), batch_size(generator, config.batch), run)

@@ -27,7 +27,6 @@ from idnb.widgets.parts import data_url, png_bytes
 __all__ = ["DrawingPad", "paint_strokes"]
 
 MAX_STROKES = 2000
-BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
 _numbers = itertools.count()
 
 # Runs once the sheet's picture is there. `this` is the hidden <img>, `c` the canvas beside it.
