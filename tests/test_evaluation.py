@@ -12,11 +12,12 @@ from torch import nn
 from idnb.__main__ import main
 from idnb.cli.evaluate import export
 from idnb.core.errors import InputError
+from idnb.core.roc import area_above
 from idnb.core.weights import WeightFile
 from idnb.evaluation.methods import AverageFace, CopyIdentity, EnlargedContour, Searched
 from idnb.evaluation.protocol import evaluate, weights_fingerprint
 from idnb.evaluation.setting import CHUNK, Setting, chunks_of, example_pairs, pairs_of
-from idnb.evaluation.summary import area_above, bands
+from idnb.evaluation.summary import bands
 from idnb.experiments.tables import method_table
 from idnb.models.contour_encoder import Result
 from tests.evaluation_people import colour_set

@@ -9,7 +9,6 @@ import types
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 import idnb
 import idnb.evaluation.metrics as metrics

@@ -71,6 +71,7 @@ def test_mirrored_labels_change_sides():
     lips = LABEL_NAMES.index("l_lip")
     labels = torch.tensor([[[left, lips], [0, right]]])
     mirror = contour_kind("label_map").mirror
+    assert mirror(torch.tensor([[[4, 0, 5], [6, 1, 9]]])).tolist() == [[[4, 0, 5], [8, 1, 7]]]
     assert mirror(labels).tolist() == [[[lips, right], [left, 0]]]
     assert torch.equal(mirror(mirror(labels)), labels)
     assert contour_kind("sketch").mirror(torch.tensor([[[[1.0, 2.0]]]])).tolist() == [[[[2.0, 1.0]]]]

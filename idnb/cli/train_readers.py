@@ -14,9 +14,9 @@ from torch import nn
 from idnb.core.weights import WeightFile, export_bundled
 from idnb.faces.synthetic import finished
 from idnb.models.face_parser import FaceParser
-from idnb.models.face_reader import FaceReader
+from idnb.models.face_reader import FaceReader, truth_table
 from idnb.pretraining.data import join, read_people
-from idnb.pretraining.readers import ReaderConfig, parser_figures, reader_figures, train_reader, truth_table
+from idnb.pretraining.readers import ReaderConfig, parser_figures, reader_figures, train_reader
 
 __all__ = ["add_arguments", "run"]
 

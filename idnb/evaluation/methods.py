@@ -7,6 +7,7 @@ no identity, the identity image knows no contour.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from torch import Tensor
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.core.presets import get_preset
 from idnb.models.contour_encoder import Result
 from idnb.models.stylegan2 import Generator
 
@@ -83,11 +83,13 @@ class SearchResult:
             self.converged = converged
 
 
-def load_dual(preset: str, kind: str, path: Path | None) -> Any:
-    """The paper's dual encoder, bundled or from a file."""
+def load_trained(method: str, preset: str, kind: str, path: Path | None) -> Any:
+    """A learned encoder, bundled or from a file. method: see `idnb.models.encoder_files.ENCODERS`."""
     from idnb.models.encoder_files import load_encoder
 
-    return load_encoder(preset, kind, path)
+    if path is None and method != "dual":
+        raise InputError(f"{method} is not bundled; train it with `idnb ablate table1` and give --weights FILE")
+    return load_encoder(preset, kind, path, method=method)
 
 
 def load_average(preset: str, kind: str, path: Path | None) -> Any:
@@ -148,25 +150,16 @@ def load_hybrid(preset: str, kind: str, path: Path | None) -> Any:
     return Searched(search)
 
 
-def load_baseline(preset: str, kind: str, path: Path | None) -> Any:
-    """pSp or ReStyle from the `checkpoint.pt` of a training run; the file says which."""
-    from idnb.models.encoder_files import build_trained, encoder_class
-
-    if path is None:
-        raise InputError(
-            "pSp and ReStyle are not bundled; train them with `idnb ablate table1` and give --weights FILE"
-        )
-    classes = {method: encoder_class(method) for method in ("psp", "restyle")}
-    return build_trained(path, classes, kind, get_preset(preset)).requires_grad_(False).eval()
-
-
 METHODS: dict[str, tuple[Callable[[str, str, Path | None], Any], str]] = {
     "average": (load_average, "the generator's average face"),
     "enlarged": (load_enlarged, "the enlarged low-resolution contour"),
     "copy": (load_copy, "the identity image itself"),
-    "dual": (load_dual, "the dual encoder of the paper"),
-    "psp": (load_baseline, "pSp with the identity image stacked on the contour; give --weights"),
-    "restyle": (load_baseline, "ReStyle with the identity image stacked on the contour; give --weights"),
+    "dual": (partial(load_trained, "dual"), "the dual encoder of the paper"),
+    "psp": (partial(load_trained, "psp"), "pSp with the identity image beside the contour; give --weights"),
+    "restyle": (
+        partial(load_trained, "restyle"),
+        "ReStyle with the identity image beside the contour; give --weights",
+    ),
     "pulse": (load_pulse, "PULSE with an identity loss: search on a sphere, low_res only"),
     "optimised": (load_optimised, "W+ optimisation from the average under contour and identity, low_res only"),
     "hybrid": (load_hybrid, "the dual encoder's answer, improved by W+ optimisation, low_res only"),

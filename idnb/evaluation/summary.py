@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from idnb.contours.kinds import contour_kind
+from idnb.core.roc import area_above
 from idnb.evaluation.frechet import frechet_distance, kernel_distance
 from idnb.evaluation.intervals import Clusters
 from idnb.evaluation.truth import KNOWN, shape_distance
@@ -132,15 +133,6 @@ def bands(data: EvaluationSet) -> dict[str, dict[str, Any]]:
         auc = area_above(scores[same].numpy(), scores[~same].numpy())
         found[name] = band | {"rank1": float(rank1), "people": int(person.max()) + 1, "auc": auc}
     return found
-
-
-def area_above(genuine: NDArray, impostor: NDArray) -> float:
-    """How often a genuine score is above an impostor one, ties counted half."""
-    if not len(genuine) or not len(impostor):
-        return float("nan")
-    ordered = np.sort(impostor)
-    below = np.searchsorted(ordered, genuine, "left") + np.searchsorted(ordered, genuine, "right")
-    return float(below.mean() / 2 / len(ordered))
 
 
 def quantiles(scores: NDArray) -> dict[str, Any]:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from idnb.core.errors import InputError
-from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader
+from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader, truth_table
 
 __all__ = ["KNOWN", "shape_distance", "truth_columns"]
 
@@ -30,11 +28,7 @@ def truth_columns(parameters: dict[str, Any], reader: FaceReader) -> Tensor:
 
     parameters: of a set of rendered faces. Raises InputError for a set without them.
     """
-    missing = [name for name in READINGS if name not in parameters]
-    if missing:
-        raise InputError(f"the set has no column {missing[0]!r}: only rendered sets know pose, light and shape")
-    table = torch.as_tensor(np.stack([parameters[name] for name in READINGS], axis=1), dtype=torch.float32)
-    return (table - reader.mean) / reader.deviation
+    return (truth_table(parameters) - reader.mean) / reader.deviation
 
 
 def shape_distance(readings: Tensor, truth: Tensor, reader: FaceReader) -> Tensor:

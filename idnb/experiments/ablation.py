@@ -31,6 +31,7 @@ from idnb.evaluation.setting import Setting
 from idnb.evaluation.store import keep
 from idnb.experiments.tables import MAIN, PAPER_TABLE_1, PAPER_TABLE_2, method_table, paper_table, read_results
 from idnb.models.contour_encoder import ContourEncoder
+from idnb.models.encoder_files import encoder_class
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
 from idnb.training.losses import WEIGHTS, LossWeights
@@ -169,19 +170,14 @@ def plan(table: str, seeds: list[int]) -> Iterator[tuple[Arm, int]]:
 
 def build_encoder(arm: Arm, kind: str, preset_name: str, seed: int) -> ContourEncoder:
     """The untrained encoder of an arm; fresh weights come from the seed, pretrained ones from the identity network."""
-    from idnb.models.baselines.psp import PSpEncoder
-    from idnb.models.baselines.restyle import ReStyleEncoder
-    from idnb.models.encoder import IdentityGuidedEncoder
     from idnb.models.identity_files import load_identity_network
 
-    classes: dict[str, Any] = {"dual": IdentityGuidedEncoder, "restyle": ReStyleEncoder, "psp": PSpEncoder}
-    if arm.encoder not in classes:
-        raise InputError(f"encoder {arm.encoder!r} of arm {arm.name!r} is unknown; choose one of: {', '.join(classes)}")
+    make = encoder_class(arm.encoder)
     preset = get_preset(preset_name)
     if arm.contour_size is not None:
         preset = replace(preset, low_res_size=arm.contour_size)
     torch.manual_seed(seed)
-    encoder = classes[arm.encoder](kind, preset, **arm.options)
+    encoder: ContourEncoder = make(kind, preset, **arm.options)
     pretrained = arm.options.get("pretrained_identity", True)
     if pretrained and hasattr(encoder, "load_identity"):
         encoder.load_identity(load_identity_network(preset_name))

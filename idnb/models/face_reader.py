@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from idnb.core.errors import InputError
 from idnb.core.resize import resize
 from idnb.core.tensor_files import load_strictly, read_tensors
 from idnb.core.weights import weight_path
 from idnb.models.face_parser import conv_unit
 
-__all__ = ["LIGHT", "POSE", "READINGS", "SHAPE", "FaceReader", "load_face_reader"]
+__all__ = ["LIGHT", "POSE", "READINGS", "SHAPE", "FaceReader", "load_face_reader", "truth_table"]
 
 POSE = ("pose.yaw", "pose.pitch")
 LIGHT = ("light.azimuth", "light.elevation", "light.strength", "light.warmth", "light.ambient")
@@ -48,6 +51,17 @@ READINGS = (*POSE, *LIGHT, *SHAPE)
 
 MIRRORED = tuple(READINGS.index(name) for name in ("pose.yaw", "light.azimuth"))
 """Outputs that change sign when a picture is mirrored; all others stay."""
+
+
+def truth_table(parameters: dict[str, Any]) -> Tensor:
+    """What the reader is to read, [N, K] float32 in the renderer's units, from the table of a set.
+
+    Raises InputError where the set was not made by `idnb render`.
+    """
+    missing = [name for name in READINGS if name not in parameters]
+    if missing:
+        raise InputError(f"the set has no column {missing[0]!r}: only sets of `idnb render` know pose, light and shape")
+    return torch.as_tensor(np.stack([parameters[name] for name in READINGS], axis=1), dtype=torch.float32)
 
 
 class FaceReader(nn.Module):

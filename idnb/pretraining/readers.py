@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from idnb.contours.kinds import contour_kind
 from idnb.core.checkpoints import counter, load_optimizer, read_run, save_run, taking_up
 from idnb.core.errors import InputError
 from idnb.core.tensor_files import load_strictly
@@ -31,17 +32,12 @@ from idnb.training.logs import CsvLog, StopFlag
 __all__ = [
     "ReaderConfig",
     "damage",
-    "mirror_labels",
     "parser_figures",
     "parser_loss",
     "reader_figures",
     "reader_loss",
     "train_reader",
-    "truth_table",
 ]
-
-# Class numbers that change places when a face is mirrored: eyes, brows, ears.
-SWAPPED = ((4, 5), (6, 7), (8, 9))
 
 
 @dataclass(frozen=True)
@@ -77,14 +73,6 @@ def damage(images: Tensor, generator: torch.Generator) -> Tensor:
     gain = torch.exp(0.06 * torch.randn(count, 1, 1, 1, generator=generator))
     tint = 0.03 * torch.randn(count, 3, 1, 1, generator=generator)
     return ((images + 1.0) * gain - 1.0 + tint).clamp(-1.0, 1.0)
-
-
-def mirror_labels(label_maps: Tensor) -> Tensor:
-    """Label maps [B, H, W] of the mirrored faces: turned left to right, left and right parts renamed."""
-    names = torch.arange(19)
-    for a, b in SWAPPED:
-        names[[a, b]] = names[[b, a]]
-    return names[label_maps.long().flip(-1)]  # [B, H, W]
 
 
 def parser_loss(scores: Tensor, label_maps: Tensor) -> Tensor:
@@ -150,7 +138,7 @@ def train_reader(
             images, target = data.images[rows].float() / 127.5 - 1.0, truth[rows]  # [B, 3, 64, 64]
             if bool(torch.rand(1, generator=generator) < 0.5):
                 images = images.flip(-1)
-                target = mirror_values(target) if reads_numbers else mirror_labels(target)
+                target = mirror_values(target) if reads_numbers else contour_kind("label_map").mirror(target.long())
             images = damage(images, generator).contiguous(memory_format=torch.channels_last)
             answer = network(images)
             loss = reader_loss(answer, target) if reads_numbers else parser_loss(answer, target.long())
@@ -180,17 +168,6 @@ def mirror_values(values: Tensor) -> Tensor:
     mirrored = values.clone()
     mirrored[:, list(MIRRORED)] *= -1.0
     return mirrored
-
-
-def truth_table(parameters: dict[str, np.ndarray]) -> Tensor:
-    """What the reader is to read, [N, K] float32, from the table of a set.
-
-    Raises InputError where the set was not made by `idnb render`.
-    """
-    missing = [name for name in READINGS if name not in parameters]
-    if missing:
-        raise InputError(f"the set has no column {missing[0]!r}: only sets of `idnb render` know pose, light and shape")
-    return torch.as_tensor(np.stack([parameters[name] for name in READINGS], axis=1), dtype=torch.float32)
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.images import grey_scale
+from idnb.core.roc import curve_figures, ends_of_ties
 from idnb.pretraining.augmentation import hide_surroundings
 
 __all__ = ["BARS", "CONDITIONS", "Verification", "embed_images", "evaluate_network", "table", "verification"]
@@ -84,7 +85,7 @@ def verification(
         raise InputError("identity: need at least two people and one person with two images to compare")
     order = np.argsort(-score, kind="stable")
     score, a, b, same = score[order], a[order], b[order], same[order]
-    ends = np.flatnonzero(np.diff(score, append=-np.inf))  # last pair of each group of equal scores
+    ends = ends_of_ties(score)
     auc, tar = curve_figures(same.astype(np.float64), (~same).astype(np.float64), ends, fars)
     generator = np.random.default_rng(seed)
     draws = []
@@ -104,18 +105,6 @@ def verification(
         people=len(numbers),
         images=len(scores),
     )
-
-
-def curve_figures(
-    genuine: np.ndarray, impostor: np.ndarray, ends: np.ndarray, fars: tuple[float, ...]
-) -> tuple[float, dict[float, float]]:
-    """AUC and TAR from pair weights in order of falling score; `ends` are the last indices of equal scores."""
-    true_rate = np.concatenate([[0.0], np.cumsum(genuine)[ends] / genuine.sum()])
-    false_rate = np.concatenate([[0.0], np.cumsum(impostor)[ends] / impostor.sum()])
-    auc = float(np.sum(np.diff(false_rate) * (true_rate[1:] + true_rate[:-1]) / 2))
-    # The strictest reading: the last threshold at which no more than the asked share of impostors passes.
-    tar = {far: float(true_rate[np.searchsorted(false_rate, far, side="right") - 1]) for far in fars}
-    return auc, tar
 
 
 def evaluate_network(
