@@ -16,7 +16,7 @@ from idnb.core.tensor_files import flat_tensors, load_strictly, read_content
 from idnb.core.weights import weight_path
 from idnb.models.contour_encoder import ContourEncoder
 
-__all__ = ["ENCODERS", "build_trained", "bundled_name", "encoder_class", "load_encoder", "start_from"]
+__all__ = ["ENCODERS", "bundled_name", "encoder_class", "load_encoder", "start_from"]
 
 # Method -> (module, class) of every learned encoder.
 ENCODERS = {
@@ -65,7 +65,7 @@ def load_encoder(
                 f"`idnb train encoder --preset {preset}` and give its checkpoint as path="
             )
         path = weight_path(bundled_name(kind, method))
-    encoder: Any = build_trained(Path(path), {method: make}, kind, sizes)
+    encoder: Any = _build_trained(Path(path), make, kind, sizes)
     return encoder.requires_grad_(False).eval().to(device or "cpu", memory_format=torch.channels_last)
 
 
@@ -89,15 +89,14 @@ def start_from(
     load_strictly(encoder, state, path)
 
 
-def build_trained(path: Path, classes: Mapping[str, type[Any]], kind: str, preset: Preset) -> ContourEncoder:
+def _build_trained(path: Path, make: type[Any], kind: str, preset: Preset) -> ContourEncoder:
     """The encoder that a file holds, with its weights: a training run's checkpoint, or the bare weights.
 
-    path: the file. classes: method -> class of the encoders that are asked for; bare weights are tried as the first.
-    kind, preset: of the encoder. Raises InputError for another file, and for an encoder of another sort.
+    path: the file. make: class of the encoder. kind, preset: of it. Raises InputError for another file, and for an
+    encoder of another sort.
     """
     content = read_content(path)
-    named = {make.__name__: make for make in classes.values()}
-    make, options, state = next(iter(named.values())), {}, content
+    options, state = {}, content
     if isinstance(content, Mapping) and "description" in content:
         try:
             description, state = content["description"], content["weights"]
@@ -105,9 +104,8 @@ def build_trained(path: Path, classes: Mapping[str, type[Any]], kind: str, prese
             options = dict(description["options"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: not a checkpoint of `idnb train encoder`") from error
-        if found[0] not in named or found[1:] != (kind, preset.name):
+        if found != (make.__name__, kind, preset.name):
             raise InputError(f"{path}: holds {found[0]} for {found[1]} contours, preset {found[2]!r}; ask for that one")
-        make = named[found[0]]
     elif not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise InputError(f"{path}: not a checkpoint of `idnb train encoder`, and no file of weights alone")
     try:
