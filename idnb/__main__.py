@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
+from idnb.cli.arguments import Parser
 from idnb.core.errors import InputError
 from idnb.core.messages import explain
 
@@ -48,7 +49,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     Returns:
         A parser that stores the command's name as `command`.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="idnb", description="GAN inversion by building it. The commands, in the order you will want them:"
     )
     parser.add_argument("--version", action="store_true", help="print the version and stop")

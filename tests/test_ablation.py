@@ -220,7 +220,7 @@ def test_bad_folders_and_names(tmp_path, capsys):
         load_method("enlarged", kind="sketch")
     for words, message in (
         (["--shard", "2/2"], "expected k/n"),
-        (["--seeds", "one"], "--seeds 'one': expected a whole number"),
+        (["--seeds", "one"], "--seeds: 'one' is not a whole number from 0 to"),
         (["dual", "copy", "--weights", "x"], "--weights belongs to one method"),
     ):
         assert main(["evaluate", *words]) == 2 and message in capsys.readouterr().err

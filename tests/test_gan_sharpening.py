@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from idnb.cli import train_sharpening
+from idnb.cli.arguments import Parser
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.faces.real_images import RealImages
@@ -165,9 +166,7 @@ def test_codes_of_a_picture():
 
 
 def test_from_the_command_to_the_weights(tmp_path, monkeypatch):
-    import argparse
-
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     train_sharpening.add_arguments(parser)
     from idnb.core.weights import weight_path
 
@@ -180,10 +179,8 @@ def test_from_the_command_to_the_weights(tmp_path, monkeypatch):
     assert generator.size == 128 and seed == 1 and figures["images_shown"] == 12
     assert words[:5] == ["idnb", "train", "sharpening", "--start", "generator_tiny.safetensors"]
     assert "--people 5 --images 12" in " ".join(words) and "12 images shown" in data
-    args.keep = 1.5
-    with pytest.raises(InputError, match=r"--keep 1\.5: is no share from 0 to 1"):
-        train_sharpening.run(args)
-    args.keep = 0.2
+    with pytest.raises(InputError, match=r"--keep: '1\.5' is not a number from 0 to 1"):
+        parser.parse_args([*given, "--keep", "1.5"])
     small = Generator.from_preset(SMALL, 64)
     torch.save({"g_ema": small.state_dict()}, tmp_path / "small.pt")
     args.start = str(tmp_path / "small.pt")

@@ -216,10 +216,10 @@ def test_sizes_of_the_tiny_networks():
 def test_phases_and_rates_are_read():
     assert parse_phases("64:1000,128:500") == ((64, 1000), (128, 500))
     assert parse_rates("0.2,1") == (0.2, 1.0)
-    for text in ("", "a", "0", "1,-1"):
+    for text in ("", "a", "0", "1,-1", "nan", "inf"):
         with pytest.raises(InputError, match="--generator-rates"):
             parse_rates(text)
-    for text in ("64", "64:x", "64:1,256:1"):
+    for text in ("64", "64:x", "64:1,256:1", "48:1", "64:0", "64:-1", "2048:1"):
         with pytest.raises(InputError, match="--phases"):
             parse_phases(text)
 

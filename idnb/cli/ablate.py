@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from idnb.cli.arguments import parse_number, parse_shard
+from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, STEPS, THREADS, Listed, parse_shard
 from idnb.core.errors import InputError
 from idnb.evaluation.dataset import load_evaluation_set
 from idnb.evaluation.store import RESULTS, keep
@@ -21,24 +21,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `idnb ablate`."""
     default = Budget()
     parser.add_argument("table", choices=list(TABLES), help="which ablation")
-    parser.add_argument("--seeds", default="0,1,2", help="training seeds, commas between (default 0,1,2)")
+    parser.add_argument(
+        "--seeds", type=Listed(SEED), default="0,1,2", help="training seeds, commas between (default 0,1,2)"
+    )
     parser.add_argument("--arms", default=None, help="only these rows, by name, commas between")
-    parser.add_argument("--images", type=int, default=default.images, help="images shown to each arm (default 24000)")
-    parser.add_argument("--batch", type=int, default=default.batch, help="images a step (default 16)")
-    parser.add_argument("--learning-rate", type=float, default=default.learning_rate, help="of Adam (default 0.0008)")
-    parser.add_argument("--steps", type=int, default=default.steps, help="refinement steps (default 2)")
+    parser.add_argument("--images", type=COUNT, default=default.images, help="images shown to each arm (default 24000)")
+    parser.add_argument("--batch", type=BATCH, default=default.batch, help="images a step (default 16)")
+    parser.add_argument("--learning-rate", type=RATE, default=default.learning_rate, help="of Adam (default 0.0008)")
+    parser.add_argument("--steps", type=STEPS, default=default.steps, help="refinement steps (default 2)")
     parser.add_argument("--kind", default=default.kind, help="low_res, sketch or label_map (default low_res)")
-    parser.add_argument("--contours", type=int, default=default.contours, help="test contours (default 300)")
+    parser.add_argument("--contours", type=COUNT, default=default.contours, help="test contours (default 300)")
     parser.add_argument("--data", default="starter", help="training sets: names or folders, commas between")
-    parser.add_argument("--people", type=int, default=None, help="so many people of each set at most")
+    parser.add_argument("--people", type=COUNT, default=None, help="so many people of each set at most")
     parser.add_argument("--test", default="test", help="set of test people (default test)")
     parser.add_argument("--preset", default="tiny", help="tiny or paper")
     parser.add_argument("--generator", default=None, help="a generator file of your own")
     parser.add_argument("--out", default="runs/ablation", help="folder for training, with one folder a table")
     parser.add_argument("--store", default=None, help="keep results in this folder; `package` is that of the package")
-    parser.add_argument("--minutes", type=float, default=None, help="stop each arm after so long; call again to go on")
+    parser.add_argument(
+        "--minutes", type=MINUTES, default=None, help="stop each arm after so long; call again to go on"
+    )
     parser.add_argument("--shard", default=None, help="k/n: do only every n-th arm from the k-th (from 0) on")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,8 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    seeds = [parse_number("--seeds", word) for word in args.seeds.split(",")]
-    todo = list(plan(args.table, seeds))
+    todo = list(plan(args.table, args.seeds))
     if args.arms is not None:
         names = args.arms.split(",")
         known = [arm.name for arm in TABLES[args.table]]
@@ -80,6 +83,6 @@ def run(args: argparse.Namespace) -> int:
             if result is not None:
                 result["minutes"] = round((time.perf_counter() - began) / 60, 2)
                 examples = folder / f"{arm.name}_seed{seed}" / "evaluation" / "examples.png"
-                keep(result, files[arm.name, seed], examples if seed == seeds[0] else None)
+                keep(result, files[arm.name, seed], examples if seed == args.seeds[0] else None)
     print(report(args.table, store / args.table))
     return 0

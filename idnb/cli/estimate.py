@@ -6,6 +6,7 @@ import argparse
 
 import torch
 
+from idnb.cli.arguments import BATCH, COUNT, STEPS
 from idnb.contours.kinds import CONTOURS
 from idnb.core.presets import PRESETS
 from idnb.training.cost import step_cost
@@ -18,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `idnb estimate`."""
     parser.add_argument("--preset", default="paper", choices=list(PRESETS), help="sizes (default paper)")
     parser.add_argument("--kind", default="low_res", choices=list(CONTOURS), help="of contour (default low_res)")
-    parser.add_argument("--batch", type=int, default=8, help="images a step, over all processes (default 8)")
-    parser.add_argument("--steps", type=int, default=5, help="refinement steps of a training step (default 5)")
-    parser.add_argument("--images", type=int, default=500_000, help="images of the whole run (default 500,000)")
+    parser.add_argument("--batch", type=BATCH, default=8, help="images a step, over all processes (default 8)")
+    parser.add_argument("--steps", type=STEPS, default=5, help="refinement steps of a training step (default 5)")
+    parser.add_argument("--images", type=COUNT, default=500_000, help="images of the whole run (default 500,000)")
     parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     parser.add_argument("--no-table", action="store_true", help="leave the table of GPUs out")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from idnb.cli.arguments import parse_number, parse_shard
+from idnb.cli.arguments import COUNT, OWN_STEPS, PROCESSES, SEED, THREADS, Listed, Whole, parse_shard
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.weights import find_weight, write_entry
@@ -33,11 +33,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("methods", nargs="*", metavar="METHOD", default=["dual"], help=f"{known} (default dual)")
     parser.add_argument("--kind", default="low_res", help="low_res, sketch or label_map (default low_res)")
     parser.add_argument("--mode", default="any", help="any identity, the same person, another one: any, same, other")
-    parser.add_argument("--contours", default="300", help="how many contours, evenly spread, or all (default 300)")
-    parser.add_argument("--count", type=int, default=10, help="identities for each contour (default 10)")
-    parser.add_argument("--seeds", default="0", help="seeds of the pairs, commas between: one run each (default 0)")
-    parser.add_argument("--steps", default=None, help="refinement steps; 1,2,3 is a run each; the method's own if not")
-    parser.add_argument("--contour-size", type=int, default=None, help="side of low_res contours in pixels")
+    parser.add_argument(
+        "--contours",
+        type=Whole(1, COUNT.high, ("all",)),
+        default=300,
+        help="how many contours, evenly spread, or all (default 300)",
+    )
+    parser.add_argument("--count", type=Whole(1, 10_000), default=10, help="identities for each contour (default 10)")
+    parser.add_argument(
+        "--seeds", type=Listed(SEED), default=(0,), help="seeds of the pairs, commas between: one run each (default 0)"
+    )
+    parser.add_argument(
+        "--steps",
+        type=Listed(OWN_STEPS),
+        default=None,
+        help="refinement steps; 1,2,3 is a run each; the method's own if not",
+    )
+    parser.add_argument("--contour-size", type=Whole(4, 4096), default=None, help="side of low_res contours in pixels")
     parser.add_argument("--preset", default="tiny", help="tiny or paper")
     parser.add_argument("--generator", default=None, help="a generator file of your own")
     parser.add_argument("--weights", default=None, help="weights of the method: a file, for methods that are trained")
@@ -53,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep results and examples in this folder as well, or, given a "
         "plain word such as table1, in that folder of the package",
     )
-    parser.add_argument("--processes", type=int, default=1, help="share the work among so many processes")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads of each process")
+    parser.add_argument("--processes", type=PROCESSES, default=1, help="share the work among so many processes")
+    parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads of each process")
     parser.add_argument("--export", action="store_true", help="write the figures into the manifest of the package")
     parser.add_argument("--shard", default=None, help="k/n: do only every n-th part from the k-th (from 0) on")
 
@@ -73,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     if args.processes > 1 and args.shard is None:
         share_out(args.processes)
     shard = parse_shard(args.shard)
-    steps = [None] if args.steps is None else [parse_number("--steps", word) for word in args.steps.split(",")]
+    steps = args.steps or (None,)
     runs = [
         (
             method,
@@ -83,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
                 mode=args.mode,
                 count=args.count,
                 seed=seed,
-                contours=None if args.contours == "all" else parse_number("--contours", args.contours),
+                contours=None if args.contours == "all" else args.contours,
                 steps=count,
                 contour_size=args.contour_size,
                 preset=args.preset,
@@ -91,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         )
         for method in args.methods
         for count in steps
-        for seed in [parse_number("--seeds", word) for word in args.seeds.split(",")]
+        for seed in args.seeds
     ]
     generator = load_generator(args.preset, path=args.generator)
     data = load_evaluation_set(

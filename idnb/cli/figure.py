@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from idnb.cli.arguments import SEED, STEPS, Whole
 from idnb.contours.kinds import CONTOURS
 from idnb.core.errors import InputError
 from idnb.experiments.figures import choose_people, kinds_figure
@@ -18,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("which", choices=["kinds"], help="kinds: rows of contours of the three kinds, columns of identities (figure 4)")
     add("--out", default="kinds.png", help="the PNG to write (default kinds.png)")
     add("--data", default="test", help="set of people: test, starter, or a folder")
-    add("--identities", type=int, default=5, help="columns (default 5)")
-    add("--contours", type=int, default=2, help="rows of each kind (default 2)")
-    add("--steps", type=int, default=None, help="refinement steps")
-    add("--seed", type=int, default=4, help="of the choice of people (default 4)")
+    add("--identities", type=Whole(1, 100), default=5, help="columns (default 5)")
+    add("--contours", type=Whole(1, 100), default=2, help="rows of each kind (default 2)")
+    add("--steps", type=STEPS, default=None, help="refinement steps")
+    add("--seed", type=SEED, default=4, help="of the choice of people (default 4)")
     add("--kinds", nargs="+", default=list(CONTOURS), choices=list(CONTOURS), help="of contours, one after the other")
     add("--encoders", nargs="+", default=[], help="files of your own, one for each kind")
     add("--generator", default=None, help="a generator of your own")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from idnb.cli.arguments import STEPS
 from idnb.cli.outputs import check_outputs
 from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--as", dest="derived", default=None, choices=list(CONTOURS), help="of a photo: the contour to derive from it")
     add("--identity", required=True, help="an aligned face, or a folder of them: who shall be seen")
     add("--align", action="store_true", help="find the face in each photo and cut it out first")
-    add("--steps", type=int, default=None, help="refinement steps (default: what the encoder is made for)")
+    add("--steps", type=STEPS, default=None, help="refinement steps (default: what the encoder is made for)")
     add("--out", required=True, help="the PNG to write; of folders, a folder")
     add("--overwrite", action="store_true", help="replace files that are there already; inputs are never replaced")
     add("--by-name", action="store_true", help="of two folders: pair files of the same name, not each with each")

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from idnb.cli.arguments import BATCH, COUNT, OWN_STEPS, RATE, SEED, THREADS, Whole
 from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_NAMES, LABEL_TITLES
 from idnb.faces.synthetic import Faces
@@ -33,19 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--preset", default="tiny", help="which generator: tiny or paper")
     generator.add_argument("--path", default=None, help="a generator file in place of the preset's own")
     generator.add_argument("--data", default="starter", help="rendered people it is compared with: a name or a folder")
-    generator.add_argument("--images", type=int, default=5000, help="most images on each side of a distance")
+    generator.add_argument(
+        "--images", type=Whole(2, COUNT.high), default=5000, help="most images on each side of a distance"
+    )
     generator.add_argument(
         "--features", default="identity,inception", help="feature networks, commas between; missing ones are left out"
     )
     generator.add_argument("--test", default="test", help="set of other people for the W+ optimisation")
-    generator.add_argument("--faces", type=int, default=50, help="how many of its faces, 0 for none")
-    generator.add_argument("--steps", type=int, default=InversionConfig.steps, help="of the W+ optimisation")
-    generator.add_argument("--rate", type=float, default=InversionConfig.learning_rate, help="in deviations of w")
-    generator.add_argument("--batch", type=int, default=None, help="faces at once (default 10 at 128 px)")
-    generator.add_argument("--seed", type=int, default=0, help="of samples, halves and faces (default 0)")
+    generator.add_argument("--faces", type=Whole(0, COUNT.high), default=50, help="how many of its faces, 0 for none")
+    generator.add_argument("--steps", type=OWN_STEPS, default=InversionConfig.steps, help="of the W+ optimisation")
+    generator.add_argument("--rate", type=RATE, default=InversionConfig.learning_rate, help="in deviations of w")
+    generator.add_argument("--batch", type=BATCH, default=None, help="faces at once (default 10 at 128 px)")
+    generator.add_argument("--seed", type=SEED, default=0, help="of samples, halves and faces (default 0)")
     generator.add_argument("--out", default="runs/inspect", help="folder for report.json and pictures")
     generator.add_argument("--device", default="cpu", help="cpu, cuda, mps")
-    generator.add_argument("--threads", type=int, default=None, help="CPU threads")
+    generator.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
     generator.add_argument("--export", action="store_true", help="write the figures into the manifest of the package")
 
 
@@ -59,8 +62,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.export and (args.path or args.preset != "tiny"):
         raise InputError("--export: only the bundled generator has an entry; leave --path and --preset out")
-    if args.images < 2:
-        raise InputError(f"--images {args.images}: a distance needs at least 2 on each side")
     if args.threads:
         torch.set_num_threads(args.threads)
     out = Path(args.out)

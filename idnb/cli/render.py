@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from idnb.cli.arguments import COUNT, PROCESSES, SEED, Whole
 from idnb.core.errors import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -12,13 +13,15 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `idnb render`."""
-    parser.add_argument("--identities", type=int, metavar="N", help="number of people")
-    parser.add_argument("--shots", type=int, default=4, metavar="K", help="pictures of each (default 4)")
+    parser.add_argument("--identities", type=COUNT, metavar="N", help="number of people")
+    parser.add_argument("--shots", type=Whole(1, 1000), default=4, metavar="K", help="pictures of each (default 4)")
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of the distribution: other seeds, other people"
+        "--seed", type=SEED, default=0, metavar="S", help="of the distribution: other seeds, other people"
     )
-    parser.add_argument("--workers", type=int, default=1, metavar="W", help="processes; the pixels do not depend on it")
-    parser.add_argument("--size", type=int, default=128, metavar="PX", help="of a picture (default 128)")
+    parser.add_argument(
+        "--workers", type=PROCESSES, default=1, metavar="W", help="processes; the pixels do not depend on it"
+    )
+    parser.add_argument("--size", type=Whole(16, 2048), default=128, metavar="PX", help="of a picture (default 128)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the set; an interrupted set goes on")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="also write a contact sheet of 64 people")
     parser.add_argument("--check", action="store_true", help="measure new people instead (--identities, default 500)")
@@ -34,8 +37,6 @@ def run(args: argparse.Namespace) -> int:
         return 0 if report.passed else 1
     if args.identities is None or args.out is None:
         raise InputError("--identities and --out are needed, for example: idnb render --identities 8 --out people")
-    if args.workers < 1:
-        raise InputError(f"--workers must be at least 1, got {args.workers}")
     from idnb.faces.render.sets import SetPlan, make_set
 
     card = make_set(SetPlan(args.identities, args.shots, args.seed, args.size), args.out, args.workers)

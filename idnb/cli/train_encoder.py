@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, SHARE, STEPS, THREADS, WEIGHT, Listed, Whole
 from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset, get_preset
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add("--kind", required=True, choices=list(CONTOURS), help="of contour")
     add("--method", default="dual", choices=list(ENCODERS), help="dual is the paper's; the others are its baselines")
     add("--data", nargs="+", default=["starter"], help="sets of people: names or folders; see data/README.md")
-    add("--people", type=int, default=None, help="use so many people of each set at most")
+    add("--people", type=COUNT, default=None, help="use so many people of each set at most")
     add("--out", default=None, help="folder for checkpoint, log, panels (default runs/METHOD_KIND)")
     add("--preset", default="tiny", help="sizes: tiny or paper")
     add("--generator", default=None, help="file of another generator than the preset's")
@@ -41,32 +42,37 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add("--fresh-latent", action="store_true", help="with --start: the input latent begins anew at the constant")
     add("--identity", nargs="+", default=[], help="files of further identity networks for the loss")
     add("--phases", default=None, help="STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between; see below")
-    add("--batch", type=int, default=None, help="images at once in a process")
-    add("--accumulate", type=int, default=None, help="batches a step and process, where memory is short (default 1)")
+    add("--batch", type=BATCH, default=None, help="images at once in a process")
+    add("--accumulate", type=BATCH, default=None, help="batches a step and process, where memory is short (default 1)")
     add(
         "--checkpoint",
         action="store_true",
         help="save memory: compute the generator's feature maps again on the way back",
     )
-    add("--learning-rate", type=float, default=None, help="of Adam")
-    add("--decay", type=float, default=None, help="last share of the run, in which the rate falls to zero")
-    add("--same-share", type=float, default=None, help="share of pairs that show one person twice")
+    add("--learning-rate", type=RATE, default=None, help="of Adam")
+    add("--decay", type=SHARE, default=None, help="last share of the run, in which the rate falls to zero")
+    add("--same-share", type=SHARE, default=None, help="share of pairs that show one person twice")
     add(
         "--weights",
         default=None,
         metavar="L2,PERCEPTUAL,IDENTITY,W[,CHROMATICITY,LATENT,REALISM]",
         help="lambda 1 to 4 (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003), then the terms that the paper does not have",
     )
-    add("--views", type=int, default=None, help="random views of each output in the identity loss; 0 is the paper's")
+    add(
+        "--views",
+        type=Whole(0, 100),
+        default=None,
+        help="random views of each output in the identity loss; 0 is the paper's",
+    )
     add("--modulation", default="tensor", choices=MODULATIONS, help="ablation: of the identity features")
     add("--no-input-latent", action="store_true", help="ablation: keep the generator's constant input")
     add("--no-pretrained-identity", action="store_true", help="ablation: the identity encoder starts from nothing")
-    add("--seed", type=int, default=None, help="of initial weights, pairs and views (default 1)")
-    add("--minutes", type=float, default=None, help="stop after so much time; go on later")
-    add("--save-minutes", type=float, default=5.0, help="time between checkpoints and panels")
+    add("--seed", type=SEED, default=None, help="of initial weights, pairs and views (default 1)")
+    add("--minutes", type=MINUTES, default=None, help="stop after so much time; go on later")
+    add("--save-minutes", type=MINUTES, default=5.0, help="time between checkpoints and panels")
     add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     add("--precision", default=None, choices=("no", "bf16", "fp16"), help="mixed precision; bf16 where it is fast")
-    add("--threads", type=int, default=None, help="CPU threads")
+    add("--threads", type=THREADS, default=None, help="CPU threads")
     add("--export", action="store_true", help="write the weights into the package and its manifest")
     parser.epilog = (
         "A phase such as 2@64:60000 trains with 2 refinement steps on 60,000 images and generates them up to 64 px "
@@ -83,11 +89,15 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
         for part in text.split(","):
             what, images = part.split(":")
             steps, _, size = what.partition("@")
-            phases.append(Phase(int(steps), int(images), int(size) if size else None))
-    except ValueError as error:
-        raise InputError(f"--phases {text!r}: expected STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between") from error
-    if any(phase.steps < 1 or phase.images < 1 for phase in phases):
-        raise InputError(f"--phases {text!r}: steps and images are 1 or more")
+            side = Whole(4, 1024)(size) if size else None
+            if side is not None and side.bit_count() != 1:
+                raise argparse.ArgumentTypeError(f"'{size}' is no size of a generator, which are 4, 8, 16 and so on")
+            phases.append(Phase(STEPS(steps), COUNT(images), side))
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        reason = f"{error}; " if isinstance(error, argparse.ArgumentTypeError) else ""
+        raise InputError(
+            f"--phases {text!r}: {reason}expected STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between"
+        ) from error
     return tuple(phases)
 
 
@@ -95,11 +105,11 @@ def parse_weights(text: str) -> LossWeights:
     """`"0.1,1,0.5,0.003"` -> LossWeights; three more are those that the paper does not have. Raises InputError."""
     expected = "expected four numbers such as 0.1,1,0.5,0.003, or seven"
     try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InputError(f"--weights {text!r}: {expected}") from error
-    if len(numbers) not in (4, 7) or not all(number >= 0 for number in numbers):
-        raise InputError(f"--weights {text!r}: {expected}, of 0 or more")
+        numbers = Listed(WEIGHT)(text)
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"--weights {text!r}: {error}; {expected}") from error
+    if len(numbers) not in (4, 7):
+        raise InputError(f"--weights {text!r}: {expected}")
     return LossWeights(*numbers)
 
 
@@ -141,6 +151,8 @@ def run(args: argparse.Namespace) -> int:
         **{"accumulate": args.accumulate, "checkpoint": args.checkpoint or None},
     }
     config = replace(CONFIGS[preset.name], **{name: value for name, value in given.items() if value is not None})
+    if too_large := [phase.size for phase in config.phases if phase.size and phase.size > preset.image_size]:
+        raise InputError(f"--phases: {too_large[0]} px; faces of preset {preset.name} have {preset.image_size}")
     weights = WEIGHTS[preset.name] if args.weights is None else parse_weights(args.weights)
     views = (1 if preset.name == "tiny" else 0) if args.views is None else args.views
     if args.threads:

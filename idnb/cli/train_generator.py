@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, THREADS, WEIGHT, Listed, Whole
 from idnb.cli.export import put_into_package
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
@@ -28,36 +29,35 @@ __all__ = ["add_arguments", "export", "parse_rates", "run"]
 def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
     """Add the arguments of `idnb train generator`."""
     parser.add_argument("--data", nargs="+", required=True, help="sets of rendered people: names or folders")
-    parser.add_argument("--people", type=int, default=None, help="of each set only so many of the first people")
+    parser.add_argument("--people", type=COUNT, default=None, help="of each set only so many of the first people")
     parser.add_argument("--out", default="runs/generator", help="folder for checkpoint, log, sample sheets")
     parser.add_argument("--preset", default="tiny", help="sizes: tiny or paper")
     parser.add_argument("--warm-up", default="", help="SIZE:IMAGES,... first draw real pictures again")
     parser.add_argument("--phases", default="64:150000,128:100000", help="SIZE:IMAGES,... one after the other")
-    parser.add_argument("--batch", type=int, default=16, help="images a step")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
+    parser.add_argument("--batch", type=BATCH, default=16, help="images a step")
+    parser.add_argument("--learning-rate", type=RATE, default=2e-3, help="of Adam (default 0.002)")
     parser.add_argument(
         "--generator-rates", default="1", help="share of it for the generator; one a phase, with commas"
     )
-    parser.add_argument("--head-start", type=int, default=0, help="images the discriminator learns from alone at first")
-    parser.add_argument("--r1-gamma", type=float, default=0.2, help="weight of the gradient penalty at 64 px")
-    parser.add_argument("--paired", type=float, default=100.0, help="weight of real pictures drawn again")
-    parser.add_argument("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
-    parser.add_argument("--minutes", type=float, default=None, help="stop after so much time; go on later")
-    parser.add_argument("--save-minutes", type=float, default=5.0, help="time between checkpoints")
+    parser.add_argument(
+        "--head-start", type=Whole(0, COUNT.high), default=0, help="images the discriminator learns from alone at first"
+    )
+    parser.add_argument("--r1-gamma", type=WEIGHT, default=0.2, help="weight of the gradient penalty at 64 px")
+    parser.add_argument("--paired", type=WEIGHT, default=100.0, help="weight of real pictures drawn again")
+    parser.add_argument("--seed", type=SEED, default=1, help="of initial weights, batches and noise (default 1)")
+    parser.add_argument("--minutes", type=MINUTES, default=None, help="stop after so much time; go on later")
+    parser.add_argument("--save-minutes", type=MINUTES, default=5.0, help="time between checkpoints")
     parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
     parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
 
 
 def parse_rates(text: str) -> tuple[float, ...]:
     """`"0.2,0.5"` -> (0.2, 0.5). Raises InputError for anything else."""
     try:
-        rates = tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"--generator-rates {text!r}: expected numbers such as 0.2,0.5") from error
-    if not all(0 < rate <= 10 for rate in rates):
-        raise InputError(f"--generator-rates {text!r}: every rate lies above 0 and is at most 10")
-    return rates
+        return Listed(RATE)(text)
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"--generator-rates {text!r}: expected numbers such as 0.2,0.5; {error}") from error
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,6 +68,9 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)
     preset, bf16 = get_preset(args.preset), fast_bf16(device)
+    for argument, text in (("--phases", args.phases), *([("--warm-up", args.warm_up)] if args.warm_up else [])):
+        if (largest := parse_phases(text, argument)[-1][0]) > preset.image_size:
+            raise InputError(f"{argument}: {largest} px; faces of preset {preset.name} have {preset.image_size}")
     config = GanConfig(
         phases=parse_phases(args.phases),
         batch=args.batch,

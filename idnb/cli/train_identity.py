@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from idnb.cli.arguments import BATCH, COUNT, RATE, SEED, THREADS
 from idnb.core.errors import InputError
 from idnb.core.weights import WeightFile, export_bundled
 from idnb.env import fast_bf16, pick_device
@@ -37,17 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     """Add the arguments of `idnb train identity` (kind "identity") or `idnb train judge` (kind "judge")."""
     parser.set_defaults(kind=kind)
     parser.add_argument("--data", default="train", help="sets of rendered people: names or folders, commas between")
-    parser.add_argument("--people", type=int, default=None, help="of each set only people with a smaller number")
+    parser.add_argument("--people", type=COUNT, default=None, help="of each set only people with a smaller number")
     parser.add_argument("--test", default="test", help="set of other people for the final figures")
     parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint, log, figures")
-    parser.add_argument("--steps", type=int, default=3000, help="length of the run")
-    parser.add_argument("--batch", type=int, default=64, help="images a step")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
+    parser.add_argument("--steps", type=COUNT, default=3000, help="length of the run")
+    parser.add_argument("--batch", type=BATCH, default=64, help="images a step")
+    parser.add_argument("--learning-rate", type=RATE, default=2e-3, help="of Adam (default 0.002)")
     parser.add_argument(
-        "--seed", type=int, default=SEEDS[kind], help=f"of initial weights and batches (default {SEEDS[kind]})"
+        "--seed", type=SEED, default=SEEDS[kind], help=f"of initial weights and batches (default {SEEDS[kind]})"
     )
     parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
     parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
 
 

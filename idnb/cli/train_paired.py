@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, THREADS
 from idnb.core.presets import get_preset
 from idnb.env import fast_bf16, pick_device
 from idnb.faces.real_images import read_labels, read_strips
@@ -24,16 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "paired") -> N
     """Add the arguments of `idnb train paired`."""
     add = parser.add_argument
     add("--data", nargs="+", default=["starter"], help="sets of rendered people: names or folders")
-    add("--people", type=int, default=None, help="of each set only so many of the first people")
+    add("--people", type=COUNT, default=None, help="of each set only so many of the first people")
     add("--out", default="runs/paired", help="folder for checkpoint, log, sheets")
     add("--phases", default="16:16000,32:24000,64:48000,128:1000000", help="SIZE:IMAGES,... one after the other")
-    add("--batch", type=int, default=16, help="images a step, a multiple of 4")
-    add("--learning-rate", type=float, default=3e-3, help="of Adam (default 0.003)")
-    add("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
-    add("--minutes", type=float, default=None, help="stop after so much time; go on later")
-    add("--save-minutes", type=float, default=10.0, help="time between checkpoints")
+    add("--batch", type=BATCH, default=16, help="images a step, a multiple of 4")
+    add("--learning-rate", type=RATE, default=3e-3, help="of Adam (default 0.003)")
+    add("--seed", type=SEED, default=1, help="of initial weights, batches and noise (default 1)")
+    add("--minutes", type=MINUTES, default=None, help="stop after so much time; go on later")
+    add("--save-minutes", type=MINUTES, default=10.0, help="time between checkpoints")
     add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
-    add("--threads", type=int, default=None, help="CPU threads")
+    add("--threads", type=THREADS, default=None, help="CPU threads")
     add("--compile", action="store_true", help="fuse operations with torch.compile: faster, needs a C++ compiler")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from idnb.cli.arguments import COUNT, SEED, THREADS
 from idnb.core.weights import WeightFile, export_bundled
 from idnb.faces.synthetic import finished
 from idnb.models.perceptual import FaceFeatureDistance
@@ -21,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str = "perceptual") -> 
     """Add the arguments of `idnb train perceptual`."""
     parser.add_argument("--data", default="starter", help="set of rendered people: a name or a folder")
     parser.add_argument("--test", default="test", help="set of other people for the final figures")
-    parser.add_argument("--steps", type=int, default=1000, help="length of the run")
-    parser.add_argument("--seed", type=int, default=3, help="of initial weights and batches (default 3)")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--steps", type=COUNT, default=1000, help="length of the run")
+    parser.add_argument("--seed", type=SEED, default=3, help="of initial weights and batches (default 3)")
+    parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
     parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
 
 

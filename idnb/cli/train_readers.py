@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from idnb.cli.arguments import BATCH, COUNT, SEED, THREADS
 from idnb.core.weights import WeightFile, export_bundled
 from idnb.faces.synthetic import finished
 from idnb.models.face_parser import FaceParser
@@ -32,13 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     """Add the arguments of `idnb train parser` or `idnb train reader`."""
     parser.set_defaults(kind=kind)
     parser.add_argument("--data", default="starter", help="sets of rendered people: names or folders, commas between")
-    parser.add_argument("--people", type=int, default=None, help="of each set only people with a smaller number")
+    parser.add_argument("--people", type=COUNT, default=None, help="of each set only people with a smaller number")
     parser.add_argument("--test", default="test", help="set of other people for the final figures")
     parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint and log")
-    parser.add_argument("--steps", type=int, default=STEPS[kind], help=f"length of the run (default {STEPS[kind]})")
-    parser.add_argument("--batch", type=int, default=48, help="images a step (default 48)")
-    parser.add_argument("--seed", type=int, default=4, help="of initial weights and batches (default 4)")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--steps", type=COUNT, default=STEPS[kind], help=f"length of the run (default {STEPS[kind]})")
+    parser.add_argument("--batch", type=BATCH, default=48, help="images a step (default 48)")
+    parser.add_argument("--seed", type=SEED, default=4, help="of initial weights and batches (default 4)")
+    parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
     parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
 
 

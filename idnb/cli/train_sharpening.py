@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, SHARE, THREADS, WEIGHT, Whole
 from idnb.cli.export import put_into_package
 from idnb.core.errors import InputError
 from idnb.core.presets import get_preset
@@ -28,22 +29,32 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "sharpening") 
     add = parser.add_argument
     add("--start", required=True, help="file of the generator to begin with, as from `idnb train generator`")
     add("--data", nargs="+", default=["starter"], help="sets of rendered people: names or folders")
-    add("--people", type=int, default=None, help="of each set only so many of the first people")
+    add("--people", type=COUNT, default=None, help="of each set only so many of the first people")
     add("--out", default="runs/sharpening", help="folder for checkpoint, log, sample sheets")
-    add("--images", type=int, default=40_000, help="images to show, those of --head-start included")
-    add("--head-start", type=int, default=6_400, help="images from which the encoder of pictures learns alone at first")
-    add("--cool-down", type=int, default=4_000, help="of the images, the last, with a quarter of the generator's rate")
-    add("--batch", type=int, default=16, help="images a step")
-    add("--learning-rate", type=float, default=2e-3, help="of Adam (default 0.002)")
-    add("--generator-rate", type=float, default=0.4, help="share of it for the generator")
-    add("--r1-gamma", type=float, default=0.05, help="weight of the gradient penalty of the plain discriminator")
-    add("--paired", type=float, default=100.0, help="weight of real pictures drawn again")
-    add("--keep", type=float, default=0.2, help="share of the weights it began with, mixed in on --export")
-    add("--seed", type=int, default=1, help="of initial weights, batches and noise (default 1)")
-    add("--minutes", type=float, default=None, help="stop after so much time; go on later")
-    add("--save-minutes", type=float, default=5.0, help="time between checkpoints")
+    add("--images", type=COUNT, default=40_000, help="images to show, those of --head-start included")
+    add(
+        "--head-start",
+        type=Whole(0, COUNT.high),
+        default=6_400,
+        help="images from which the encoder of pictures learns alone at first",
+    )
+    add(
+        "--cool-down",
+        type=Whole(0, COUNT.high),
+        default=4_000,
+        help="of the images, the last, with a quarter of the generator's rate",
+    )
+    add("--batch", type=BATCH, default=16, help="images a step")
+    add("--learning-rate", type=RATE, default=2e-3, help="of Adam (default 0.002)")
+    add("--generator-rate", type=RATE, default=0.4, help="share of it for the generator")
+    add("--r1-gamma", type=WEIGHT, default=0.05, help="weight of the gradient penalty of the plain discriminator")
+    add("--paired", type=WEIGHT, default=100.0, help="weight of real pictures drawn again")
+    add("--keep", type=SHARE, default=0.2, help="share of the weights it began with, mixed in on --export")
+    add("--seed", type=SEED, default=1, help="of initial weights, batches and noise (default 1)")
+    add("--minutes", type=MINUTES, default=None, help="stop after so much time; go on later")
+    add("--save-minutes", type=MINUTES, default=5.0, help="time between checkpoints")
     add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
-    add("--threads", type=int, default=None, help="CPU threads")
+    add("--threads", type=THREADS, default=None, help="CPU threads")
     add("--export", action="store_true", help="mix, and write the weights into the package and its manifest")
 
 
@@ -53,8 +64,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    if not 0 <= args.keep <= 1:
-        raise InputError(f"--keep {args.keep:g}: is no share from 0 to 1")
     device = pick_device(args.device)
     preset, start = get_preset("tiny"), load_generator(path=args.start)
     if (start.size, start.channels) != (preset.image_size, preset.generator_channels):

@@ -47,6 +47,8 @@ def parse_phases(text: str, argument: str = "--phases") -> tuple[tuple[int, int]
             f"{argument} {text!r}: expected SIZE:IMAGES,SIZE:IMAGES such as 64:150000,128:100000"
         ) from error
     sizes = [size for size, _ in phases]
+    if not all(4 <= size <= 1024 and size.bit_count() == 1 and 1 <= images <= 1_000_000_000 for size, images in phases):
+        raise InputError(f"{argument} {text!r}: sizes are 4, 8, 16 and so on to 1024, images 1 to 1,000,000,000")
     if any(after != 2 * before for before, after in pairwise(sizes)):
         raise InputError(f"{argument} {text!r}: each size must be twice the one before")
     return phases
