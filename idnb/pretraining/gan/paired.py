@@ -1,19 +1,20 @@
 """The first part of a larger generator's training: real pictures are drawn again, by every way into the generator.
 
-    1  what the renderer knows of x  --mapping-->   w                      G(w)
-    2  x  --encoder-->  w                                                  G(w)
-    3  x  --encoder-->  w, a change of each row                            G(W+)
-    4  x  --encoder-->  w, a change of each row, a change of the input     G(W+, input latent)
+    1  x  --encoder-->  w                                                  G(w)
+    2  x  --encoder-->  w, a change of each row                            G(W+)
+    3  x  --encoder-->  w, a change of each row, a change of the input     G(W+, input latent)
 
-A quarter of each batch goes each way, and all are compared with x: the absolute difference, in which eyes, glasses and
+A third of each batch goes each way, and all are compared with x: the absolute difference, in which eyes, glasses and
 lips count most (their places are known from the label map), and LPIPS at full resolution. So one synthesis network
-learns to draw from random z, from W, from W+ and from W+ with an input latent, and draws a face in each case.
-It grows from 16 px: pose, haircut and colour are learnt at a fifth of the cost of a step at 128 px, and a network that
-begins at 128 px was still one blurred face when this one had eyes.
+learns to draw from W, from W+ and from W+ with an input latent, and draws a face in each case. It grows from 16 px:
+pose, haircut and colour are learnt at a fifth of the cost of a step at 128 px, and a network that begins at 128 px was
+still one blurred face when this one had eyes.
 
-The mapping network gets one thing more. What is known, c, does not tell everything (where each hair lies), so its
-answers for one c are to be distributed as the encoder's w are: the energy score (`energy_score`). Photographs have no
-known parameters; there, way 1 is left to the adversarial training.
+The mapping network learns beside it. Of rendered people all parameters are known; brought to a normal distribution they
+are the first numbers of z. They do not tell everything (where each hair lies), so for one c the answers are to be
+distributed as the encoder's w are: the energy score (`energy_score`). Its draws are not compared with pictures: while
+they are still wrong, the synthesis network would learn from them that w says nothing. Photographs have no known
+parameters; there, the mapping network is left to an adversarial training.
 
 Sources of the idea: Dosovitskiy et al., "Learning to Generate Chairs, Tables and Cars with Convolutional Networks",
 TPAMI 2017; Pidhorskyi et al., "Adversarial Latent Autoencoders", CVPR 2020; Gneiting and Raftery, "Strictly Proper
@@ -62,7 +63,7 @@ WINDOW = 64  # px, side of the window on which LPIPS is computed where the pictu
 MAPPING_RATE = 50.0  # its layers learn a hundred times slower by construction: here they are to learn as fast as others
 YIELD = 0.02  # how much the encoder's w gives way to what the mapping network can reach
 COOLING = 0.2  # the last share of the images, over which the rate falls
-WAYS = 4
+WAYS = 3
 
 
 class HalvingBlock(nn.Module):
@@ -204,12 +205,13 @@ class PairedTraining(GrowingTraining):
         """Pictures [B, 3, H, H] and weights of their pixels [B, 1, H, H] at full size; rows [K] not mirrored, and their
         codes [K, P].
 
-        Half of the pictures are mirrored, but none of the first way's quarter: what is known would be another thing.
+        Half of the pictures are mirrored, but not the first two; of a mirrored one the codes are not known.
         """
         codes = self.known_codes(real)
         batch = self.config.batch
         index = torch.randint(len(real), (batch,), generator=random)
-        mirrored = (torch.rand(batch, generator=random) < 0.5) & (torch.arange(batch) >= batch // WAYS)
+        mirrored = torch.rand(batch, generator=random) < 0.5
+        mirrored[:2] = False  # a variance takes two
         pictures, weights = real.at(index), part_weights(self.labels[index])[:, None]
         mirror = mirrored[:, None, None, None]
         pictures, weights = (torch.where(mirror, x.flip(3), x) for x in (pictures, weights))
@@ -218,13 +220,12 @@ class PairedTraining(GrowingTraining):
         return pictures.to(self.device), weights.to(self.device), plain.to(self.device), known
 
     def run_step(self, real: RealImages) -> dict[str, float]:
-        """Draw one batch again, each quarter its way, and learn from the differences.
+        """Draw one batch again, each third its way, and learn from the differences.
 
         real: the pictures at full size, as many as there are codes. Returns the loss and its terms.
         """
         generator, random, batch = self.generator, self.random_of_step(), self.config.batch
         pictures, weights, plain, known = self.draw_batch(real, random)
-        quarter = batch // WAYS
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             w, rows, latent = self.encode(pictures)  # [B, D], [B, n_styles, D], [B, C, 4, 4]
         told = w[plain]  # [K, D]
@@ -234,10 +235,9 @@ class PairedTraining(GrowingTraining):
         with torch.no_grad():
             generator.w_avg.lerp_(one.mean(dim=0), 0.005)
 
-        way = torch.arange(batch, device=self.device) // quarter
-        w = torch.cat([one[:quarter], w[quarter:]])
-        w_plus = generator.to_w_plus(w) + rows[:, : generator.n_styles] * (way >= 2)[:, None, None]
-        input_latent = generator.input.input + latent * (way >= 3)[:, None, None, None]
+        way = torch.arange(batch, device=self.device) * WAYS // batch
+        w_plus = generator.to_w_plus(w) + rows[:, : generator.n_styles] * (way >= 1)[:, None, None]
+        input_latent = generator.input.input + latent * (way >= 2)[:, None, None, None]
         drawn = self.synthesis(w_plus, input_latent, generator.random_noise(batch, random))  # [B, 3, S, S]
 
         seen = drawn.detach().requires_grad_(True)
