@@ -24,8 +24,10 @@ from idnb.core.presets import TINY
 from idnb.core.resize import gaussian_blur, resize
 from idnb.evaluation import Setting, evaluate
 from idnb.evaluation.methods import load_method
+from idnb.experiments.columns import MAIN
 from idnb.experiments.figures import arms_figure, kinds_figure, methods_figure
-from idnb.experiments.tables import MAIN, method_table, read_results
+from idnb.experiments.stored import read_results
+from idnb.experiments.tables import method_table
 from idnb.faces.photo import photo_to_tensor
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from idnb.core.errors import InputError
 from idnb.core.files import write_text
 from idnb.evaluation.store import RESULTS
 from idnb.experiments.ablation import TABLES, report
-from idnb.experiments.tables import COLUMNS, MAIN, method_table, read_results
+from idnb.experiments.columns import COLUMNS, MAIN
+from idnb.experiments.paper import PAPER_TABLES
+from idnb.experiments.signs import sign_table
+from idnb.experiments.stored import read_results
+from idnb.experiments.tables import method_table
 
 __all__ = ["add_arguments", "run"]
 
@@ -20,8 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `idnb results`."""
     parser.add_argument(
         "what",
-        choices=["methods", *TABLES, *FIGURES],
-        help="methods: a table of `idnb evaluate` runs; the tables of `idnb ablate`; figure3: methods side by side; "
+        choices=["methods", *TABLES, "signs", "pages", *FIGURES],
+        help="methods: a table of `idnb evaluate` runs; the tables of `idnb ablate`; signs: differences between rows "
+        "beside the paper's; pages: every table of README.md and docs/ into its place; figure3: methods side by side; "
         "arms: one measure with intervals; ambiguity_curve; judges: network of the loss against the held-out judge",
     )
     parser.add_argument("--results", default=None, help="folder of results; those of the package when not given")
@@ -51,15 +57,51 @@ def put_into(page: Path, command: str, text: str) -> None:
     print(f"{page}: the table is in its place")
 
 
+def text_of(args: argparse.Namespace) -> str:
+    """The text that a command prints: a table, or the signs of both tables."""
+    folder = Path(args.results) if args.results else RESULTS
+    keys = None if args.all else MAIN
+    if args.what == "methods":
+        return method_table(read_results(folder, args.kind, args.mode), keys)
+    if args.what == "signs":
+        return "\n\n".join(sign_table(table, read_results(folder / table)) for table in PAPER_TABLES)
+    return report(args.what, folder / args.what, keys)
+
+
+def fill_pages(folder: Path) -> int:
+    """Put every table of README.md and docs/*.md into its place, by the command that stands in the page above it.
+
+    Returns how many. Raises InputError for a folder without marked places, and for a command that is none.
+    """
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_arguments(parser)
+    count = 0
+    for page in (folder / "README.md", *sorted((folder / "docs").glob("*.md"))):
+        text = page.read_text(encoding="utf-8") if page.is_file() else ""
+        for command in re.findall(r"<!-- (idnb results .+?) -->", text):
+            try:
+                args = parser.parse_args(command.split()[2:])
+            except argparse.ArgumentError as error:
+                raise InputError(
+                    f"{page}: <!-- {command} --> is no command ({error}); see `idnb results -h`"
+                ) from error
+            if args.what in (*FIGURES, "pages"):
+                raise InputError(f"{page}: <!-- {command} --> prints no table; name one, see `idnb results -h`")
+            put_into(page, command, text_of(args))
+            count += 1
+    if not count:
+        raise InputError(f"{folder}: no page has a place for a table; go to the folder of README.md and docs/ first")
+    return count
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the table, or draw the figure."""
     folder = Path(args.results) if args.results else RESULTS
+    if args.what == "pages":
+        print(f"{fill_pages(Path('.'))} tables are in their places")
+        return 0
     if args.what not in FIGURES:
-        keys = None if args.all else MAIN
-        if args.what == "methods":
-            text = method_table(read_results(folder, args.kind, args.mode), keys)
-        else:
-            text = report(args.what, folder / args.what, keys)
+        text = text_of(args)
         if args.into:
             words = ["idnb results", args.what, *(["--kind", args.kind] if args.kind else []), *["--all"] * args.all]
             put_into(Path(args.into), " ".join(words), text)

@@ -19,7 +19,16 @@ from idnb.core.errors import InputError
 from idnb.models.contour_encoder import Result
 from idnb.models.stylegan2 import Generator
 
-__all__ = ["METHODS", "AverageFace", "CopyIdentity", "EnlargedContour", "Searched", "load_method"]
+__all__ = [
+    "METHODS",
+    "NOTHING",
+    "SEARCHES",
+    "AverageFace",
+    "CopyIdentity",
+    "EnlargedContour",
+    "Searched",
+    "load_method",
+]
 
 
 def still(images: Tensor) -> Result:
@@ -165,6 +174,12 @@ METHODS: dict[str, tuple[Callable[[str, str, Path | None], Any], str]] = {
     "hybrid": (load_hybrid, "the dual encoder's answer, improved by W+ optimisation, low_res only"),
 }
 """Name -> (loader of preset, kind and a weight file, one line)."""
+
+NOTHING = ("average", "enlarged", "copy")
+"""Methods that do nothing; tables show them apart."""
+
+SEARCHES = ("pulse", "optimised", "hybrid")
+"""Methods that search a code for each pair, in seconds where an encoder takes hundredths."""
 
 
 def load_method(name: str, preset: str = "tiny", kind: str = "low_res", path: str | Path | None = None) -> Any:

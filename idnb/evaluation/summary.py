@@ -77,6 +77,7 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
             "perceptual": getattr(data.perceptual, "name", "perceptual distance"),
             "frechet": data.features.frechet_name,
             "kernel": data.features.kernel_name,
+            "gallery": "own picture in it",
         },
         "machine": {
             "torch": torch.__version__.split("+")[0],

@@ -29,7 +29,10 @@ from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.setting import Setting
 from idnb.evaluation.store import keep
-from idnb.experiments.tables import MAIN, PAPER_TABLE_1, PAPER_TABLE_2, method_table, paper_table, read_results
+from idnb.experiments.columns import MAIN
+from idnb.experiments.paper import PAPER_TABLES, paper_table
+from idnb.experiments.stored import read_results
+from idnb.experiments.tables import method_table
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.encoder_files import encoder_class
 from idnb.models.stylegan2 import Generator
@@ -297,5 +300,5 @@ def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
         text += f"\n\nEvery arm: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}; "
         text += f"the last quarter with {budget['steps']} refinement steps, what comes before with one. "
         text += f"Training seeds {', '.join(str(seed) for seed in sorted({run['seed'] for run in trained}))}."
-    paper = {"table1": PAPER_TABLE_1, "table2": PAPER_TABLE_2}.get(table)
+    paper = PAPER_TABLES.get(table)
     return text + ("" if paper is None else "\n\n" + paper_table(paper))

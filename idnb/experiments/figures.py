@@ -13,7 +13,8 @@ from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.pictures import read_picture
 from idnb.evaluation.setting import Setting, example_pairs
-from idnb.experiments.tables import column, figure_of, grouped, joined
+from idnb.experiments.columns import column, heading_of
+from idnb.experiments.stored import figure_of, grouped, joined
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.plots.grids import show_grid
@@ -56,7 +57,7 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
 
 
 def arms_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarity") -> Figure:
-    """One measure of every method with its 95 % interval; dots are single runs. key: see `idnb.experiments.tables`."""
+    """One measure of every method with its 95 % interval; dots are single runs. key: see `idnb.experiments.columns`."""
     groups = grouped(results)
     with plt.rc_context(STYLE):
         fig, axis = plt.subplots(figsize=(7.0, 0.5 + 0.4 * len(groups)), layout="constrained")
@@ -71,10 +72,8 @@ def arms_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarit
             axis.plot(singles, [place] * len(singles), "|", color="black", markersize=9)
         axis.set_yticks(range(len(groups)), list(groups))
         axis.invert_yaxis()
-        words = {**results[0]["names"], "people": results[0]["people"]}
-        heading, arrow, *_ = column(key)
-        title = heading.format(**words)
-        axis.set_xlabel(f"{title} ({'larger' if arrow == '↑' else 'smaller'} is better)")
+        title = heading_of(results[0], key)
+        axis.set_xlabel(f"{title} ({'larger' if column(key).sign > 0 else 'smaller'} is better)")
         name, measure = key.split("/") if "/" in key else (key, "")
         band = results[0]["bands"].get(name.removeprefix("judge."), None) if measure == "similarity" else None
         if band:
