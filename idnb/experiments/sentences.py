@@ -111,5 +111,6 @@ def of_others(name: str, members: Results, rest: Results, columns: list[Column])
     head = "Searches" if name == "searches" else "Doing nothing"
     if not won:
         return f"{head}: best of all rows on these pairs in no column."
-    text = f"{head}: best of all rows on these pairs in {len(won)} of {len([one for one in columns if one.arrow])} columns: {', '.join(won)}."
+    total = len([one for one in columns if one.arrow])
+    text = f"{head}: best of all rows on these pairs in {len(won)} of {total} columns: {', '.join(won)}."
     return text + ("" if name == "searches" else " Such a column alone does not show that a method works.")
