@@ -17,7 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="name every missing, broken or foreign file of a folder in one report")
     check.add_argument("folder", help="CelebAMask-HQ, or any folder of aligned photos; FOLDER@test takes one split")
     check.add_argument("--decode", action="store_true", help="read every pixel, not only both ends of each file")
-    check.add_argument("--no-labels", action="store_true", help="leave the label maps out")
     check.add_argument("--order", choices=("celebamask", "face-parsing"), help="of the classes of index maps")
     check.add_argument("--out", type=Path, metavar="FILE", help="write the whole report here; the screen gets a part")
     merge = actions.add_parser("merge", help="merge the parts of CelebAMask-HQ into one index map an image")
@@ -38,7 +37,7 @@ def _check(args: argparse.Namespace, folder: str, split: str | None) -> int:
     from idnb.faces.sources import open_photos
 
     faces = open_photos(folder, split, args.order, allow_missing=True)
-    report = faces.check(labels=not args.no_labels, decode=args.decode, progress=True)
+    report = faces.check(decode=args.decode, progress=True)
     print(report)
     if args.out is not None:
         args.out.parent.mkdir(parents=True, exist_ok=True)

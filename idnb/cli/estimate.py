@@ -23,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=STEPS, default=5, help="refinement steps of a training step (default 5)")
     parser.add_argument("--images", type=COUNT, default=500_000, help="images of the whole run (default 500,000)")
     parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
-    parser.add_argument("--no-table", action="store_true", help="leave the table of GPUs out")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,6 +32,5 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     dtype = torch.bfloat16 if fast_bf16(device) else torch.float32
     print(run_estimate(step_cost(args.preset, args.kind, False, dtype), args.batch, args.steps, args.images, device))
-    if not args.no_table:
-        print(f"\n{fit_table(args.preset, args.kind, args.batch, args.steps, args.images)}")
+    print(f"\n{fit_table(args.preset, args.kind, args.batch, args.steps, args.images)}")
     return 0

@@ -22,7 +22,7 @@ from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.setting import Setting
 from idnb.evaluation.store import keep, run_name, stored_path
 from idnb.experiments.tables import method_table
-from idnb.models.encoder_files import ENCODERS, bundled_name
+from idnb.models.encoder_files import bundled_name
 
 __all__ = ["add_arguments", "run"]
 
@@ -49,15 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="refinement steps; 1,2,3 is a run each; the method's own if not",
     )
-    parser.add_argument("--contour-size", type=Whole(4, 4096), default=None, help="side of low_res contours in pixels")
     parser.add_argument("--preset", default="tiny", help="tiny or paper")
     parser.add_argument("--generator", default=None, help="a generator file of your own")
     parser.add_argument("--weights", default=None, help="weights of the method: a file, for methods that are trained")
-    parser.add_argument("--name", default=None, help="what to call the method in results; its name when not given")
     parser.add_argument("--data", default="test", help="set of test people: a name or a folder (default test)")
     parser.add_argument("--reference", default="starter", help="set for the distance between sets; none: the test set")
     parser.add_argument("--features", default="identity", help="features of that distance: identity or inception")
-    parser.add_argument("--judges", default=None, help="training, judge, facenet, commas between; all there are")
     parser.add_argument("--out", default="runs/evaluation", help="folder with one folder a run")
     parser.add_argument(
         "--store",
@@ -78,8 +75,10 @@ def run(args: argparse.Namespace) -> int:
 
     if args.weights and len(args.methods) > 1:
         raise InputError("--weights belongs to one method; name only one")
-    if args.export and (args.weights or args.generator or not set(args.methods) <= set(ENCODERS)):
-        raise InputError("--export: only bundled encoders have entries; drop --weights, --generator and other methods")
+    if args.export and (args.weights or args.generator or args.methods != ["dual"]):
+        raise InputError(
+            "--export: only bundled encoders (dual) have entries; drop --weights, --generator, other methods"
+        )
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.processes > 1 and args.shard is None:
@@ -90,14 +89,13 @@ def run(args: argparse.Namespace) -> int:
         (
             method,
             Setting(
-                method=(args.name or method) + (f", {count} steps" if len(steps) > 1 else ""),
+                method=method + (f", {count} steps" if len(steps) > 1 else ""),
                 kind=args.kind,
                 mode=args.mode,
                 count=args.count,
                 seed=seed,
                 contours=None if args.contours == "all" else args.contours,
                 steps=count,
-                contour_size=args.contour_size,
                 preset=args.preset,
             ),
         )
@@ -109,9 +107,8 @@ def run(args: argparse.Namespace) -> int:
     data = load_evaluation_set(
         load_faces(args.data, otherwise="test"),
         args.preset,
-        None if args.judges is None else args.judges.split(","),
-        args.features,
-        None if args.reference == "none" else load_faces(args.reference),
+        features=args.features,
+        reference=None if args.reference == "none" else load_faces(args.reference),
         kind=args.kind,
     )
     began, pairs, results = time.perf_counter(), 0, []

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from idnb.cli.arguments import SEED, STEPS, Whole
 from idnb.contours.kinds import CONTOURS
-from idnb.core.errors import InputError
 from idnb.experiments.figures import choose_people, kinds_figure
 
 __all__ = ["add_arguments", "run"]
@@ -23,8 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--contours", type=Whole(1, 100), default=2, help="rows of each kind (default 2)")
     add("--steps", type=STEPS, default=None, help="refinement steps")
     add("--seed", type=SEED, default=4, help="of the choice of people (default 4)")
-    add("--kinds", nargs="+", default=list(CONTOURS), choices=list(CONTOURS), help="of contours, one after the other")
-    add("--encoders", nargs="+", default=[], help="files of your own, one for each kind")
     add("--generator", default=None, help="a generator of your own")
 
 
@@ -34,10 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from idnb.models.encoder_files import load_encoder
     from idnb.models.stylegan2_files import load_generator
 
-    if args.encoders and len(args.encoders) != len(args.kinds):
-        raise InputError(f"--encoders: {len(args.encoders)} files for {len(args.kinds)} kinds; give one for each")
-    files = args.encoders or [None] * len(args.kinds)
-    encoders = [load_encoder("tiny", kind, file) for kind, file in zip(args.kinds, files, strict=True)]
+    encoders = [load_encoder("tiny", kind) for kind in CONTOURS]
     generator = load_generator("tiny", args.generator)
     faces = load_faces(args.data)
     contours, identities = choose_people(faces, args.contours * len(encoders), args.identities, args.seed)

@@ -10,7 +10,7 @@ from idnb.core.errors import InputError
 from idnb.core.files import write_text
 from idnb.evaluation.store import RESULTS
 from idnb.experiments.ablation import TABLES, report
-from idnb.experiments.columns import COLUMNS, MAIN
+from idnb.experiments.columns import MAIN
 from idnb.experiments.paper import PAPER_TABLES
 from idnb.experiments.signs import sign_table
 from idnb.experiments.stored import read_results
@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", default=None, help="only results of this kind of contour")
     parser.add_argument("--mode", default=None, help="only results of these pairs: any, same, other")
     parser.add_argument("--data", default="test", help="set that figure3 shows (default test)")
-    parser.add_argument("--measure", default="judge.judge/similarity", help="what `arms` shows; see the first error")
     parser.add_argument(
         "--all", action="store_true", help="every column that was measured, not only those that say most"
     )
@@ -118,9 +117,7 @@ def run(args: argparse.Namespace) -> int:
 
         fig = figures.methods_figure(results, load_faces(args.data))
     elif args.what == "arms":
-        if args.measure not in COLUMNS:
-            raise InputError(f"--measure {args.measure!r} is unknown; choose one of: {', '.join(COLUMNS)}")
-        fig = figures.arms_figure(results, args.measure)
+        fig = figures.arms_figure(results)
     elif args.what == "ambiguity_curve":
         fig = figures.ambiguity_figure(results)
     else:
