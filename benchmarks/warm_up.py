@@ -14,7 +14,7 @@ import torch
 from idnb.core.presets import TINY
 from idnb.env import keep_freed_memory
 from idnb.faces.real_images import RealImages, read_strips
-from idnb.faces.synthetic import load_faces
+from idnb.faces.synthetic import load_rendered
 from idnb.pretraining.gan import warmup
 from idnb.pretraining.gan.codes import read_codes, with_filling
 from idnb.pretraining.gan.growing import GanConfig
@@ -48,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     keep_freed_memory()
-    folder = load_faces("starter").folder
+    folder = load_rendered("starter").folder
     codes, real = read_codes([str(folder)]), RealImages(read_strips(folder, SIZE))
     mean = real.at(torch.arange(len(real) - HELD_OUT)).mean(dim=0)  # [3, 16, 16]
     baseline = (mean - real.at(torch.arange(len(real) - HELD_OUT, len(real)))).square().mean().item()

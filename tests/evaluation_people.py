@@ -15,6 +15,7 @@ class People:
     """Sixteen people of three pictures: a colour of their own, a brightness of each picture, label maps in stripes."""
 
     image_size = 32
+    has_label_maps = True
 
     def __init__(self, people=16, shots=3):
         random = torch.Generator().manual_seed(0)

@@ -18,7 +18,7 @@ from idnb.experiments.figures import ambiguity_figure, arms_figure, judges_figur
 from idnb.experiments.paper import PAPER_TABLE_1, paper_table
 from idnb.experiments.stored import joined, read_results
 from idnb.experiments.tables import method_table
-from idnb.faces.synthetic import load_faces
+from idnb.faces.sources import load_faces
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import Phase
 from tests.evaluation_people import People, colour_set

@@ -13,7 +13,7 @@ from PIL import Image
 import idnb
 from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_NAMES
-from idnb.faces.synthetic import BUNDLED_SETS, Faces, load_faces, read_table, set_checksum
+from idnb.faces.synthetic import BUNDLED_SETS, Faces, load_rendered, read_table, set_checksum
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,7 +36,7 @@ def small_set(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("name", "people", "shots"), [("test", 300, 4), ("starter", 1000, 4)])
 def test_bundled_sets_are_whole(name: str, people: int, shots: int) -> None:
-    faces = load_faces(name)
+    faces = load_rendered(name)
     assert len(faces) == people * shots
     assert len(np.unique(faces.identity)) == people
     assert faces.image_size == 128
@@ -69,7 +69,7 @@ def test_a_face() -> None:
 
 
 def test_identity_is_fixed_and_the_shot_is_not() -> None:
-    faces = load_faces("test")
+    faces = load_rendered("test")
     yaw, nose = faces.parameters["pose.yaw"], faces.parameters["shape.nose-hump-incr"]
     for identity in range(20):
         mine = faces.identity == identity
@@ -78,7 +78,7 @@ def test_identity_is_fixed_and_the_shot_is_not() -> None:
 
 
 def test_classes_are_those_of_rendered_people() -> None:
-    faces = load_faces("test")
+    faces = load_rendered("test")
     labels = faces.label_maps(range(0, 400))
     present = {LABEL_NAMES[i] for i in labels.unique().tolist()}
     assert present == set(LABEL_NAMES) - {"hat", "ear_r", "neck_l"}
@@ -88,7 +88,7 @@ def test_classes_are_those_of_rendered_people() -> None:
 
 def test_known_pose_is_the_pose_in_the_picture() -> None:
     """The nose lies towards the side that the face is turned to, as far from the eyes as yaw says."""
-    faces = load_faces("test")
+    faces = load_rendered("test")
     labels = faces.label_maps(range(200)).numpy()
     column = np.arange(128)
     offset = []
@@ -101,7 +101,7 @@ def test_known_pose_is_the_pose_in_the_picture() -> None:
 
 def test_left_is_the_persons_left() -> None:
     """l_eye lies at the right of the picture of a frontal face."""
-    faces = load_faces("test")
+    faces = load_rendered("test")
     frontal = np.flatnonzero(np.abs(faces.parameters["pose.yaw"]) < 0.1)[:20]
     column = torch.arange(128.0)
     for label in faces.label_maps(frontal):
@@ -112,7 +112,7 @@ def test_left_is_the_persons_left() -> None:
 
 
 def test_smaller_images_are_averaged_and_labels_are_not() -> None:
-    faces = load_faces("test")
+    faces = load_rendered("test")
     images = faces.images([0, 3], size=64)
     assert images.shape == (2, 3, 64, 64)
     assert torch.allclose(images.mean((2, 3)), faces.images([0, 3]).mean((2, 3)), atol=0.01)
@@ -122,13 +122,13 @@ def test_smaller_images_are_averaged_and_labels_are_not() -> None:
 
 
 def test_select() -> None:
-    some = load_faces("test").select([7, 3])
+    some = load_rendered("test").select([7, 3])
     assert sorted(set(some.identity.tolist())) == [3, 7]
     assert len(some) == 8
     assert some[0].identity == 3
-    assert torch.equal(some.images([4])[0], load_faces("test")[28].image)
+    assert torch.equal(some.images([4])[0], load_rendered("test")[28].image)
     with pytest.raises(InputError, match=r"no identity \[300\].*0 to 299"):
-        load_faces("test").select([300])
+        load_rendered("test").select([300])
 
 
 def test_indices_behave_like_those_of_a_list(small_set: Path) -> None:
@@ -141,9 +141,9 @@ def test_indices_behave_like_those_of_a_list(small_set: Path) -> None:
 
 def test_errors_name_the_file_and_the_remedy(small_set: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(InputError, match=r"no set of people 'tset'.*starter.*test"):
-        load_faces("tset")
+        load_rendered("tset")
     with pytest.raises(InputError, match=r"card.json is missing"):
-        load_faces(tmp_path_factory.mktemp("empty"))
+        load_rendered(tmp_path_factory.mktemp("empty"))
     image = small_set / "images" / "00001.webp"
     image.write_bytes(image.read_bytes()[:2000])
     with pytest.raises(InputError, match=r"00001.webp is damaged.*render"):

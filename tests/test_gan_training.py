@@ -388,7 +388,7 @@ def test_parameters_become_standard_normal_codes():
 
 
 def test_codes_follow_the_order_of_the_strips():
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.sources import load_faces
 
     faces = load_faces("test")
     z = read_codes([str(faces.folder)])

@@ -13,7 +13,7 @@ import idnb.cli.train_identity as command
 from idnb.__main__ import main
 from idnb.core.errors import InputError
 from idnb.core.weights import read_manifest
-from idnb.faces.synthetic import load_faces
+from idnb.faces.sources import load_faces
 from idnb.models.identity_files import load_identity_network
 
 

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.faces.real_images import RealImages
-from idnb.faces.synthetic import load_faces
+from idnb.faces.sources import load_faces
 from idnb.training.critic import Critic, build_critic
 from idnb.training.loop import train_encoder
 from idnb.training.losses import LossWeights

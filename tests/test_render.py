@@ -16,7 +16,7 @@ from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.render import people
 from idnb.faces.render.check import identity_distance
 from idnb.faces.render.sets import SetPlan, make_set, render_person
-from idnb.faces.synthetic import load_faces, set_checksum
+from idnb.faces.sources import load_faces, set_checksum
 
 PLAN = SetPlan(identities=3, shots=2, seed=5, size=32)
 

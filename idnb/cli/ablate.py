@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train and measure what is missing, then print the table of all there is."""
     from idnb.env import keep_freed_memory
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.sources import load_faces
     from idnb.models.stylegan2_files import load_generator
 
     if args.threads:
@@ -73,8 +73,10 @@ def run(args: argparse.Namespace) -> int:
     if missing:
         keep_freed_memory()
         generator = load_generator(args.preset, path=args.generator)
-        data = load_evaluation_set(load_faces(args.test), args.preset, reference=load_faces("starter"), kind=args.kind)
-        faces = [load_faces(name) for name in args.data.split(",")]
+        data = load_evaluation_set(
+            load_faces(args.test, otherwise="test"), args.preset, reference=load_faces("starter"), kind=args.kind
+        )
+        faces = [load_faces(name, otherwise="train") for name in args.data.split(",")]
         for arm, seed in missing:
             print(f"{arm.title}, seed {seed}", flush=True)
             began = time.perf_counter()

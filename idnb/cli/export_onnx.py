@@ -26,13 +26,13 @@ def run(args: argparse.Namespace) -> None:
     from idnb.export.compare import picture_differences
     from idnb.export.networks import bundled_networks
     from idnb.export.onnx_files import export_networks, need_onnx
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.synthetic import load_rendered
 
     folder = Path(args.out)
     if folder.is_file():
         raise InputError(f"--out {folder}: a file; give a folder")
     need_onnx()
-    networks, faces = bundled_networks(), load_faces("test")
+    networks, faces = bundled_networks(), load_rendered("test")
     export_networks(networks, faces, folder, lambda _name: args.weights, args.only)
     if args.only is None:
         rows = range(0, len(faces), max(1, len(faces) // 6))

@@ -27,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw the figure and write it."""
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.sources import load_faces
     from idnb.models.encoder_files import load_encoder
     from idnb.models.stylegan2_files import load_generator
 
     encoders = [load_encoder("tiny", kind) for kind in CONTOURS]
     generator = load_generator("tiny", args.generator)
-    faces = load_faces(args.data)
+    faces = load_faces(args.data, otherwise="test")
     contours, identities = choose_people(faces, args.contours * len(encoders), args.identities, args.seed)
     figure = kinds_figure(encoders, generator, faces, contours, identities, args.steps)
     out = Path(args.out)

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Inspect the generator. Returns 1 when the mean PSNR is below the bar, else 0."""
     from idnb.evaluation.generator import distribution, faces_found, part_areas, samples
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.synthetic import load_rendered
     from idnb.models.face_parser import load_face_parser
     from idnb.models.stylegan2_files import load_generator
     from idnb.plots.grids import plot_losses
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{path}: 64 samples at truncation {psi:g}; one face found in {found_in[f'truncation {psi:g}']:.0%}")
     report["one_face_found"] = {**found_in, "images": 64}
 
-    rendered = of_size(whole(load_faces(args.data)), generator.size)
+    rendered = of_size(whole(load_rendered(args.data)), generator.size)
     parser = load_face_parser(device=args.device)
     parts = part_areas(generator, rendered, parser, min(args.images, PARSED), args.seed)
     print(
@@ -150,10 +150,10 @@ def feature_networks(args: argparse.Namespace) -> list[Any]:
 def invert_test_faces(args: argparse.Namespace, generator: Generator) -> tuple[Inversion, Tensor, dict[str, Any]]:
     """W+ optimisation of faces of the test set, one picture a person, drawn with the seed."""
     from idnb.evaluation.generator import reach
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.synthetic import load_rendered
     from idnb.models.perceptual import load_face_feature_distance
 
-    faces = of_size(whole(load_faces(args.test)), generator.size)
+    faces = of_size(whole(load_rendered(args.test)), generator.size)
     random = np.random.default_rng(args.seed)
     shuffled = random.permutation(len(faces))
     first = np.unique(faces.identity[shuffled], return_index=True)[1]

@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"sha256 {card['sha256']}")
     if args.sheet:
         from idnb.faces.render.sheet import contact_sheet
-        from idnb.faces.synthetic import load_faces
+        from idnb.faces.synthetic import load_rendered
 
         args.sheet.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(contact_sheet(load_faces(args.out))).save(args.sheet, quality=92)
+        Image.fromarray(contact_sheet(load_rendered(args.out))).save(args.sheet, quality=92)
         print(f"contact sheet: {args.sheet}")
     return 0

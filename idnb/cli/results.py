@@ -113,9 +113,9 @@ def run(args: argparse.Namespace) -> int:
 
     results = read_results(folder, args.kind, args.mode)
     if args.what == "figure3":
-        from idnb.faces.synthetic import load_faces
+        from idnb.faces.sources import load_faces
 
-        fig = figures.methods_figure(results, load_faces(args.data))
+        fig = figures.methods_figure(results, load_faces(args.data, otherwise="test"))
     elif args.what == "arms":
         fig = figures.arms_figure(results)
     elif args.what == "ambiguity_curve":

@@ -62,7 +62,7 @@ def parse_rates(text: str) -> tuple[float, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training."""
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.synthetic import load_rendered
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     counts = [sum(p.numel() for p in n.parameters()) for n in (training.generator, training.discriminator)]
     print(f"generator {counts[0]:,} parameters, discriminator {counts[1]:,}, at {training.size} px on {device}")
 
-    folders = [load_faces(name).folder for name in args.data]
+    folders = [load_rendered(name).folder for name in args.data]
 
     def read(size: int) -> Tensor:
         return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]

@@ -64,7 +64,7 @@ def build(kind: str, seed: int) -> tuple[FaceEmbedder, type[ArcFaceHead], float]
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training; then print the figures, draw them, and export the weights if asked to."""
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.synthetic import load_rendered
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     network, head_class, margin = build(args.kind, args.seed)
     print(f"{args.kind}: {sum(p.numel() for p in network.parameters()):,} parameters on {device}")
     wanted = (args.kind, "validation")
-    data = join([read_people(some_people(load_faces(name), wanted, args.people)) for name in args.data.split(",")])
+    data = join([read_people(some_people(load_rendered(name), wanted, args.people)) for name in args.data.split(",")])
     names = torch.as_tensor(split_of(data.identity) == args.kind)
     validation = data.part(torch.as_tensor(split_of(data.identity) == "validation"))
     config = TrainConfig(
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         device,
         bf16=fast_bf16(device),
     )
-    results = evaluate(network, read_people(load_faces(args.test)), out, args.kind)
+    results = evaluate(network, read_people(load_rendered(args.test)), out, args.kind)
     if args.export:
         export(args, network, results, len(training.identity.unique()), len(training.identity))
     return 0

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "paired") -> N
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training."""
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.synthetic import load_rendered
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -53,14 +53,14 @@ def run(args: argparse.Namespace) -> int:
         noise_up_to=preset.image_size,
         seed=args.seed,
     )
-    folders = [load_faces(name).folder for name in args.data]
+    folders = [load_rendered(name).folder for name in args.data]
 
     def read(size: int) -> Tensor:
         return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]
 
     codes = read_codes(args.data, args.people, args.seed)
     labels = torch.cat([read_labels(folder, args.people) for folder in folders])  # [N, S, S]
-    shown = load_faces("test").images(list(range(0, 128, 4)))  # [32, 3, S, S]
+    shown = load_rendered("test").images(list(range(0, 128, 4)))  # [32, 3, S, S]
     training = PairedTraining(preset, config, codes, labels, device, fast_bf16(device), args.compile, shown)
     counts = [sum(p.numel() for p in network.parameters()) for network in (training.generator, training.encoder)]
     print(f"{len(codes):,} pictures; generator {counts[0]:,} parameters at first, encoder {counts[1]:,}, on {device}")

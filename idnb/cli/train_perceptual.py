@@ -30,14 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str = "perceptual") -> 
 
 def run(args: argparse.Namespace) -> int:
     """Train, print how well the distance orders distortions, and export the weights if asked to."""
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.synthetic import load_rendered
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    faces = finished(load_faces(args.data), print)
+    faces = finished(load_rendered(args.data), print)
     data = read_people(faces)
     features = train_features(data, known_numbers(faces.parameters), args.steps, args.seed)
-    test = read_people(load_faces(args.test))
+    test = read_people(load_rendered(args.test))
     figures = ordering(FaceFeatureDistance(features), test, args.seed)
     for name, value in figures.items():
         print(f"{name:40} {value}")

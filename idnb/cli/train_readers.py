@@ -45,13 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training; then print the figures on the test set, and export the weights if asked to."""
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.synthetic import load_rendered
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    sets = [some_people(load_faces(name), args.people) for name in args.data.split(",")]
+    sets = [some_people(load_rendered(name), args.people) for name in args.data.split(",")]
     data = join([read_people(faces) for faces in sets])
-    test_faces = finished(load_faces(args.test), print)
+    test_faces = finished(load_rendered(args.test), print)
     test = read_people(test_faces)
     torch.manual_seed(args.seed)
     config = ReaderConfig(steps=args.steps, batch=args.batch, seed=args.seed)

@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "sharpening") 
 
 def run(args: argparse.Namespace) -> int:
     """Train, or go on training."""
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.synthetic import load_rendered
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
     )
     training = Sharpening(preset, config, device, fast_bf16(device))
-    folders = [load_faces(name).folder for name in args.data]
+    folders = [load_rendered(name).folder for name in args.data]
 
     def read(size: int) -> Tensor:
         return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]

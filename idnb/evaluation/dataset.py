@@ -65,7 +65,7 @@ class EvaluationSet:
             pictures.append(to_bytes(resize(batch, size)))
             if keep:
                 full.append(to_bytes(batch))
-            if keep and has_label_maps(faces):
+            if keep and faces.has_label_maps:
                 labels.append(faces.label_maps(rows).byte())
         self._pictures = torch.cat(pictures)  # [N, 3, S, S]
         self._full = torch.cat(full) if full else None  # [N, 3, H, H]
@@ -100,7 +100,7 @@ class EvaluationSet:
         """Label maps [B, h, h] long as large as they are stored, or None where the set has none."""
         if self._labels is not None:
             return self._labels[torch.as_tensor(rows)].long()
-        return self._faces.label_maps(rows) if has_label_maps(self._faces) else None
+        return self._faces.label_maps(rows) if self._faces.has_label_maps else None
 
     def contours(self, kind: str, rows: NDArray[np.int64], contour_size: int | None = None) -> Tensor:
         """The contours of some images; contour_size: side of low-resolution ones, None is an eighth of the size."""
@@ -109,11 +109,6 @@ class EvaluationSet:
             raise InputError(f"contour_size: contours of kind {kind!r} have one size; leave it out")
         labels = self.label_maps(rows) if chosen.uses_label_map else None
         return chosen.sized(contour_size or self.size // 8).make(self.full_images(rows), labels)
-
-
-def has_label_maps(faces: Any) -> bool:
-    """Whether a set has label maps: rendered people do, folders of photos sometimes."""
-    return bool(getattr(faces, "has_label_maps", hasattr(faces, "label_maps")))
 
 
 def to_bytes(images: Tensor) -> Tensor:

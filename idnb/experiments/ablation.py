@@ -180,7 +180,7 @@ def build_encoder(arm: Arm, kind: str, preset_name: str, seed: int) -> ContourEn
     if arm.contour_size is not None:
         preset = replace(preset, low_res_size=arm.contour_size)
     torch.manual_seed(seed)
-    encoder: ContourEncoder = make(kind, preset, **arm.options)
+    encoder: Any = make(kind, preset, **arm.options)
     pretrained = arm.options.get("pretrained_identity", True)
     if pretrained and hasattr(encoder, "load_identity"):
         encoder.load_identity(load_identity_network(preset_name))

@@ -114,12 +114,13 @@ def band_rows(result: dict[str, Any], columns: list[Column]) -> dict[str, tuple[
 def note(results: Results) -> str:
     """One paragraph under a table: what was measured on what, and what the intervals are."""
     first = results[0]
+    rendered = " of rendered people" if "correlation" in first["figures"] else ""  # whose pose is known
     setting, measure = first["setting"], contour_kind(first["setting"]["kind"]).measure.name
     kinds = {len(runs) > 1 for members in designs(results).values() for runs in grouped(members).values()}
     words = {True: "t: Student's t over runs", False: "bootstrap: over contours, of one run"}
     perceptual = " and ".join(sorted({result["names"]["perceptual"] for result in results}))
     text = (
-        f"Contours: {setting['kind']}, pairs: {setting['mode']} identity, set {first['set']!r} of rendered people, "
+        f"Contours: {setting['kind']}, pairs: {setting['mode']} identity, set {first['set']!r}{rendered}, "
         f"n = contours x identities, none dropped. In brackets 95 % intervals "
         f"({'; '.join(words[kind] for kind in sorted(kinds, reverse=True))}). "
         f"{perceptual}{'' if sizes_differ(results) else f' and {measure}'} against the contour's photo."

@@ -38,7 +38,7 @@ def load_faces(name: str | Path, split: str | None = None, otherwise: str | None
     if bundled or (folder / "card.json").is_file() or not folder.is_dir():
         if split is not None:
             raise InputError(f"{name}: only CelebAMask-HQ has a split; leave split={split!r} out")
-        return synthetic.load_faces(name)
+        return synthetic.load_rendered(name)
     return open_photos(folder, split or (otherwise if celebahq_root(folder) else None))
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from idnb.core.errors import InputError
 from idnb.core.pictures import read_picture
 
-__all__ = ["BUNDLED_SETS", "Face", "Faces", "finished", "load_faces", "read_table", "set_checksum"]
+__all__ = ["BUNDLED_SETS", "Face", "Faces", "finished", "load_rendered", "read_table", "set_checksum"]
 
 BUNDLED_SETS = Path(__file__).parent.parent / "assets" / "faces"
 
@@ -87,10 +87,13 @@ class Faces:
         parameters: every column of the table by name, (N,) each.
         image_size: pixels.
         card: what `card.json` says.
+        has_label_maps: always.
 
     Raises:
         InputError: the folder is not a set, or a file of it is damaged.
     """
+
+    has_label_maps = True
 
     def __init__(self, folder: str | Path, rows: NDArray[np.int64] | None = None) -> None:
         self.folder = Path(folder)
@@ -200,8 +203,8 @@ def _strip(path: Path, _changed: int) -> NDArray[np.uint8]:
     return np.asarray(image if path.suffix == ".png" else image.convert("RGB"))
 
 
-def load_faces(name: str | Path) -> Faces:
-    """Open a set of people.
+def load_rendered(name: str | Path) -> Faces:
+    """Open a set of rendered people, for what needs all that is known of them; others take `idnb.load_faces`.
 
     Args:
         name: "test" or "starter" (bundled), or the folder of any set made by `idnb render`.

@@ -155,7 +155,7 @@ def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tens
     for start in range(0, len(faces), 50):
         rows = np.arange(start, min(start + 50, len(faces)))
         images = faces.images(rows)  # [b, 3, H, H]
-        label_maps = faces.label_maps(rows) if getattr(faces, "has_label_maps", True) else None  # [b, h, h]
+        label_maps = faces.label_maps(rows) if faces.has_label_maps else None  # [b, h, h]
         photos.append(((resize(images, size) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
         contours.append(maker.pack(images, label_maps, size))
     identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)

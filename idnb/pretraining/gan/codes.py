@@ -29,11 +29,11 @@ def read_codes(folders: Sequence[str], people: int | None = None, seed: int = 1)
     folders: sets of rendered people. people: of each set only so many of the first; None takes all. seed: see
     `normal_codes`. Returns [N, P], of P parameters.
     """
-    from idnb.faces.synthetic import finished, load_faces
+    from idnb.faces.synthetic import finished, load_rendered
 
     parts = []
     for folder in folders:
-        faces = finished(load_faces(folder), lambda _: None)
+        faces = finished(load_rendered(folder), lambda _: None)
         faces = faces.select(np.unique(faces.identity)[:people])
         order = np.lexsort((faces.shot, faces.identity))
         parts.append({name: np.asarray(values)[order] for name, values in faces.parameters.items()})
