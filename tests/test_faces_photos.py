@@ -135,7 +135,7 @@ def test_one_report_names_everything(small, capsys, tmp_path):
         "CelebA-HQ-img/3.jpg: is 64 x 60, not 64 x 64",
         "CelebA-HQ-img/4.jpg",
         "CelebA-HQ-img/77.jpg: is not in the mapping",
-        "CelebA-HQ-img/Thumbs.db: is not called NUMBER.jpg or NUMBER.png",
+        "CelebA-HQ-img/Thumbs.db: is hidden or made by the system",
         "CelebA-HQ-img/2001 (1).jpg: is not called NUMBER.jpg or NUMBER.png",
         "label map of image 3",
         "0/00001_hair.png: is cut off (8 bytes)",

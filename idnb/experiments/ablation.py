@@ -24,6 +24,7 @@ import torch
 
 from idnb.core.errors import InputError
 from idnb.core.files import write_text
+from idnb.core.folders import is_hidden
 from idnb.core.presets import get_preset
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.protocol import evaluate
@@ -271,6 +272,8 @@ def finished(folder: Path, images: int) -> bool:
 def take_over(store: Path, table: str, arm: Arm, wanted: dict[str, Any]) -> bool:
     """Store the result of the same training from another table under this arm's name, if there is one."""
     for path in sorted(store.glob(f"*/*_seed{wanted['seed']}.json")):
+        if is_hidden(path.name) or is_hidden(path.parent.name):
+            continue
         found = json.loads(path.read_text(encoding="utf-8"))
         if "training" in found and same_training(found["training"], wanted):
             result = found | {"setting": found["setting"] | {"method": arm.title}, "training": wanted}

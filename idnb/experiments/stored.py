@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from idnb.core.errors import InputError
+from idnb.core.folders import list_files
 from idnb.evaluation.intervals import seed_interval
 from idnb.evaluation.methods import NOTHING, SEARCHES
 from idnb.models.encoder_files import ENCODERS
@@ -27,7 +28,8 @@ def read_results(folder: str | Path, kind: str | None = None, mode: str | None =
     """
     folder = Path(folder)
     found = []
-    for path in sorted(folder.rglob("*.json")):
+    names = list_files(folder).with_suffix((".json",)) if folder.is_dir() else []
+    for path in (folder / name for name in names):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
+from idnb.core.folders import list_files
 from idnb.core.pictures import PICTURE_SUFFIXES
 from idnb.faces.celeba_split import (
     MAPPING_FILE,
@@ -144,7 +145,7 @@ class CelebAMaskHQ(PhotoFaces):
         self._maps: dict[int, Path] = {}
         self._parts: dict[int, int] = {}
         self._extra_labels: list[tuple[Path, str]] = []
-        self._nested = (root / PART_FOLDER / "0").is_dir() or not any((root / PART_FOLDER).glob("*.png"))
+        self._nested = (root / PART_FOLDER / "0").is_dir() or not any((root / PART_FOLDER).glob("[0-9]*.png"))
         parts = (root / PART_FOLDER).is_dir()
         folder = next((root / name for name in INDEX_FOLDERS if (root / name).is_dir()), None)
         if folder is not None and not (merge and parts):
@@ -233,7 +234,8 @@ def _scan_images(folder: Path) -> tuple[dict[int, Path], list[tuple[Path, str]]]
     """List pictures that are called by a number: number -> path, and whatever else is there with the reason."""
     images: dict[int, Path] = {}
     extra: list[tuple[Path, str]] = []
-    for path in sorted(folder.iterdir()):
+    listing = list_files(folder, deep=False)
+    for path in (folder / name for name in listing.names):
         stem = path.stem
         if not (stem.isascii() and stem.isdecimal() and path.suffix.lower() in PICTURE_SUFFIXES):
             extra.append((path, "is not called NUMBER.jpg or NUMBER.png"))
@@ -241,4 +243,4 @@ def _scan_images(folder: Path) -> tuple[dict[int, Path], list[tuple[Path, str]]]
             extra.append((path, f"is a second image {int(stem)}, beside {images[int(stem)].name}"))
         else:
             images[int(stem)] = path
-    return images, extra
+    return images, [*extra, *((folder / name, why) for name, why, _ in listing.left_out)]

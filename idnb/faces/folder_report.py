@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from idnb.core.errors import InputError
+from idnb.core.errors import InputError, InputErrors
 from idnb.core.pictures import picture_header
 from idnb.faces.label_files import read_class_numbers
 from idnb.faces.photo import open_photo
@@ -82,7 +83,7 @@ class FolderReport:
     def require(self) -> None:
         """Raise InputError with the whole report unless the folder is usable."""
         if not self.usable:
-            raise InputError(f"{self.text(LISTED)}\nThe whole list: idnb data check {self.folder} --out report.txt")
+            raise InputErrors(f"{self.text(LISTED)}\nThe whole list: idnb data check {self.folder} --out report.txt")
 
     @staticmethod
     def _sum(counts: Counter[str]) -> str:
@@ -118,10 +119,11 @@ def picture_fault(path: Path, decode: bool = False, side: int | None = None, ind
         indices: the picture holds class numbers or a mask, not colours.
     """
     try:
-        size = path.stat().st_size
+        state = path.stat()
     except OSError:
         return "is not there"
-    if size == 0:
+    size = state.st_size
+    if size == 0 and stat.S_ISREG(state.st_mode):
         return "is empty"
     try:
         width, height, kind = picture_header(path)

@@ -7,7 +7,6 @@ begins above it; so many maps together tell, and a set that does not agree with 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from idnb.core.errors import InputError
+from idnb.core.folders import list_files
 from idnb.core.pictures import read_picture
 from idnb.faces.labels import LABEL_NAMES, LABEL_PALETTE, ORDERS, check_label_map, likely_order
 
@@ -190,18 +190,18 @@ def scan_parts(folder: Path) -> tuple[dict[int, int], list[tuple[Path, str]]]:
     numbers = {name: place for place, name in enumerate(LABEL_NAMES) if place}
     parts: dict[int, int] = {}
     extra: list[tuple[Path, str]] = []
-    for where, folders, files in os.walk(folder):
-        folders.sort()
-        inner = Path(where).name if Path(where) != folder else ""
-        for file in files:
-            stem, dot, suffix = file.rpartition(".")
-            number, _, part = stem.partition("_")
-            if not number.isascii() or not number.isdecimal() or part not in numbers or f"{dot}{suffix}" != ".png":
-                extra.append((Path(where) / file, "is not called NUMBER_part.png"))
-            elif inner and inner != str(int(number) // 2000):
-                extra.append((Path(where) / file, f"belongs into folder {int(number) // 2000}"))
-            elif len(number) != 5:
-                extra.append((Path(where) / file, f"should be called {int(number):05d}_{part}.png"))
-            else:
-                parts[int(number)] = parts.get(int(number), 0) | 1 << numbers[part]
+    listing = list_files(folder)
+    for name in listing.names:
+        inner, _, file = name.rpartition("/")
+        stem, dot, suffix = file.rpartition(".")
+        number, _, part = stem.partition("_")
+        if not number.isascii() or not number.isdecimal() or part not in numbers or f"{dot}{suffix}" != ".png":
+            extra.append((folder / name, "is not called NUMBER_part.png"))
+        elif inner and inner != str(int(number) // 2000):
+            extra.append((folder / name, f"belongs into folder {int(number) // 2000}"))
+        elif len(number) != 5:
+            extra.append((folder / name, f"should be called {int(number):05d}_{part}.png"))
+        else:
+            parts[int(number)] = parts.get(int(number), 0) | 1 << numbers[part]
+    extra += [(folder / name, why) for name, why, _ in listing.left_out]
     return parts, extra

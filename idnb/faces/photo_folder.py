@@ -5,17 +5,19 @@
     photos/identities.txt                                       lines such as `1.jpg 7` say who is who instead
     photos/labels/1.png                                         index maps, where you have them (anna/1.png likewise)
 
-Folders called by the thousands, as in FFHQ (00000, 01000, ...), are no people.
+Folders called by the thousands, as in FFHQ (00000, 01000, ...), are no people. Links to folders are followed. Hidden
+and system files, and a few loose pictures beside folders of people, are left out and listed by `check`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
+from idnb.core.folders import LeftOut, list_files
 from idnb.core.pictures import PICTURE_SUFFIXES
 from idnb.faces.celeba_split import read_identities
 from idnb.faces.folder_report import FolderReport, common_side, picture_faults
@@ -47,14 +49,15 @@ class PhotoFolder(PhotoFaces):
         root = Path(folder)
         if not root.is_dir():
             raise InputError(f"{root} is not a folder of pictures")
-        files = sorted(path for path in root.rglob("*") if path.is_file())
-        inner = [path.relative_to(root) for path in files]
+        listing = list_files(root)
+        inner = [PurePosixPath(name) for name in listing.names]
         pictures = [path for path in inner if path.suffix.lower() in PICTURE_SUFFIXES and path.parts[0] != LABELS]
         if not pictures:
             raise InputError(f"{root} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
-        self._unused = [
-            path for path in inner if path not in set(pictures) and path.parts[0] != LABELS and path.name != PEOPLE
-        ]
+        self._left_out = [*listing.left_out, *_foreign(inner, set(pictures))]
+        if strays := _strays(root, pictures):
+            self._left_out += [LeftOut(str(path), "lies beside the folders of people, is nobody's") for path in strays]
+            pictures = [path for path in pictures if path not in set(strays)]
         self.names: NDArray[np.object_] = np.array([path.as_posix() for path in pictures], dtype=object)
         index = np.arange(len(pictures), dtype=np.int64)
         super().__init__(root, index, _people(root, pictures), common_side(root / path for path in pictures))
@@ -77,8 +80,8 @@ class PhotoFolder(PhotoFaces):
         report = FolderReport(self.folder)
         people = f"{len(np.unique(self.identity)):,} people" if self.identities_known else "who is who is not known"
         report.about.append(f"{len(self):,} photos, {people}, {self.image_size} px")
-        for path in self._unused:
-            report.add("extra", self.folder / path, "is no picture")
+        for name, why, bad in self._left_out:
+            report.add("broken" if bad else "extra", self.folder / name, why)
         paths = [self.image_path(i) for i in range(len(self))]
         picture_faults(report, paths, len(paths), "photos", decode, progress=progress)
         if labels and self.has_label_maps:
@@ -91,7 +94,27 @@ class PhotoFolder(PhotoFaces):
         return report
 
 
-def _people(root: Path, pictures: list[Path]) -> NDArray[np.int64] | None:
+def _foreign(files: list[PurePosixPath], pictures: set[PurePosixPath]) -> list[LeftOut]:
+    """Files that are no pictures, and label maps that belong to none."""
+    labels = {PurePosixPath(LABELS) / path.with_suffix(".png") for path in pictures}
+    foreign = [path for path in files if path not in pictures | labels and path != PurePosixPath(PEOPLE)]
+    what = {True: "is the label map of no photo", False: "is no picture"}
+    return [LeftOut(str(path), what[path.parts[0] == LABELS]) for path in foreign]
+
+
+def _strays(root: Path, pictures: list[PurePosixPath]) -> list[PurePosixPath]:
+    """Pictures that lie loose beside more of them in folders of people; they do not undo who is who."""
+    loose = [path for path in pictures if len(path.parts) == 1]
+    folders = [path.parent.as_posix() for path in pictures if len(path.parts) > 1]
+    named = (root / PEOPLE).is_file() or _by_thousands(folders)
+    return [] if named or len(loose) >= len(folders) else loose
+
+
+def _by_thousands(folders: list[str]) -> bool:
+    return all(name.isdecimal() and int(name) % 1000 == 0 for name in folders)
+
+
+def _people(root: Path, pictures: list[PurePosixPath]) -> NDArray[np.int64] | None:
     """Who is in each picture: by `identities.txt`, else by folders, else not known."""
     if (root / PEOPLE).is_file():
         known = read_identities(root / PEOPLE)
@@ -100,7 +123,6 @@ def _people(root: Path, pictures: list[Path]) -> NDArray[np.int64] | None:
             raise InputError(f"{root / PEOPLE} does not say who is in {unknown[0]} and {len(unknown) - 1:,} others")
         return np.array([known[path.as_posix()] for path in pictures], dtype=np.int64)
     folders = [path.parent.as_posix() for path in pictures]
-    by_thousands = all(name.isdecimal() and int(name) % 1000 == 0 for name in folders)
-    if "." in folders or by_thousands:
+    if "." in folders or _by_thousands(folders):
         return None
     return np.unique(folders, return_inverse=True)[1].astype(np.int64)

@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
+from idnb.core.folders import list_files
 from idnb.core.pictures import read_picture
 
 __all__ = ["RealImages", "read_labels", "read_strips"]
@@ -25,7 +26,7 @@ def read_strips(folder: str | Path, size: int, people: int | None = None, progre
     Raises InputError when there is no picture, or one is damaged, or its side is no multiple of `size`.
     """
     folder = Path(folder)
-    paths = sorted(path for path in (folder / "images").glob("*") if path.suffix in (".webp", ".png"))[:people]
+    paths = _strips(folder / "images", (".webp", ".png"))[:people]
     if not paths:
         raise InputError(f"{folder}: no images/*.webp or images/*.png; make a set with `idnb render --out {folder}`")
     shots = []
@@ -52,7 +53,7 @@ def read_labels(folder: str | Path, people: int | None = None, progress: bool = 
     Raises InputError when a strip cannot be read or is none of label maps.
     """
     maps = []
-    paths = sorted((Path(folder) / "labels").glob("*.png"))[:people]
+    paths = _strips(Path(folder) / "labels", (".png",))[:people]
     for path in tqdm(paths, desc="decoding label maps", unit="person", disable=not progress):
         strip = np.asarray(read_picture(path, remedy="delete it and render again"))  # [S, K*S]
         size = strip.shape[0]
@@ -60,6 +61,11 @@ def read_labels(folder: str | Path, people: int | None = None, progress: bool = 
             raise InputError(f"{path}: is no strip of square label maps; delete it and render again")
         maps.append(torch.from_numpy(strip.reshape(size, -1, size).transpose(1, 0, 2).copy()))  # [K, S, S]
     return torch.cat(maps)
+
+
+def _strips(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    names = list_files(folder, deep=False).with_suffix(suffixes) if folder.is_dir() else []
+    return [folder / name for name in names]
 
 
 class RealImages:

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
+from idnb.core.folders import list_files
 from idnb.core.pictures import read_picture
 
 __all__ = ["BUNDLED_SETS", "Face", "Faces", "finished", "load_rendered", "read_table", "set_checksum"]
@@ -249,11 +250,12 @@ def _files(folder: Path, identity: int) -> tuple[Path, Path]:
 def set_checksum(folder: Path) -> str:
     """SHA-256 over the table, the pictures and the labels of a set, in the order of their names."""
     digest = hashlib.sha256()
-    for path in [
-        folder / "people.csv.gz",
-        *sorted((folder / "images").glob("*.webp")),
-        *sorted((folder / "labels").glob("*.png")),
-    ]:
+    files = [folder / "people.csv.gz"]
+    for inner, suffix in (("images", ".webp"), ("labels", ".png")):
+        if (folder / inner).is_dir():
+            names = list_files(folder / inner, deep=False).with_suffix((suffix,))
+            files += [folder / inner / name for name in names]
+    for path in files:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
