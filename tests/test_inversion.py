@@ -157,5 +157,8 @@ def test_bad_input_is_named(generator, identity_network, known):
         Guidance(torch.zeros(2, 3, 8, 8), known[1])
     with pytest.raises(InputError, match="at least one"):
         invert_images(generator, known[1], config=InversionConfig(steps=0), progress=False)
-    with pytest.raises(InputError, match="no number at step 0"):
+    with pytest.raises(InputError, match="targets hold values from nan to nan"):
         invert_images(generator, known[1] * torch.nan, config=InversionConfig(steps=2), progress=False)
+    with pytest.raises(InputError, match="no number at step 0"):
+        nowhere = known[0] * torch.nan
+        invert_images(generator, known[1], start=nowhere, config=InversionConfig(steps=2), progress=False)

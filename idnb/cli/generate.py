@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +14,15 @@ from torch import Tensor
 from idnb.cli.arguments import STEPS
 from idnb.cli.outputs import check_outputs
 from idnb.contours.kinds import CONTOURS, contour_kind
-from idnb.core.errors import InputError
+from idnb.core.errors import InputError, InputErrors
+from idnb.core.folders import list_files
 from idnb.core.images import save_png, tile
 from idnb.core.messages import printable
 from idnb.core.pictures import PICTURE_SUFFIXES
 from idnb.core.presets import Preset, get_preset
 from idnb.core.tensor_files import write_tensors
 from idnb.faces.photo import photo_to_tensor
-from idnb.models.contour_encoder import ContourEncoder, Result
+from idnb.models.contour_encoder import SMALLEST_FACE, ContourEncoder, Result
 
 __all__ = ["Pair", "add_arguments", "find_pairs", "read_contour", "read_face", "run", "write_result"]
 
@@ -73,20 +75,46 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     encoder = load_encoder(preset.name, kind, args.encoder, device)
     generator = load_generator(preset.name, args.generator, str(device))
-    contours: dict[Path, Tensor] = {}
-    faces: dict[Path, Tensor] = {}
+    for folder in dict.fromkeys((Path(args.contour), Path(args.identity))):
+        tell_left_out(folder)
+
+    def contour_from(path: Path) -> Tensor:
+        return read_contour(path, args.contour_kind, preset, args.derived, args.align, args.order)
+
+    contours, faces = _Readings(contour_from), _Readings(lambda path: read_face(path, preset.image_size, args.align))
+    made_none = 0
     for pair in pairs:
-        if pair.contour not in contours:
-            contours[pair.contour] = read_contour(
-                pair.contour, args.contour_kind, preset, args.derived, args.align, args.order
-            )
-        if pair.identity not in faces:
-            faces[pair.identity] = read_face(pair.identity, preset.image_size, args.align)
-        x_c, x_id = contours[pair.contour], faces[pair.identity]
+        x_c, x_id = contours.read(pair.contour), faces.read(pair.identity)
+        if x_c is None or x_id is None:
+            made_none += 1
+            continue
         result = encoder.generate(generator, x_c, x_id, args.steps)
         for path in write_result(pair, encoder, x_c, x_id, result):
             print(printable(path))
+    bad = [*contours.faults.values(), *faces.faults.values()]
+    if len(pairs) == 1 and bad:
+        raise bad[0]
+    if bad:
+        first = f"{made_none:,} of {len(pairs):,} faces were not made, for these files cannot be used:"
+        raise InputErrors("\n".join([first, *(f"  {printable(error)}" for error in bad)]))
     return 0
+
+
+class _Readings:
+    """What was read of files, once each; a file that cannot be used is noted in `faults` and read as None."""
+
+    def __init__(self, read_file: Callable[[Path], Tensor]) -> None:
+        self._read_file = read_file
+        self._found: dict[Path, Tensor] = {}
+        self.faults: dict[Path, InputError] = {}
+
+    def read(self, path: Path) -> Tensor | None:
+        if path not in self._found and path not in self.faults:
+            try:
+                self._found[path] = self._read_file(path)
+            except InputError as error:
+                self.faults[path] = error
+        return self._found.get(path)
 
 
 def contour_of(said: str, derived: str | None) -> str:
@@ -103,13 +131,26 @@ def contour_of(said: str, derived: str | None) -> str:
 def pictures_in(path: Path, option: str) -> list[Path]:
     """The picture files of a folder by name, or the one file."""
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+        found = list_files(path, deep=False).with_suffix(PICTURE_SUFFIXES)
         if not found:
             raise InputError(f"{option} {path}: no picture in this folder ({', '.join(PICTURE_SUFFIXES)})")
-        return found
-    if not path.is_file():
+        return [path / name for name in found]
+    if not path.exists():
         raise InputError(f"{option} {path}: no such file or folder")
     return [path]
+
+
+def tell_left_out(path: Path, most: int = 10) -> None:
+    """Say on stderr which files of a folder are not used, and why."""
+    if not path.is_dir():
+        return
+    listing = list_files(path, deep=False)
+    left_out = [f"{name} ({why})" for name, why, _ in listing.left_out]
+    pictures = set(listing.with_suffix(PICTURE_SUFFIXES))
+    left_out += [f"{name} (is no picture)" for name in listing.names if name not in pictures]
+    if left_out:
+        more = f" and {len(left_out) - most:,} more" if len(left_out) > most else ""
+        print(printable(f"{path}: left out are {', '.join(left_out[:most])}{more}"), file=sys.stderr)
 
 
 def find_pairs(contour: str | Path, identity: str | Path, out: str | Path, by_name: bool = False) -> list[Pair]:
@@ -160,6 +201,8 @@ def read_face(path: Path, size: int, align: bool = False) -> Tensor:
     if picture.shape[-1] != picture.shape[-2]:
         height, width = picture.shape[-2:]
         raise InputError(f"{path} is {width} x {height}, not an aligned face; add --align to find the face in it")
+    if picture.shape[-1] < SMALLEST_FACE:
+        raise InputError(f"{path} has {picture.shape[-1]} pixels a side; a face has {SMALLEST_FACE} or more")
     return picture
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from idnb.core.errors import InputError
+from idnb.core.images import check_range
 from idnb.faces.labels import check_label_map
 
 __all__ = ["check_contour", "check_images", "check_size", "check_square", "matching_labels"]
@@ -21,11 +22,7 @@ def check_images(images: Tensor) -> Tensor:
         raise InputError(f"images: expected a tensor [B, 3, H, W], got {found}{hint}")
     if images.shape[2] != images.shape[3]:
         raise InputError(f"images are {images.shape[3]} x {images.shape[2]}, not square; cut out faces with align_face")
-    if not images.is_floating_point():
-        raise InputError(f"images have type {images.dtype}; expected float in [-1, 1]: use x / 127.5 - 1")
-    low, high = float(images.min()), float(images.max())
-    if not (low >= -1.01 and high <= 1.01):  # also false for NaN
-        raise InputError(f"images hold values from {low:.3g} to {high:.3g}; expected [-1, 1]")
+    check_range(images, "images")
     return images
 
 

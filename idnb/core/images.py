@@ -14,9 +14,28 @@ from torch import Tensor
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file
 
-__all__ = ["LUMA", "grey_scale", "save_png", "tile", "to_image"]
+__all__ = ["LUMA", "OVERSHOOT", "check_range", "grey_scale", "save_png", "tile", "to_image"]
 
 LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in how light a colour is (ITU-R BT.601)
+
+OVERSHOOT = 15.0
+"""How far outputs of a generator may lie outside [-1, 1]: untrained ones reach 6. Bytes in [0, 255] go further."""
+
+
+def check_range(images: Tensor, name: str, beyond: float = 0.01) -> None:
+    """Raise InputError unless images are float and lie in [-1, 1], all of them numbers.
+
+    name: of the argument, for the message. beyond: how far outside they may be; what a generator makes overshoots.
+    """
+    if not images.is_floating_point():
+        raise InputError(f"{name} have type {images.dtype}; expected float in [-1, 1]: use x / 127.5 - 1")
+    if images.numel() == 0:
+        return
+    low, high = float(images.min()), float(images.max())
+    if not (low >= -1.0 - beyond and high <= 1.0 + beyond):  # also false for NaN
+        raise InputError(
+            f"{name} hold values from {low:.3g} to {high:.3g}; expected [-1, 1]: of bytes use x / 127.5 - 1"
+        )
 
 
 def to_image(picture: Tensor) -> Image.Image:

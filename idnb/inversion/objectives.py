@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from idnb.core.errors import InputError
+from idnb.core.images import OVERSHOOT, check_range
 from idnb.core.resize import resize
 from idnb.core.shapes import check_shape
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
@@ -62,6 +63,7 @@ class Reconstruction:
         weights: dict[str, float] | None = None,
     ) -> None:
         check_shape("targets", targets, ["B", 3, "H", targets.shape[-1]])
+        check_range(targets, "targets", OVERSHOOT)
         refuse_held_out("identity_network", identity_network)
         refuse_held_out("perceptual", perceptual)
         self.weights = merged(self.DEFAULTS, weights)
@@ -111,6 +113,7 @@ class Guidance:
         refuse_held_out("identity_network", identity_network)
         if x_id is not None:
             check_shape("x_id", x_id, [len(x_c), 3, "H", "W"])
+            check_range(x_id, "x_id", OVERSHOOT)
         self.weights = merged(self.DEFAULTS, weights)
         self.x_c, self.identity_network = x_c, identity_network
         with torch.no_grad():

@@ -11,12 +11,15 @@ from torch import Tensor, nn
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
+from idnb.core.images import check_range
 from idnb.core.presets import Preset
 from idnb.core.resize import resize
 from idnb.core.shapes import check_shape
 from idnb.models.stylegan2 import Generator
 
-__all__ = ["Code", "ContourEncoder", "Result"]
+__all__ = ["SMALLEST_FACE", "Code", "ContourEncoder", "Result"]
+
+SMALLEST_FACE = 16  # pixels a side; in less nobody can be told
 
 
 class Code(NamedTuple):
@@ -114,7 +117,11 @@ class ContourEncoder(nn.Module, ABC):
             raise InputError(f"steps is {steps!r}; expected a whole number from 1 to 20")
         device, size = generator.w_avg.device, self.preset.encoder_size
         contour = contour_kind(self.kind).network_input(x_c.to(device), size)  # [B, C_k, S, S]
-        x_id = resize(x_id.to(device), size)
+        check_range(x_id, "x_id")
+        x_id = x_id.to(device)
+        if x_id.ndim == 4 and min(x_id.shape[2:]) < SMALLEST_FACE:
+            raise InputError(f"x_id has {x_id.shape[-1]} pixels a side; a face has {SMALLEST_FACE} or more")
+        x_id = resize(x_id, size)
         if len(contour) != len(x_id) and 1 not in (len(contour), len(x_id)):
             raise InputError(
                 f"x_c has {len(contour)} entries and x_id {len(x_id)}; give as many of both, or one of one"

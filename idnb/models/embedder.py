@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
+from idnb.core.images import OVERSHOOT, check_range
 from idnb.core.resize import resize
 
 __all__ = ["FaceEmbedder", "frame_to_input", "refuse_held_out"]
@@ -53,7 +55,10 @@ class FaceEmbedder(nn.Module):
 
         images: [B, 3, H, H] float in [-1, 1], framed as in FFHQ (what `idnb.load_faces` and `idnb.faces.align` give).
         Returns [B, embedding], each row of length one. Paper: z_id and z_gen of the identity loss, section 2.4.
+        Raises InputError for images of another shape, in [0, 255] or with NaN; those with a gradient are not looked at.
         """
+        if not (images.requires_grad or torch.compiler.is_compiling() or torch.compiler.is_exporting()):
+            check_range(images, "images", OVERSHOOT)
         return self.embed(self.prepare(images))
 
 

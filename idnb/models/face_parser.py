@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from idnb.core.images import OVERSHOOT, check_range
 from idnb.core.resize import resize
 from idnb.core.tensor_files import load_strictly, read_tensors
 from idnb.core.weights import weight_path
@@ -60,6 +61,7 @@ class FaceParser(nn.Module):
     @torch.inference_mode()
     def label_maps(self, images: Tensor) -> Tensor:
         """The likeliest class of each pixel: [B, size, size] long, numbers of `idnb.faces.labels`."""
+        check_range(images, "images", OVERSHOOT)
         return self(images).argmax(1)  # [B, size, size]
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
+from idnb.core.images import OVERSHOOT, check_range
 from idnb.core.resize import resize
 from idnb.core.tensor_files import load_strictly, read_tensors
 from idnb.core.weights import weight_path
@@ -97,6 +98,7 @@ class FaceReader(nn.Module):
     @torch.inference_mode()
     def read(self, images: Tensor) -> dict[str, Tensor]:
         """Every reading by name, [B] each, in the renderer's units (angles in radians)."""
+        check_range(images, "images", OVERSHOOT)
         values = self(images) * self.deviation + self.mean  # [B, K]
         return {name: values[:, column] for column, name in enumerate(READINGS)}
 
