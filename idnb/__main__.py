@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
-from idnb.cli.arguments import Parser
+from idnb.cli.arguments import Parser, expand_home
 from idnb.core.errors import InputError
 from idnb.core.messages import explain
 
@@ -103,7 +103,7 @@ def _run(words: list[str]) -> int:
     if args.command is None:
         parser.print_help()
         return 0
-    return int(import_module(COMMANDS[args.command][0]).run(args) or 0)
+    return int(import_module(COMMANDS[args.command][0]).run(expand_home(args)) or 0)
 
 
 def _flush_output() -> None:

@@ -45,7 +45,7 @@ def core_count() -> int:
     return os.cpu_count() or 1
 
 
-def pick_device(wanted: str | None = None) -> "torch.device":
+def pick_device(wanted: "torch.device | str | None" = None) -> "torch.device":
     """Choose the device to compute on.
 
     Args:
@@ -66,12 +66,15 @@ def pick_device(wanted: str | None = None) -> "torch.device":
         return torch.device(next(name for name, available in there.items() if available))
     try:
         device = torch.device(wanted)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise InputError(f"device {wanted!r} is not a torch device: use 'cpu', 'cuda' or 'mps'") from error
     if not there.get(device.type, False):
         found = ", ".join(name for name, available in there.items() if available)
         menu = " In Colab choose a GPU under Runtime > Change runtime type." if on_colab() else ""
-        raise InputError(f"device {wanted!r} is not available on this machine, which has: {found}.{menu}")
+        raise InputError(f"device '{wanted}' is not available on this machine, which has: {found}.{menu}")
+    if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
+        last = torch.cuda.device_count() - 1
+        raise InputError(f"device '{wanted}' is not available on this machine, whose last one is cuda:{last}")
     return device
 
 

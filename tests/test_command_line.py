@@ -2,14 +2,23 @@
 
 import argparse
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from idnb.__main__ import COMMANDS, build_parser, main
-from idnb.cli.arguments import Listed, Real, Whole, parse_shard
+from idnb.cli.arguments import Listed, Real, Whole, expand_home, parse_shard
+from idnb.core.checkpoints import to_go_on
 from idnb.core.errors import InputError
+from idnb.core.messages import explain
+from idnb.evaluation.store import RESULTS
+from idnb.training.logs import CsvLog
+from tests.full_disk import files_up_to
 from tools.notebook_files import REPO
 
 
@@ -118,3 +127,155 @@ def test_shards():
     for wrong in ("2/2", "1", "a/b", "-1/2", "0/0", "1/2/3", "²/4", f"0/{10**30}", ""):
         with pytest.raises(InputError, match="expected k/n"):
             parse_shard(wrong)
+
+
+# --- names and places -----------------------------------------------------------------------------------------------
+
+
+def test_home_is_found_in_every_word(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    given = argparse.Namespace(
+        out="~/a", data="x,~/b@test,~", start="low_res=~/c.pt", files=["~/d", "e~"], path=Path("~/f"), n=3, none=None
+    )
+    assert vars(expand_home(given)) == {
+        "out": "/home/me/a",
+        "data": "x,/home/me/b@test,/home/me",
+        "start": "low_res=/home/me/c.pt",
+        "files": ["/home/me/d", "e~"],
+        "path": Path("/home/me/f"),
+        "n": 3,
+        "none": None,
+    }
+    with pytest.raises(InputError, match=r"~nobody_here is no home folder here; write \./~nobody_here"):
+        expand_home(argparse.Namespace(out="~nobody_here/a"))
+
+
+def test_a_home_in_a_word_reaches_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["results", "methods", "--results=~/mine"]) == 2
+    assert f"{tmp_path}/mine" in capsys.readouterr().err
+
+
+def test_a_figure_has_a_figures_name(tmp_path, capsys):
+    for words in (["results", "judges"], ["figure", "kinds"]):
+        assert main([*words, "--out", str(tmp_path / "x.xyz")]) == 2
+        assert "give a name that ends in .png, .pdf or .svg" in capsys.readouterr().err
+    assert main(["render", "--identities", "1", "--out", str(tmp_path / "set"), "--sheet", "x.xyz"]) == 2
+    assert "--sheet x.xyz: give a name that ends in .jpg" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+# --- the file system, through real commands -------------------------------------------------------------------------
+
+
+def test_a_figure_on_a_full_disk_leaves_the_old_one(tmp_path, capsys):
+    out = tmp_path / "judges.png"
+    for kept in (False, True):
+        if kept:
+            out.write_bytes(b"mine")
+        with files_up_to(2_000):
+            code = main(["results", "judges", "--results", str(RESULTS / "table1"), "--out", str(out)])
+        said = capsys.readouterr().err
+        assert (
+            code == 2 and said.startswith(f"idnb: {out}: a file may not grow so large here") and said.count("\n") == 1
+        )
+        assert ("is as it was before" if kept else "nothing was left at") in said
+    assert [file.name for file in tmp_path.iterdir()] == ["judges.png"] and out.read_bytes() == b"mine"
+
+
+def test_a_file_where_a_folder_should_be(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    assert (
+        main(["results", "judges", "--results", str(RESULTS / "table1"), "--out", str(tmp_path / "file" / "a.png")])
+        == 2
+    )
+    assert "a file stands where a folder should be" in capsys.readouterr().err
+    monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "file"))
+    assert main(["fetch", "facenet_vggface2", "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "file: a file stands where a folder should be" in said and "IDNB_CACHE names another folder" in said
+    monkeypatch.setenv("IDNB_CACHE", "~nobody_here/cache")
+    assert main(["fetch", "facenet_vggface2", "--quiet"]) == 2
+    assert "set IDNB_CACHE to a full path" in capsys.readouterr().err
+
+
+def test_a_log_on_a_full_disk_loses_no_line(tmp_path):
+    log = CsvLog(tmp_path / "log.csv", ("step", "loss"), 0)
+    log.add(step=0, loss=0.5)
+    before = (tmp_path / "log.csv").read_bytes()
+    (tmp_path / "checkpoint.pt").touch()
+    with pytest.raises(OSError) as caught, files_up_to(len(before) + 3):
+        log.add(step=1, loss=0.123456)
+    assert (tmp_path / "log.csv").read_bytes() == before
+    said = explain(caught.value)
+    assert f"{tmp_path / 'log.csv'}: a file may not grow" in said and "the last checkpoint is whole" in said
+
+
+# --- advice ---------------------------------------------------------------------------------------------------------
+
+LOOPS = {
+    "training/run.py": ("train encoder",),
+    "training/logs.py": ("train encoder", "train generator", "train identity", "train parser"),
+    "pretraining/gan/loop.py": ("train generator", "train sharpening", "train paired"),
+    "pretraining/identity.py": ("train identity", "train judge"),
+    "pretraining/readers.py": ("train parser", "train reader"),
+    "pretraining/perceptual.py": ("train perceptual",),
+    "core/checkpoints.py": ("train encoder", "train generator", "train identity", "train parser"),
+}
+
+
+def test_advice_names_options_that_exist():
+    for module, commands in LOOPS.items():
+        text = (REPO / "idnb" / module).read_text(encoding="utf-8")
+        for advised in re.findall(r"(?<!\w)--[a-z][a-z0-9-]+", text):
+            for command in commands:
+                there = {
+                    name for words, action in OPTIONS if " ".join(words) == command for name in action.option_strings
+                }
+                assert advised in there, f"{module}: {command} has no {advised}"
+
+
+def test_advice_names_files_that_are_there(tmp_path):
+    assert to_go_on(tmp_path / "checkpoint.pt") == "nothing was saved yet, so the same command begins anew"
+    (tmp_path / "checkpoint.pt").touch()
+    assert to_go_on(tmp_path / "checkpoint.pt").endswith("is whole, the same command goes on from there")
+
+
+# --- stopped from outside -------------------------------------------------------------------------------------------
+
+
+def below(pid: int) -> set[int]:
+    """The processes that a process started, and those that they started."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            children = {int(word) for word in file.read().split()}
+    except OSError:
+        return set()
+    return children.union(*(below(child) for child in children))
+
+
+def running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="reads the children in /proc")
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_a_command_that_is_stopped_leaves_no_children(signal_number, tmp_path):
+    words = ["evaluate", "copy", "--processes", "2", "--threads", "1", "--contours", "all", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "idnb", *words]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE) as process:
+        ends = time.monotonic() + 180
+        while len(below(process.pid)) < 3 and time.monotonic() < ends:  # two shares, and Python's own tracker
+            time.sleep(0.1)
+        children = below(process.pid)
+        assert len(children) >= 3
+        process.send_signal(signal_number)
+        process.communicate(timeout=180)
+        ends = time.monotonic() + 120
+        while any(running(child) for child in children) and time.monotonic() < ends:
+            time.sleep(0.2)
+        assert not any(running(child) for child in children)
+    assert process.returncode == {signal.SIGTERM: 143, signal.SIGKILL: -9, signal.SIGINT: 130}[signal_number]

@@ -132,3 +132,31 @@ def test_doctor_survives_a_broken_installation(monkeypatch, capsys):
         monkeypatch.setattr(doctor, name, fail)
     assert main(["doctor"]) == 1
     assert capsys.readouterr().out.count("this check itself failed: OSError: libcudart.so") == 4
+
+
+def test_every_loader_names_a_device_that_is_not_there(monkeypatch):
+    from idnb.evaluation.features import feature_network
+    from idnb.models.encoder_files import load_encoder
+    from idnb.models.face_parser import load_face_parser
+    from idnb.models.face_reader import load_face_reader
+    from idnb.models.identity_files import load_identity_network
+    from idnb.models.perceptual import load_face_feature_distance
+    from idnb.models.stylegan2_files import load_generator
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    loaders = [load_generator, load_encoder, load_identity_network, load_face_parser, load_face_reader]
+    for load in [*loaders, load_face_feature_distance, lambda device: feature_network("identity", device=device)]:
+        for device in ("cuda", torch.device("cuda:1")):
+            with pytest.raises(InputError, match=r"device 'cuda(:1)?' is not available on this machine, which has"):
+                load(device=device)
+        for word in ("gpu", 1.5):
+            with pytest.raises(InputError, match="is not a torch device: use 'cpu', 'cuda' or 'mps'"):
+                load(device=word)
+
+
+def test_a_graphics_card_too_far(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert env.pick_device("cuda:1").index == 1
+    with pytest.raises(InputError, match="'cuda:2' is not available on this machine, whose last one is cuda:1"):
+        env.pick_device("cuda:2")

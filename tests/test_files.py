@@ -1,9 +1,6 @@
 """Files are written whole or not at all: by every writer there is, on a disk that is full, and when something fails."""
 
 import os
-import resource
-import signal
-from contextlib import contextmanager
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from idnb.core.checkpoints import save_run
 from idnb.core.errors import InputError, InputErrors
-from idnb.core.files import save_atomically, whole_file, write_bytes, write_text
+from idnb.core.files import whole_file, write_bytes, write_text
 from idnb.core.messages import explain, printable
+from tests.full_disk import files_up_to
 
 NOISE = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
 
@@ -36,19 +35,6 @@ WRITERS = {
     "a.npz": lambda file: np.savez_compressed(file, a=NOISE),
     "figure.png": figure,
 }
-
-
-@contextmanager
-def files_up_to(size: int):
-    """Let no file grow beyond `size` bytes, as a disk with so much room would."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -107,7 +93,7 @@ def test_a_link_is_followed_and_stays_one(tmp_path):
     (tmp_path / "far").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "far" / "a")
     write_bytes(tmp_path / "link", b"1")
-    save_atomically({"a": torch.ones(1)}, tmp_path / "link")
+    save_run({"a": torch.ones(1)}, tmp_path / "link")
     assert (tmp_path / "link").is_symlink() and torch.load(tmp_path / "far" / "a") == {"a": torch.ones(1)}
 
 

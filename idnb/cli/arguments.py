@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from idnb.core.errors import InputError
@@ -30,6 +32,7 @@ __all__ = [
     "Parser",
     "Real",
     "Whole",
+    "expand_home",
     "parse_shard",
 ]
 
@@ -105,6 +108,28 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong, with the command that lists the options."""
         raise InputError(f"{printable(message.removeprefix('argument '))}; see `{self.prog} --help`")
+
+
+def expand_home(args: argparse.Namespace) -> argparse.Namespace:
+    """Put the home folder in place of a `~` that begins a word, also after a comma or `=`; the shell does some only.
+
+    Raises InputError where there is no such home.
+    """
+
+    def whole(match: re.Match[str]) -> str:
+        found = os.path.expanduser(match[2])
+        if found == match[2]:
+            raise InputError(f"{match[2]} is no home folder here; write ./{match[2]} for a file of that name")
+        return match[1] + found
+
+    def expanded(value: Any) -> Any:
+        if isinstance(value, str):
+            return re.sub(r"(^|[,=])(~[^/,=@]*)(?=[/,@]|$)", whole, value)
+        if isinstance(value, Path):
+            return Path(expanded(str(value)))
+        return [expanded(part) for part in value] if isinstance(value, list) else value
+
+    return argparse.Namespace(**{name: expanded(value) for name, value in vars(args).items()})
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:

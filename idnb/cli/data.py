@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 from idnb.core.errors import InputError
+from idnb.core.files import whole_file, write_text
+from idnb.core.messages import printable
 
 __all__ = ["add_arguments", "run"]
 
@@ -40,9 +42,8 @@ def _check(args: argparse.Namespace, folder: str, split: str | None) -> int:
     report = faces.check(decode=args.decode, progress=True)
     print(report)
     if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(report.text() + "\n", encoding="utf-8")
-        print(f"the whole report: {args.out}")
+        write_text(args.out, report.text() + "\n")
+        print(f"the whole report: {printable(args.out)}")
     return 0 if report.usable else 1
 
 
@@ -66,10 +67,10 @@ def _merge(args: argparse.Namespace, folder: str, split: str | None) -> int:
         if not parts:
             without.append(number)
         elif not path.exists():
-            Image.fromarray(merge_parts(parts)).save(path.with_suffix(".tmp"), format="PNG")
-            os.replace(path.with_suffix(".tmp"), path)
+            with whole_file(path) as file:
+                Image.fromarray(merge_parts(parts)).save(file, format="PNG")
     os.replace(unfinished, out)
-    print(f"{out}: {len(faces) - len(without):,} label maps, in the order of CelebAMask-HQ")
+    print(f"{printable(out)}: {len(faces) - len(without):,} label maps, in the order of CelebAMask-HQ")
     if without:
         print(f"{len(without):,} images have no parts, the first is {without[0]}")
     return 1 if without else 0

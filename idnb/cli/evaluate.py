@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import shlex
-import subprocess
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import torch
 from idnb.cli.arguments import COUNT, OWN_STEPS, PROCESSES, SEED, THREADS, Listed, Whole, parse_shard
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
+from idnb.core.messages import explain, printable
 from idnb.core.weights import find_weight, write_entry
 from idnb.evaluation.dataset import load_evaluation_set
 from idnb.evaluation.methods import METHODS, load_method
@@ -82,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.processes > 1 and args.shard is None:
-        share_out(args.processes)
+        share_out(args)
     shard = parse_shard(args.shard)
     steps = args.steps or (None,)
     runs = [
@@ -125,7 +129,8 @@ def run(args: argparse.Namespace) -> int:
                 export(name, result)
     if results:
         print(method_table(results))
-        print(f"\n{pairs:,} pairs in {(time.perf_counter() - began) / 60:.1f} minutes; every figure is in {args.out}")
+        minutes = (time.perf_counter() - began) / 60
+        print(f"\n{pairs:,} pairs in {minutes:.1f} minutes; every figure is in {printable(args.out)}")
     return 0
 
 
@@ -148,18 +153,47 @@ def export(method: str, result: dict[str, Any]) -> None:
     print(f"the manifest's entry {entry.name} has these figures now")
 
 
-def share_out(processes: int) -> None:
-    """Start this very command once for each share and wait; what they leave is put together afterwards."""
-    words = list(sys.argv[1:])
-    started = [
-        subprocess.Popen([sys.executable, "-m", "idnb", *words, "--shard", f"{k}/{processes}"])
-        for k in range(processes)
-    ]
+def share_out(args: argparse.Namespace) -> None:
+    """Do each share in a process of its own and wait; what they leave is put together afterwards.
+
+    However this process ends, and were it killed, the others end with it.
+    """
+    context = multiprocessing.get_context("spawn")
+    shares = [f"{k}/{args.processes}" for k in range(args.processes)]
+    started = [context.Process(target=_do_share, args=(args, share), daemon=True) for share in shares]
     try:
-        codes = [process.wait() for process in started]
-    except KeyboardInterrupt:
         for process in started:
-            process.wait()
-        raise
+            process.start()
+        for process in started:
+            process.join()
+    finally:
+        for process in started:
+            if process.is_alive():
+                process.terminate()
+        for process in started:
+            if process.pid is not None:
+                process.join(10)
+                process.kill()
+    codes = [abs(process.exitcode or 0) for process in started]
     if any(codes):
         raise InputError(f"a process of --processes ended with code {max(codes)}; its message stands above")
+
+
+def _do_share(args: argparse.Namespace, share: str) -> None:
+    """What a process of `share_out` does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this one
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    args.shard = share
+    try:
+        sys.exit(run(args))
+    except (InputError, OSError) as error:
+        print(f"idnb: {explain(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(128 + signal.SIGTERM)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from idnb.core.download import fetch
-from idnb.core.errors import InputError
+from idnb.core.errors import InputError, InputErrors
 from idnb.core.weights import ASSETS, WeightFile, cache_folder, check_file, find_weight, pinned_sha256, read_manifest
 
 __all__ = ["GROUPS", "add_arguments", "run"]
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         except InputError as error:  # the others may still be had
             failures.append(str(error))
     if failures:
-        raise InputError("\n".join(failures))
+        raise InputErrors("\n".join(failures))
     return 0
 
 

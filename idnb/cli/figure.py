@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from idnb.cli.arguments import SEED, STEPS, Whole
+from idnb.cli.outputs import figure_name
 from idnb.contours.kinds import CONTOURS
+from idnb.core.messages import printable
 from idnb.experiments.figures import choose_people, kinds_figure
 
 __all__ = ["add_arguments", "run"]
@@ -30,14 +31,14 @@ def run(args: argparse.Namespace) -> int:
     from idnb.faces.sources import load_faces
     from idnb.models.encoder_files import load_encoder
     from idnb.models.stylegan2_files import load_generator
+    from idnb.plots.style import save_figure
 
+    figure_name(args.out)
     encoders = [load_encoder("tiny", kind) for kind in CONTOURS]
     generator = load_generator("tiny", args.generator)
     faces = load_faces(args.data, otherwise="test")
     contours, identities = choose_people(faces, args.contours * len(encoders), args.identities, args.seed)
     figure = kinds_figure(encoders, generator, faces, contours, identities, args.steps)
-    out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, metadata={"Description": str(figure.get_label()), "Software": None})
-    print(f"wrote {out}: {figure.get_label()}")
+    save_figure(figure, args.out)
+    print(f"wrote {printable(args.out)}: {figure.get_label()}")
     return 0

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from idnb.cli.arguments import BATCH, COUNT, OWN_STEPS, RATE, SEED, THREADS, Whole
 from idnb.core.errors import InputError
+from idnb.core.files import whole_file, write_text
+from idnb.core.messages import printable
 from idnb.faces.labels import LABEL_NAMES, LABEL_TITLES
 from idnb.faces.synthetic import Faces
 from idnb.inversion.optimise import Inversion, InversionConfig
@@ -59,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from idnb.models.face_parser import load_face_parser
     from idnb.models.stylegan2_files import load_generator
     from idnb.plots.grids import plot_losses
+    from idnb.plots.style import save_figure
 
     if args.export and (args.path or args.preset != "tiny"):
         raise InputError("--export: only the bundled generator has an entry; leave --path and --preset out")
@@ -75,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
         path = out / f"samples_{psi:g}.png"
         sheet(images, path)
         found_in[f"truncation {psi:g}"] = faces_found(images)
-        print(f"{path}: 64 samples at truncation {psi:g}; one face found in {found_in[f'truncation {psi:g}']:.0%}")
+        share = found_in[f"truncation {psi:g}"]
+        print(f"{printable(path)}: 64 samples at truncation {psi:g}; one face found in {share:.0%}")
     report["one_face_found"] = {**found_in, "images": 64}
 
     rendered = of_size(whole(load_rendered(args.data)), generator.size)
@@ -98,11 +102,10 @@ def run(args: argparse.Namespace) -> int:
     if args.faces:
         found, targets, figures = invert_test_faces(args, generator)
         report["w_plus_optimisation"] = figures
-        draw_reach(found, targets).savefig(out / "reach.png", dpi=100)
+        save_figure(draw_reach(found, targets), out / "reach.png")
         assert found.psnr is not None
-        plot_losses(
-            {"mean PSNR": found.psnr.mean(dim=1).cpu().numpy()}, "W+ optimisation", "step", "PSNR in dB"
-        ).savefig(out / "psnr.png", dpi=100)
+        means = {"mean PSNR": found.psnr.mean(dim=1).cpu().numpy()}
+        save_figure(plot_losses(means, "W+ optimisation", "step", "PSNR in dB"), out / "psnr.png")
         passed = figures["psnr_mean"] >= BAR
         low, high = figures["psnr_95"]
         print(
@@ -111,8 +114,8 @@ def run(args: argparse.Namespace) -> int:
             + ("" if passed else f"; below the bar of {BAR:g} dB")
         )
     report["command"] = command_of(args)
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(f"wrote {out / 'report.json'}")
+    write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
+    print(f"wrote {printable(out / 'report.json')}")
     if args.export:
         export(report)
     return 0 if passed else 1
@@ -170,7 +173,8 @@ def sheet(images: Tensor, path: Path, columns: int = 8) -> None:
     full = torch.cat([images, images.new_full((rows * columns - len(images), 3, side, side), 1.0)])
     grid = full.reshape(rows, columns, 3, side, side).permute(0, 3, 1, 4, 2)  # [R, H, C, H, 3]
     pixels = (grid.reshape(rows * side, columns * side, 3).clamp(-1, 1) + 1) * 127.5  # [R*H, C*H, 3]
-    Image.fromarray(pixels.round().byte().cpu().numpy()).save(path)
+    with whole_file(path) as file:
+        Image.fromarray(pixels.round().byte().cpu().numpy()).save(file, format="PNG")
 
 
 def draw_reach(found: Inversion, targets: Tensor, columns: int = 8) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from idnb.core.errors import InputError
 
-__all__ = ["check_outputs"]
+__all__ = ["check_outputs", "figure_name"]
 
 
 def check_outputs(plan: Sequence[tuple[str, Sequence[Path]]], inputs: Iterable[Path], overwrite: bool) -> None:
@@ -38,6 +38,12 @@ def check_outputs(plan: Sequence[tuple[str, Sequence[Path]]], inputs: Iterable[P
     if there and not overwrite:
         more = f" (and {len(there) - 1:,} more)" if len(there) > 1 else ""
         raise InputError(f"{there[0]} is there already{more}; add --overwrite to replace it, or give another --out")
+
+
+def figure_name(path: str) -> None:
+    """Raises InputError for a name that is no figure's, before anything is drawn."""
+    if Path(path).suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise InputError(f"--out {path}: give a name that ends in .png, .pdf or .svg")
 
 
 def _keys(path: Path) -> list[str | tuple[int, int]]:

@@ -7,8 +7,12 @@ from PIL import Image
 
 from idnb.cli.arguments import COUNT, PROCESSES, SEED, Whole
 from idnb.core.errors import InputError
+from idnb.core.files import whole_file
+from idnb.core.messages import printable
 
 __all__ = ["add_arguments", "run"]
+
+SHEETS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}  # how a contact sheet may be stored
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,18 +41,22 @@ def run(args: argparse.Namespace) -> int:
         return 0 if report.passed else 1
     if args.identities is None or args.out is None:
         raise InputError("--identities and --out are needed, for example: idnb render --identities 8 --out people")
+    if args.sheet is not None and args.sheet.suffix.lower() not in SHEETS:
+        raise InputError(f"--sheet {args.sheet}: give a name that ends in {', '.join(SHEETS)}")
     from idnb.faces.render.sets import SetPlan, make_set
 
     card = make_set(SetPlan(args.identities, args.shots, args.seed, args.size), args.out, args.workers)
     cost = card.get("seconds_per_image_and_core")
     spent = f", {cost:.2f} s an image and core" if cost else ", nothing was left to do"
-    print(f"{args.out}: {card['identities']} people x {card['shots']} pictures of {card['size']} px{spent}")
+    print(f"{printable(args.out)}: {card['identities']} people x {card['shots']} pictures of {card['size']} px{spent}")
     print(f"sha256 {card['sha256']}")
     if args.sheet:
         from idnb.faces.render.sheet import contact_sheet
         from idnb.faces.synthetic import load_rendered
 
-        args.sheet.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(contact_sheet(load_rendered(args.out))).save(args.sheet, quality=92)
-        print(f"contact sheet: {args.sheet}")
+        with whole_file(args.sheet) as file:
+            Image.fromarray(contact_sheet(load_rendered(args.out))).save(
+                file, SHEETS[args.sheet.suffix.lower()], quality=92
+            )
+        print(f"contact sheet: {printable(args.sheet)}")
     return 0

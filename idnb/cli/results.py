@@ -6,8 +6,10 @@ import argparse
 import re
 from pathlib import Path
 
+from idnb.cli.outputs import figure_name
 from idnb.core.errors import InputError
 from idnb.core.files import write_text
+from idnb.core.messages import printable
 from idnb.evaluation.store import RESULTS
 from idnb.experiments.ablation import TABLES, report
 from idnb.experiments.columns import MAIN
@@ -53,7 +55,7 @@ def put_into(page: Path, command: str, text: str) -> None:
     if not end:
         raise InputError(f"{page}: has no place for the table; put the lines <!-- {command} --> and <!-- end --> there")
     write_text(page, f"{before}{start}\n{text}\n\n{end}{after}")
-    print(f"{page}: the table is in its place")
+    print(f"{printable(page)}: the table is in its place")
 
 
 def text_of(args: argparse.Namespace) -> str:
@@ -109,7 +111,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.out:
         raise InputError(f"{args.what} is a figure; say where it shall go with --out FILE.png")
+    figure_name(args.out)
     from idnb.experiments import figures
+    from idnb.plots.style import save_figure
 
     results = read_results(folder, args.kind, args.mode)
     if args.what == "figure3":
@@ -122,7 +126,6 @@ def run(args: argparse.Namespace) -> int:
         fig = figures.ambiguity_figure(results)
     else:
         fig = figures.judges_figure(results)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(args.out)
-    print(f"wrote {args.out}")
+    save_figure(fig, args.out)
+    print(f"wrote {printable(args.out)}")
     return 0

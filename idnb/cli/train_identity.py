@@ -13,6 +13,7 @@ import torch
 
 from idnb.cli.arguments import BATCH, COUNT, RATE, SEED, THREADS
 from idnb.core.errors import InputError
+from idnb.core.files import write_text
 from idnb.core.weights import WeightFile, export_bundled
 from idnb.env import fast_bf16, pick_device
 from idnb.faces.synthetic import finished
@@ -110,13 +111,13 @@ def evaluate(network: FaceEmbedder, data: IdentityData, out: Path, title: str) -
 
     network: any identity network; data: people it has never seen; title: what the figure calls it.
     """
+    from idnb.plots.style import save_figure
     from idnb.plots.verification import draw_verification
 
     results = evaluate_network(network, data.images.float() / 127.5 - 1.0, data.label_maps, data.identity)
     print(table(results))
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "figures.json").write_text(json.dumps(figures(results), indent=2) + "\n", encoding="utf-8")
-    draw_verification(results, title).savefig(out / "verification.png", dpi=100)
+    write_text(out / "figures.json", json.dumps(figures(results), indent=2) + "\n")
+    save_figure(draw_verification(results, title), out / "verification.png")
     return results
 
 

@@ -12,7 +12,7 @@ from idnb.core.errors import InputError
 from idnb.core.files import whole_file
 from idnb.core.tensor_files import find_fault, read_content
 
-__all__ = ["counter", "load_optimizer", "read_run", "save_run", "taking_up"]
+__all__ = ["counter", "load_optimizer", "read_run", "save_run", "taking_up", "to_go_on"]
 
 REMEDY = "choose another --out, or delete it to begin anew"
 
@@ -26,9 +26,16 @@ def save_run(state: dict[str, Any], path: Path) -> None:
 
     if fault := find_fault(state):
         kept = f"{path} is as it was before" if path.is_file() else "nothing was written"
-        raise InputError(f"{fault}: {kept}; begin again with a lower --learning-rate")
+        raise InputError(f"{fault}: {kept}; begin again with another --seed or a lower learning rate")
     with whole_file(path) as file:
         torch.save(state, file)
+
+
+def to_go_on(checkpoint: Path) -> str:
+    """What a run that stops can be taken up from, for its message."""
+    if checkpoint.is_file():
+        return f"{checkpoint} is whole, the same command goes on from there"
+    return "nothing was saved yet, so the same command begins anew"
 
 
 def read_run(path: Path) -> dict[str, Any]:

@@ -15,13 +15,14 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from idnb.core.errors import InputError
+from idnb.core.errors import InputError, InputErrors
 from idnb.core.weights import WeightFile, cache_folder, check_file, file_sha256, pin_file, pinned_sha256
 
 __all__ = ["fetch"]
@@ -59,6 +60,26 @@ def fetch(
     path = folder / entry.file
     if check_file(entry, path) is None:
         return path
+    with _usable(folder):
+        return _from_hosts(entry, folder, progress, report, timeout)
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    """Name the folder of downloads, and what can be done, where the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        named = OSError(error.errno, error.strerror, str(folder))
+        named.add_note("IDNB_CACHE names another folder for downloads; what has arrived is kept")
+        raise named from error
+
+
+def _from_hosts(entry: WeightFile, folder: Path, progress: bool, report: Callable[[str], None], timeout: float) -> Path:
+    """What `fetch` does where the file is not there yet."""
+    path = folder / entry.file
     folder.mkdir(parents=True, exist_ok=True)
     if entry.size and shutil.disk_usage(folder).free < entry.size:
         raise InputError(f"{folder}: {entry.size / 1e9:.1f} GB are needed and less is free; set IDNB_CACHE elsewhere")
@@ -79,7 +100,7 @@ def fetch(
         except HostFailed as failure:
             failures.append(f"  {host}: {failure}")
             report(f"{entry.name}: {host}: {failure}" + ("; trying the next host" if url != entry.urls[-1] else ""))
-    raise InputError(
+    raise InputErrors(
         f"{entry.name}: no host gave the file.\n"
         + "\n".join(failures)
         + f"\nIf this machine is offline, fetch the file elsewhere and put it at {path}; "

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from idnb.core.errors import InputError
 
-__all__ = ["read_json", "whole_file", "write_bytes", "write_text"]
+__all__ = ["append_text", "read_json", "whole_file", "write_bytes", "write_text"]
 
 _NUMBERS = itertools.count()
 
@@ -75,6 +75,18 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         named = OSError(failure.errno, failure.strerror, about)
         named.add_note(f"{path} is as it was before" if os.path.exists(final) else f"nothing was left at {path}")
         raise named from error
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add text at the end of a file, all of it or nothing. Raises OSError that names `path`."""
+    before = path.stat().st_size if path.is_file() else 0
+    try:
+        with path.open("ab") as file:
+            file.write(text.encode())
+    except OSError as error:
+        with suppress(OSError):
+            os.truncate(path, before)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

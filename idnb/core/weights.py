@@ -126,6 +126,13 @@ def find_weight(name: str, assets: Path = ASSETS) -> WeightFile:
 
 def cache_folder() -> Path:
     """The folder for downloads: IDNB_CACHE where it is set, else the usual cache place of this system."""
+    try:
+        return _cache_folder()
+    except RuntimeError as error:  # there is no home folder, or none of the one named after ~
+        raise InputError("no folder for downloads is known here; set IDNB_CACHE to a full path") from error
+
+
+def _cache_folder() -> Path:
     if os.environ.get("IDNB_CACHE"):
         return Path(os.environ["IDNB_CACHE"]).expanduser()
     if sys.platform == "win32":
@@ -155,7 +162,7 @@ def pin_file(path: Path) -> str:
     From then on the same file is asked for: damage and exchange are noticed, a wrong first file is not.
     """
     pin = path.with_name(path.name + ".sha256")
-    pin.write_text(f"{file_sha256(path)}  {path.name}\n", encoding="utf-8")
+    write_text(pin, f"{file_sha256(path)}  {path.name}\n")
     return file_sha256(path)
 
 

@@ -16,6 +16,7 @@ from idnb.core.errors import InputError
 from idnb.core.resize import resize
 from idnb.core.tensor_files import load_strictly, read_tensors
 from idnb.core.weights import weight_path
+from idnb.env import pick_device
 from idnb.models.identity import IdentityNetwork
 from idnb.models.identity_files import load_identity_network
 
@@ -138,4 +139,4 @@ def feature_network(
         load_strictly(network.network, read_tensors(file), file)
     else:
         raise InputError(f"features {name!r} are unknown; choose one of: {', '.join(FEATURE_NETWORKS)}")
-    return network.requires_grad_(False).eval().to(device or "cpu")
+    return network.requires_grad_(False).eval().to(pick_device(device or "cpu"))

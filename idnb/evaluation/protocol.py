@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +28,7 @@ from tqdm.auto import tqdm
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.core.files import write_text
+from idnb.core.files import whole_file, write_text
 from idnb.core.resize import resize
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.metrics import identity_ranks
@@ -161,6 +160,5 @@ def save_examples(path: Path, method: Any, generator: Any, data: EvaluationSet, 
     result = method.generate(generator, x_c, data.images(pairs.identity), steps=setting.steps)
     images = result.images[:, -1].float().cpu().clamp(-1.0, 1.0)
     pixels = ((images + 1) * 127.5).round().byte().permute(2, 0, 3, 1).flatten(1, 2)  # [H, B * W, 3]
-    part = path.with_name(f".{os.getpid()}.{path.name}")
-    Image.fromarray(pixels.numpy()).save(part, optimize=True)
-    os.replace(part, path)
+    with whole_file(path) as file:
+        Image.fromarray(pixels.numpy()).save(file, format="PNG", optimize=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
-from idnb.core.files import write_text
+from idnb.core.files import whole_file, write_bytes, write_text
 from idnb.core.weights import ASSETS
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.setting import Setting
@@ -70,10 +68,8 @@ def load_chunks(out: Path, count: int) -> Iterator[Columns]:
 
 def save_columns(path: Path, columns: Columns) -> None:
     """Write columns in one step: the file is whole or not there."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("wb") as file:
+    with whole_file(path) as file:
         np.savez_compressed(file, **columns)  # type: ignore[arg-type]
-    os.replace(part, path)
 
 
 def stored_path(store: str, setting: Setting) -> Path:
@@ -84,9 +80,8 @@ def stored_path(store: str, setting: Setting) -> Path:
 
 def keep(result: dict[str, Any], path: Path, examples: Path | None) -> None:
     """Store a result, and the picture of its examples where there is one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     if examples is not None and examples.is_file():
-        shutil.copyfile(examples, path.with_suffix(".png"))
+        write_bytes(path.with_suffix(".png"), examples.read_bytes())
     write_text(path, json.dumps(result, indent=1) + "\n")
 
 

@@ -15,7 +15,6 @@ The draw depends on numpy's PCG64 bit stream only, whose bits numpy promises to 
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from idnb.core.errors import InputError
+from idnb.core.files import write_text
 
 __all__ = ["MODES", "Pairs", "draw_pairs", "load_pairs", "save_pairs"]
 
@@ -192,13 +192,7 @@ def save_pairs(pairs: Pairs, path: str | PathLike) -> Path:
     about |= {name: getattr(pairs, name).tolist() for name in ("without_partner", "short")}
     lines = [f"# {json.dumps(about)}", "contour,identity"]
     lines += [f"{c},{i}" for c, i in zip(pairs.contour.tolist(), pairs.identity.tolist(), strict=True)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_text(path, "\n".join(lines) + "\n")
     return path
 
 

@@ -14,6 +14,7 @@ from idnb.core.errors import InputError
 from idnb.core.presets import Preset, get_preset
 from idnb.core.tensor_files import flat_tensors, load_strictly, read_content
 from idnb.core.weights import weight_path
+from idnb.env import pick_device
 from idnb.models.contour_encoder import ContourEncoder
 
 __all__ = ["ENCODERS", "bundled_name", "encoder_class", "load_encoder", "start_from"]
@@ -66,7 +67,7 @@ def load_encoder(
             )
         path = weight_path(bundled_name(kind, method))
     encoder: Any = _build_trained(Path(path), make, kind, sizes)
-    return encoder.requires_grad_(False).eval().to(device or "cpu", memory_format=torch.channels_last)
+    return encoder.requires_grad_(False).eval().to(pick_device(device or "cpu"), memory_format=torch.channels_last)
 
 
 def start_from(

@@ -18,6 +18,7 @@ from idnb.core.images import OVERSHOOT, check_range
 from idnb.core.resize import resize
 from idnb.core.tensor_files import load_strictly, read_tensors
 from idnb.core.weights import weight_path
+from idnb.env import pick_device
 from idnb.faces.labels import N_LABELS
 
 __all__ = ["FaceParser", "conv_unit", "load_face_parser"]
@@ -74,4 +75,4 @@ def load_face_parser(path: str | Path | None = None, device: torch.device | str 
     network = FaceParser()
     path = weight_path("face_parser") if path is None else Path(path)
     load_strictly(network, read_tensors(path), path)
-    return network.requires_grad_(False).eval().to(device or "cpu")
+    return network.requires_grad_(False).eval().to(pick_device(device or "cpu"))

@@ -19,6 +19,7 @@ from idnb.core.images import OVERSHOOT, check_range
 from idnb.core.resize import resize
 from idnb.core.tensor_files import load_strictly, read_tensors
 from idnb.core.weights import weight_path
+from idnb.env import pick_device
 from idnb.models.face_parser import conv_unit
 
 __all__ = ["LIGHT", "POSE", "READINGS", "SHAPE", "FaceReader", "load_face_reader", "truth_table"]
@@ -112,4 +113,4 @@ def load_face_reader(path: str | Path | None = None, device: torch.device | str 
     network = FaceReader()
     path = weight_path("face_reader") if path is None else Path(path)
     load_strictly(network, read_tensors(path), path)
-    return network.requires_grad_(False).eval().to(device or "cpu")
+    return network.requires_grad_(False).eval().to(pick_device(device or "cpu"))

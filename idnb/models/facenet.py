@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from idnb.core.errors import InputError
 from idnb.core.tensor_files import load_strictly, read_tensors
 from idnb.core.weights import weight_path
+from idnb.env import pick_device
 from idnb.models.embedder import FaceEmbedder
 
 __all__ = ["FaceNet", "FaceNetSize", "load_facenet"]
@@ -61,4 +62,4 @@ def load_facenet(path: str | Path | None = None, device: torch.device | str | No
     state = {key: value for key, value in read_tensors(path).items() if not key.startswith("logits.")}
     load_strictly(network.network, state, path)
     network.requires_grad_(False)
-    return network.eval().to(device or "cpu")
+    return network.eval().to(pick_device(device or "cpu"))

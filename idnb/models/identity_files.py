@@ -9,6 +9,7 @@ import torch
 from idnb.core.errors import InputError
 from idnb.core.tensor_files import load_strictly, read_tensors
 from idnb.core.weights import weight_path
+from idnb.env import pick_device
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 
@@ -47,4 +48,4 @@ def load_identity_network(
     path = weight_path(name) if path is None else Path(path)
     load_strictly(network, read_tensors(path), path)
     network.requires_grad_(False)
-    return network.eval().to(device or "cpu")
+    return network.eval().to(pick_device(device or "cpu"))

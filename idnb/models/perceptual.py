@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from idnb.core.errors import InputError
 from idnb.core.tensor_files import load_strictly, read_tensors
 from idnb.core.weights import weight_path
+from idnb.env import pick_device
 
 __all__ = ["FaceFeatureDistance", "FaceFeatures", "load_face_feature_distance"]
 
@@ -79,4 +80,4 @@ def load_face_feature_distance(
     features = FaceFeatures()
     path = weight_path("face_features") if path is None else Path(path)
     load_strictly(features, read_tensors(path), path)
-    return FaceFeatureDistance(features).requires_grad_(False).eval().to(device or "cpu")
+    return FaceFeatureDistance(features).requires_grad_(False).eval().to(pick_device(device or "cpu"))

@@ -1,6 +1,7 @@
 """What all figures share: colours, style, pictures out of tensors, and showing a figure with its alternative text."""
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -10,13 +11,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from idnb.core.errors import InputError
+from idnb.core.files import whole_file
 from idnb.core.pictures import read_picture
 from idnb.faces.labels import check_label_map, colour_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "DPI", "MAX_WIDTH", "STYLE", "as_picture", "show"]
+__all__ = ["COLOURS", "DPI", "MAX_WIDTH", "STYLE", "as_picture", "save_figure", "show"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
 """The cycle of Okabe and Ito, told apart by colour-blind readers too; without its yellow, too light for lines."""
@@ -73,6 +75,17 @@ def as_picture(picture: Any) -> np.ndarray:
         raise InputError(f"the picture holds values from {low:.3g} to {high:.3g}; expected [-1, 1]: x / 127.5 - 1?")
     pixels = ((tensor.float().clamp(-1, 1) + 1.0) * 127.5).round().byte().expand(3, -1, -1)
     return pixels.movedim(0, -1).numpy()  # [H, W, 3]
+
+
+def save_figure(fig: "Figure", path: str | Path) -> None:
+    """Write a figure whole or not at all, with its text as metadata where it is a PNG.
+
+    path: ends in .png, .pdf or .svg.
+    """
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    note = {"Description": str(fig.get_label()), "Software": None} if suffix == "png" else None
+    with whole_file(path) as file:
+        fig.savefig(file, format=suffix, dpi=DPI, metadata=note)
 
 
 def show(fig: "Figure", alt: str = "", small: bool | int = False) -> None:

@@ -149,9 +149,7 @@ def train_identity(
             embeddings = embeddings.float()
             loss = head(embeddings, target)
             if not math.isfinite(value := loss.item()):
-                raise InputError(
-                    f"the loss is {value} at step {step}: use a lower --learning-rate; {checkpoint} is whole"
-                )
+                raise InputError(f"the loss is {value} at step {step}: use a lower --learning-rate, and another --out")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_([*network.parameters(), *head.parameters()], 5.0)

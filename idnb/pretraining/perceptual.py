@@ -90,7 +90,7 @@ def train_features(data: IdentityData, numbers: Tensor, steps: int, seed: int, b
             optimiser.step()
             rate.step()
             if not torch.isfinite(loss):
-                raise InputError("the loss is no number; use another --seed or fewer people")
+                raise InputError("the loss is no number; use another --seed or other --data")
             bar.set_postfix(loss=f"{loss.item():.3f}")
     return features.requires_grad_(False).eval()
 

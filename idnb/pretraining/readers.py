@@ -143,7 +143,7 @@ def train_reader(
             answer = network(images)
             loss = reader_loss(answer, target) if reads_numbers else parser_loss(answer, target.long())
             if not math.isfinite(value := loss.item()):
-                raise InputError(f"the loss is {value} at step {step}: use a lower --learning-rate")
+                raise InputError(f"the loss is {value} at step {step}: use another --seed, and another --out")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+
+from idnb.core.files import append_text, write_text
 
 __all__ = ["CsvLog", "StopFlag"]
 
@@ -42,10 +46,19 @@ class CsvLog:
         if step and path.is_file():
             with path.open(newline="", encoding="utf-8") as file:
                 kept = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) < step]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([list(columns), *kept])
+        write_text(path, _lines([list(columns), *kept]))
 
     def add(self, **values: float | int | str) -> None:
         """Append one line; columns that are not given stay empty."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([values.get(column, "") for column in self.columns])
+        try:
+            append_text(self.path, _lines([[values.get(column, "") for column in self.columns]]))
+        except OSError as error:
+            if self.path.with_name("checkpoint.pt").is_file():
+                error.add_note("the last checkpoint is whole, and the same command goes on from it")
+            raise
+
+
+def _lines(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue()

@@ -11,7 +11,6 @@ answer is a real picture.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from tqdm.auto import tqdm
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
+from idnb.core.files import whole_file
 from idnb.core.presets import Preset
 from idnb.core.resize import resize
 from idnb.core.weights import cache_folder
@@ -166,10 +166,8 @@ def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tens
 def _keep(part: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Write a file of the cache and read it from there; a full or read-only disk costs time later, nothing else."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-        torch.save(part, beside)
-        os.replace(beside, path)
+        with whole_file(path) as file:
+            torch.save(part, file)
         return torch.load(path, weights_only=True, mmap=True)
     except (OSError, RuntimeError):
         return part

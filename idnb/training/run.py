@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from idnb.core.checkpoints import counter, load_optimizer, read_run, save_run, taking_up
+from idnb.core.checkpoints import counter, load_optimizer, read_run, save_run, taking_up, to_go_on
 from idnb.core.errors import InputError
 from idnb.core.images import save_png
 from idnb.core.tensor_files import load_strictly
@@ -125,8 +125,8 @@ class EncoderRun:
         for name, value in figures.items():
             if not math.isfinite(value):
                 raise InputError(
-                    f"{name} is {value} at step {self.steps_done}, after {self.images:,} images: lower --learning-rate "
-                    f"or --clip; {self.out / 'checkpoint.pt'} is whole, the same command goes on from there"
+                    f"{name} is {value} at step {self.steps_done}, after {self.images:,} images: "
+                    f"lower --learning-rate; {to_go_on(self.out / 'checkpoint.pt')}"
                 )
         average_gradients(self.parameters, self.accelerator)
         self._average_buffers()

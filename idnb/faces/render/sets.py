@@ -10,7 +10,6 @@ import importlib.metadata
 import io
 import json
 import multiprocessing
-import os
 import signal
 import time
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
+from idnb.core.files import write_bytes
 from idnb.faces.render import people
 from idnb.faces.synthetic import _files, set_checksum
 
@@ -101,13 +101,6 @@ def render_person(plan: SetPlan, identity: int) -> tuple[np.ndarray, np.ndarray]
     return np.concatenate([p[0] for p in pictures], 1), np.concatenate([p[1] for p in pictures], 1)
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a whole file or none."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
-
-
 def _encode(array: np.ndarray, **options: Any) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, **options)
@@ -119,8 +112,8 @@ def _work(job: tuple[SetPlan, Path, int]) -> float:
     started = time.process_time()
     image, label = render_person(plan, identity)
     image_file, label_file = _files(folder, identity)
-    _write(label_file, _encode(label, format="PNG", optimize=True))
-    _write(image_file, _encode(image, format="WEBP", quality=WEBP_QUALITY, method=6))
+    write_bytes(label_file, _encode(label, format="PNG", optimize=True))
+    write_bytes(image_file, _encode(image, format="WEBP", quality=WEBP_QUALITY, method=6))
     return time.process_time() - started
 
 
@@ -171,8 +164,8 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
 
     load_head()  # builds anny's cache once, before several processes want it
     card["made_with"] = {name: importlib.metadata.version(name) for name in ("idnb", "anny", "warp-lang")}
-    _write(folder / "people.csv.gz", _table(plan))
-    _write(note, (json.dumps(card, indent=2) + "\n").encode())
+    write_bytes(folder / "people.csv.gz", _table(plan))
+    write_bytes(note, (json.dumps(card, indent=2) + "\n").encode())
     seconds: list[float] = []
     if todo:
         context = multiprocessing.get_context("spawn")
@@ -186,7 +179,7 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
             )
             seconds = list(bar)
     card["sha256"] = set_checksum(folder)
-    _write(note, (json.dumps(card, indent=2) + "\n").encode())
+    write_bytes(note, (json.dumps(card, indent=2) + "\n").encode())
     return card | ({"seconds_per_image_and_core": sum(seconds) / len(seconds) / plan.shots} if seconds else {})
 
 

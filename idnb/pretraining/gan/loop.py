@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from idnb.core.checkpoints import read_run, save_run, taking_up
+from idnb.core.checkpoints import read_run, save_run, taking_up, to_go_on
 from idnb.core.errors import InputError
 from idnb.env import keep_freed_memory
 from idnb.faces.real_images import RealImages
@@ -77,8 +77,7 @@ def train_gan(
                 sums.setdefault(name, []).append(value)
                 if not math.isfinite(value):
                     raise InputError(
-                        f"{name} is {value} at step {training.step}: lower --learning-rate or raise --r1-gamma; "
-                        f"{checkpoint} is whole, the same command goes on from there"
+                        f"{name} is {value} at step {training.step}: lower --learning-rate; {to_go_on(checkpoint)}"
                     )
             bar.update(config.batch)
             if training.step % 50 == 0:
