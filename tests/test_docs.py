@@ -1,10 +1,13 @@
 """The pages in docs/ and the README: every link leads somewhere, every name of code exists."""
 
 import ast
+import inspect
 import re
+import textwrap
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +32,8 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
-def resolve(name: str) -> bool:
-    """Whether a dotted name such as idnb.models.contour_encoder.Code leads to something."""
+def lookup(name: str) -> Any:
+    """What a dotted name such as idnb.models.contour_encoder.Code leads to, or None."""
     parts = name.split(".")
     for cut in range(len(parts), 0, -1):
         module = ".".join(parts[:cut])
@@ -41,11 +44,9 @@ def resolve(name: str) -> bool:
         if found:
             thing = import_module(module)
             for attribute in parts[cut:]:
-                if not hasattr(thing, attribute):
-                    return False
-                thing = getattr(thing, attribute)
-            return True
-    return False
+                thing = getattr(thing, attribute, None)
+            return thing
+    return None
 
 
 def test_the_pages_are_there():
@@ -66,7 +67,7 @@ def test_links_resolve(path: Path):
 def test_names_of_code_exist(path: Path):
     for code in re.findall(r"`([^`\n]+)`", prose(path)):
         for name in re.findall(r"\bidnb(?:\.[A-Za-z_]\w*)+", code):
-            assert name in MISSING_ON_PURPOSE or resolve(name), f"{path.name} names {name}"
+            assert name in MISSING_ON_PURPOSE or lookup(name) is not None, f"{path.name} names {name}"
         command = re.match(r"idnb ([a-z]+)\b", code)
         if command:
             assert command.group(1) in COMMANDS, f"{path.name} names the command `{code}`"
@@ -79,8 +80,66 @@ def test_names_of_code_exist(path: Path):
 
 
 def test_a_name_that_does_not_exist_is_noticed():
-    assert resolve("idnb.contours.CONTOURS") and resolve("idnb.load_faces") and resolve("idnb.models.stylegan2")
-    assert not resolve("idnb.contours.CONTUORS") and not resolve("idnb.nothing") and not resolve("idnb.load_nothing")
+    assert lookup("idnb.contours.CONTOURS") and lookup("idnb.load_faces") and lookup("idnb.models.stylegan2")
+    assert not lookup("idnb.contours.CONTUORS") and not lookup("idnb.nothing") and not lookup("idnb.load_nothing")
+
+
+def named_in(tree: ast.AST) -> set[str]:
+    """Parameters, fields, functions and classes of a piece of source."""
+    found = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    found |= {
+        node.target.id for node in ast.walk(tree) if isinstance(node, ast.AnnAssign) and hasattr(node.target, "id")
+    }
+    return found | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+def wrong_names(page: str) -> list[str]:
+    """Names in the columns "In the code" and "Here" of a page's tables that the code does not have.
+
+    "`a`, `b` of `idnb.x.y`" are looked for there, all others among the parameters, fields and functions of the rooms
+    that the paper is about.
+    """
+    known = set()
+    for room in ("models", "training", "inversion"):
+        for path in (REPO / "idnb" / room).rglob("*.py"):
+            known |= named_in(ast.parse(path.read_text(encoding="utf-8")))
+    wrong: list[str] = []
+    column = -1
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            column = -1
+        elif column < 0:
+            column = next((i for i, cell in enumerate(cells) if cell in ("In the code", "Here")), len(cells))
+        elif column < len(cells):
+            text = cells[column]
+            for names, owner in re.findall(r"((?:`\w+`(?:, | and )?)+) of `(idnb[\w.]+)`", text):
+                thing = lookup(owner)
+                there = named_in(ast.parse(textwrap.dedent(inspect.getsource(thing)))) if thing else set()
+                wrong += [f"{name} of {owner}" for name in re.findall(r"\w+", names) if name not in there]
+                text = text.replace(names, "")
+            for package in re.findall(r"package `(\w+)`", text):
+                wrong += [] if find_spec(package) else [f"package {package}"]
+                text = text.replace(f"package `{package}`", "")
+            for name in re.findall(r"`([A-Za-z_][\w.]*)`", text):
+                if not name.startswith("idnb") and not set(name.split(".")) <= known:
+                    wrong.append(name)
+    return wrong
+
+
+def test_the_glossary_names_what_is_in_the_code():
+    page = (REPO / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert page.count("`photo` of `idnb.training.losses.Targets`") == 1
+    assert wrong_names(page) == []
+    for was, planted, complaint in (
+        ("`photo` of `idnb.tr", "`target` of `idnb.tr", "target of idnb.training.losses.Targets"),
+        ("| `x_id` |", "| `x_identity` |", "x_identity"),
+        ("`beta`, `features`", "`beta`, `maps`", "maps of idnb.models.fusion.modulate"),
+        ("package `lpips`", "package `lpips_of_old`", "package lpips_of_old"),
+        ("| `n_styles` |", "| `n_latent` |", "n_latent"),
+        ("| `Generator.synthesis` |", "| `Generator.decode` |", "Generator.decode"),
+    ):
+        assert page.count(was) >= 1 and wrong_names(page.replace(was, planted, 1)) == [complaint]
 
 
 def test_quoted_python_parses():

@@ -9,7 +9,7 @@ from idnb.contours.sketch import sketch_agreement
 from idnb.core.errors import InputError
 from idnb.core.psnr import psnr
 from idnb.core.resize import resize
-from idnb.core.weights import ASSETS, find_weight
+from idnb.core.weights import find_weight
 from idnb.evaluation.truth import shape_distance, truth_columns
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader, load_face_reader
@@ -91,11 +91,6 @@ def test_shape_distance_by_hand():
         truth_columns({}, reader)
 
 
-def bundled(name):
-    return pytest.mark.skipif(not (ASSETS / f"{name}.safetensors").is_file(), reason=f"{name} is not bundled yet")
-
-
-@bundled("face_parser")
 def test_the_bundled_parser(people):
     _, _, images, labels = people
     parser = load_face_parser()
@@ -108,7 +103,6 @@ def test_the_bundled_parser(people):
     assert entry.size is not None and entry.size < 1e6 and entry.figures["mean_iou"] > 0.6
 
 
-@bundled("face_reader")
 def test_the_bundled_reader(people):
     faces, rows, images, _ = people
     reader = load_face_reader()

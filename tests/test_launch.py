@@ -8,13 +8,9 @@ import sys
 import pytest
 import torch
 
-from idnb.core.weights import ASSETS
 from tools.notebook_files import REPO
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (ASSETS / "generator_tiny.safetensors").exists(), reason="no generator is bundled yet"),
-]
+pytestmark = pytest.mark.slow
 LAUNCH = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
 LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m"]
 
