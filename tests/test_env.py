@@ -73,7 +73,7 @@ def test_doctor_compares_packages_with_the_bounds(monkeypatch):
 
 @pytest.fixture
 def face_sets(tmp_path):
-    from idnb.faces.synthetic import set_checksum
+    from idnb.faces.set_files import set_checksum
 
     for name in ("starter", "test"):
         folder = tmp_path / name

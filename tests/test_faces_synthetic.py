@@ -13,7 +13,8 @@ from PIL import Image
 import idnb
 from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_NAMES
-from idnb.faces.synthetic import BUNDLED_SETS, Faces, load_rendered, read_table, set_checksum
+from idnb.faces.set_files import read_table, set_checksum
+from idnb.faces.synthetic import BUNDLED_SETS, Faces, load_rendered
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,7 +1,7 @@
 """One rule for reading folders, everywhere: what is left out, which links are followed, what is said."""
 
-import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,12 @@ import idnb
 from idnb.__main__ import main
 from idnb.core.errors import InputError
 from idnb.core.folders import is_hidden, list_files
+from idnb.evaluation.store import RESULTS
 from idnb.experiments.stored import read_results
 from idnb.faces.celebahq import CelebAMaskHQ
 from idnb.faces.photo_folder import PhotoFolder
 from idnb.faces.real_images import read_strips
-from idnb.faces.synthetic import set_checksum
+from idnb.faces.set_files import set_checksum
 from tests.photo_trees import celebamask_tree, label_map, photo
 
 LITTER = (".ipynb_checkpoints/1-checkpoint.jpg", "__MACOSX/._1.jpg", "._1.jpg", "Thumbs.db", "desktop.ini", ".DS_Store")
@@ -163,8 +164,7 @@ def test_rendered_sets_and_results_with_litter(tmp_path: Path) -> None:
     assert read_strips(tmp_path / "set", 16, progress=False).shape == (2, 16, 16, 3)
     assert set_checksum(tmp_path / "set") == before
     (tmp_path / "runs").mkdir()
-    result = {"figures": {}, "setting": {"kind": "sketch", "mode": "any"}}
-    (tmp_path / "runs" / "a.json").write_text(json.dumps(result))
+    shutil.copy(next(RESULTS.glob("table1/*.json")), tmp_path / "runs" / "a.json")
     (tmp_path / "runs" / "._a.json").write_bytes(b"\0\5\x16\7")
     (tmp_path / "runs" / "again").symlink_to(tmp_path / "runs")
     assert len(read_results(tmp_path / "runs")) == 1

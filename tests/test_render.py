@@ -16,7 +16,8 @@ from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.render import people
 from idnb.faces.render.check import identity_distance
 from idnb.faces.render.sets import SetPlan, make_set, render_person
-from idnb.faces.sources import load_faces, set_checksum
+from idnb.faces.set_files import set_checksum
+from idnb.faces.sources import load_faces
 
 PLAN = SetPlan(identities=3, shots=2, seed=5, size=32)
 

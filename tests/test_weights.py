@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import stat
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
@@ -33,6 +35,7 @@ class Host(BaseHTTPRequestHandler):
 
     requests: ClassVar[list[tuple[str, str | None]]] = []
     cut_left = 1
+    sent = 0
 
     def log_message(self, *args: object) -> None:
         pass
@@ -48,6 +51,25 @@ class Host(BaseHTTPRequestHandler):
             self.answer(200, b"<html><title>Sorry</title></html>", "application/octet-stream")
         elif self.path == "/dead":
             self.send_error(404)
+        elif self.path.startswith("/endless"):
+            self.send_response(200)
+            self.send_header("Content-Type", "application/octet-stream")
+            self.end_headers()
+            for _ in range(300):  # 300 MB
+                try:
+                    self.wfile.write(bytes(1_000_000))
+                    Host.sent += 1_000_000
+                except OSError:
+                    break
+        elif self.path.startswith("/length"):
+            self.send_response(200)
+            self.send_header("Content-Length", self.path.removeprefix("/length/"))
+            self.end_headers()
+            self.wfile.write(BODY)
+        elif self.path.startswith("/redirect"):
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/redirect/"))
+            self.end_headers()
         elif self.path == "/other":
             self.answer(200, BODY[::-1], "application/octet-stream")
         elif self.path == "/short":
@@ -153,6 +175,49 @@ def test_all_hosts_fail_in_plain_words(host, tmp_path):
     with pytest.raises(InputError, match="has sha256"):
         get(tmp_path, f"{host}/other")
     assert not list(tmp_path.iterdir())  # a wrong file is not kept
+
+
+@pytest.mark.parametrize("changes", [{}, {"also": ["0" * 64]}, {"size": None, "sha256": None}])
+def test_a_host_that_sends_without_end(host, tmp_path, monkeypatch, changes):
+    monkeypatch.setattr("idnb.core.download.LARGEST", 5_000_000)
+    Host.sent = 0
+    assert get(tmp_path, f"{host}/endless", f"{host}/good", **changes).read_bytes() == BODY
+    assert Host.sent < 60_000_000  # what lies in buffers on the way is not ours
+    with pytest.raises(InputError, match=r"it sent more than the [\d,]+ bytes that are expected"):
+        get(tmp_path / "other", f"{host}/endless", **changes)
+    assert not list((tmp_path / "other").iterdir())
+
+
+@pytest.mark.parametrize("length", ["many", "-5", "1e6", "%C2%B2", "9" * 30, "0x10", "+5"])
+def test_a_malformed_length_leads_to_the_next_host(host, tmp_path, length):
+    assert get(tmp_path, f"{host}/length/{length}", f"{host}/good").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("place", ["http://[::1", "http://a:b/", "file:///etc/passwd", "http://%zz:9/", "//", "x:y"])
+def test_a_malformed_redirect_leads_to_the_next_host(host, tmp_path, place):
+    assert get(tmp_path, f"{host}/redirect/{place}", f"{host}/good").read_bytes() == BODY
+
+
+def test_links_in_the_cache_are_not_written_through(host, tmp_path):
+    other = tmp_path / "other"
+    other.write_bytes(b"mine")
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "x.bin.part").symlink_to(other)
+    (folder / "x.bin.sha256").symlink_to(other)
+    path = get(folder, f"{host}/good", sha256=None)
+    assert path.read_bytes() == BODY and not path.is_symlink() and other.read_bytes() == b"mine"
+    assert pinned_sha256(path) == SHA
+
+
+@pytest.mark.parametrize("mask", [0, 0o022, 0o277])
+def test_cache_folders_are_for_their_owner_alone(host, tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        get(tmp_path / "a" / "b", f"{host}/good")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b")] == [0o700] * 2
 
 
 def test_a_file_without_published_checksum_is_pinned(host, tmp_path):

@@ -161,7 +161,7 @@ def check_faces(folder: Path, checksums: bool = True) -> Iterator[Finding]:
         folder: holds one folder a set, each with `card.json`.
         checksums: read all files of a set and compare their sha256 with the card.
     """
-    from idnb.faces.synthetic import set_checksum
+    from idnb.faces.set_files import set_checksum
 
     for name in FACE_SETS:
         try:

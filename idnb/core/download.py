@@ -23,11 +23,13 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError, InputErrors
+from idnb.core.files import make_private
 from idnb.core.weights import WeightFile, cache_folder, check_file, file_sha256, pin_file, pinned_sha256
 
 __all__ = ["fetch"]
 
 CHUNK = 1 << 18
+LARGEST = 1 << 30  # bytes; half of what is taken where no size is known. The largest file of all has 1.2 GB
 ATTEMPTS = 4  # at one host: a connection that breaks is taken up again where it broke
 DRIVE = "https://drive.usercontent.google.com/download"
 
@@ -80,10 +82,12 @@ def _usable(folder: Path) -> Iterator[None]:
 def _from_hosts(entry: WeightFile, folder: Path, progress: bool, report: Callable[[str], None], timeout: float) -> Path:
     """What `fetch` does where the file is not there yet."""
     path = folder / entry.file
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     if entry.size and shutil.disk_usage(folder).free < entry.size:
         raise InputError(f"{folder}: {entry.size / 1e9:.1f} GB are needed and less is free; set IDNB_CACHE elsewhere")
     part = path.with_name(path.name + ".part")
+    if part.is_symlink():
+        part.unlink()  # whatever it points to is not ours to write into
     failures = []
     for url in entry.urls:
         host = "Google Drive" if url.startswith("gdrive:") else urllib.parse.urlsplit(url).netloc
@@ -154,6 +158,7 @@ def transfer(url: str, entry: WeightFile, part: Path, progress: bool, timeout: f
     if have and check_file(entry, part) is None and entry.sha256:
         return  # whole already; the last run ended between transfer and rename
     size = None if entry.also else entry.size  # of the other accepted files the size is not known
+    limit = size or 2 * (entry.size or LARGEST)
     if size is not None and have >= size:
         part.unlink()
         have = 0
@@ -164,6 +169,8 @@ def transfer(url: str, entry: WeightFile, part: Path, progress: bool, timeout: f
             raise HostFailed("it answered with a part of the file that was not asked for")
         if not resuming:
             have = 0  # the host ignores ranges and sends all of it
+        if length is not None and not (length.isascii() and length.isdecimal() and len(length) < 16):
+            raise HostFailed(f"its answer has the length {length[:40]!r}")
         total = have + int(length) if length else None
         if "text/html" in response.headers.get("Content-Type", ""):
             raise HostFailed(explain_page(response.read(200_000)))
@@ -172,8 +179,10 @@ def transfer(url: str, entry: WeightFile, part: Path, progress: bool, timeout: f
             if looks_like_page(first):
                 raise HostFailed(explain_page(first))
             raise HostFailed(f"it offers {total:,} bytes where {size:,} are expected")
+        if total is not None and total > limit:
+            raise HostFailed(f"it offers {total:,} bytes where at most {limit:,} are expected")
         with (
-            part.open("ab" if resuming else "wb") as file,
+            open(part, "ab" if resuming else "wb", opener=_no_link) as file,
             tqdm(
                 total=total or entry.size,
                 initial=have,
@@ -186,8 +195,11 @@ def transfer(url: str, entry: WeightFile, part: Path, progress: bool, timeout: f
             while chunk := read_chunk(response):
                 if not have and looks_like_page(chunk):
                     raise HostFailed(explain_page(chunk))
-                file.write(chunk)
                 have += len(chunk)
+                if have > limit:
+                    part.unlink(missing_ok=True)
+                    raise HostFailed(f"it sent more than the {limit:,} bytes that are expected at most")
+                file.write(chunk)
                 bar.update(len(chunk))
     if total is not None and have < total:
         raise Interrupted("the connection broke")
@@ -210,6 +222,13 @@ def open_url(url: str, start: int, timeout: float) -> Any:
         raise HostFailed(f"cannot be reached ({error.reason}); is this machine online?") from error
     except (OSError, http.client.HTTPException) as error:
         raise HostFailed(f"cannot be reached ({error or type(error).__name__})") from error
+    except ValueError as error:  # what urllib makes of an address that is none, in a redirect for example
+        raise HostFailed(f"it sends on to an address that is none ({error})") from error
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a file, but not what a link of its name points to."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def tls(url: str) -> ssl.SSLContext | None:

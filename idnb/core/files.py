@@ -7,14 +7,22 @@ import io
 import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from idnb.core.errors import InputError
 
-__all__ = ["append_text", "read_json", "whole_file", "write_bytes", "write_text"]
+__all__ = [
+    "append_text",
+    "file_states",
+    "make_private",
+    "read_json",
+    "whole_file",
+    "write_bytes",
+    "write_text",
+]
 
 _NUMBERS = itertools.count()
 
@@ -98,6 +106,31 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write text as UTF-8 whole or not at all; what cannot be encoded (a file's odd name, say) is escaped."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder of the cache, and those above it, for its owner alone; folders that exist stay as they are."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        path.chmod(0o700)  # whatever the umask says
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; set IDNB_CACHE to one")
+
+
+def file_states(paths: Iterable[Path]) -> str:
+    """Text that changes when one of these files does, without reading them: name, size, times of content and inode.
+
+    The second time cannot be set back, so that an edit is seen which keeps size and date.
+    """
+    lines = []
+    for path in paths:
+        try:
+            state = path.stat()
+            lines.append(f"{path.name} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}")
+        except OSError:
+            lines.append(f"{path.name} missing")
+    return "\n".join(lines)
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ __all__ = [
     "find_fault",
     "flat_tensors",
     "load_strictly",
+    "map_content",
     "read_content",
     "read_tensors",
     "without_wrapper",
@@ -66,6 +67,20 @@ def read_content(path: str | Path) -> Any:
     except Exception as error:  # every reader has exceptions of its own; the cause is chained
         raise InputError(f"{path}: {_diagnose(path, error)}") from error
     return content
+
+
+def map_content(path: Path) -> Any:
+    """What an archive of PyTorch holds, its tensors mapped from the file; for files of our own making, which stay.
+
+    Raises InputError where it is damaged.
+    """
+    import torch
+
+    _check_archive(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch.load has many exception types; the cause is chained
+        raise InputError(f"{path}: {_diagnose(path, error)}") from error
 
 
 def _is_safetensors(head: bytes) -> bool:

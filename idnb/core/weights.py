@@ -162,6 +162,7 @@ def pin_file(path: Path) -> str:
     From then on the same file is asked for: damage and exchange are noticed, a wrong first file is not.
     """
     pin = path.with_name(path.name + ".sha256")
+    pin.unlink(missing_ok=True)  # a link would be followed
     write_text(pin, f"{file_sha256(path)}  {path.name}\n")
     return file_sha256(path)
 

@@ -32,6 +32,7 @@ from idnb.core.files import whole_file, write_text
 from idnb.core.resize import resize
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.metrics import identity_ranks
+from idnb.evaluation.results import read_result
 from idnb.evaluation.setting import Setting, chunks_of, example_pairs, pairs_of, part_of
 from idnb.evaluation.store import Columns, chunk_path, claim, load_chunks, save_columns
 from idnb.evaluation.truth import KNOWN, shape_distance
@@ -134,14 +135,14 @@ def evaluate(
     description = {"setting": asdict(setting), "set": data.name, "weights": weights}
     claim(out, description, pairs, data)
     if (out / "result.json").is_file():
-        return json.loads((out / "result.json").read_text(encoding="utf-8"))
+        return read_result(out / "result.json")
     chunks = chunks_of(pairs)
     mine = [i for i in range(shard[0], len(chunks), shard[1]) if not chunk_path(out, i).is_file()]
     for i in tqdm(mine, desc=out.name, unit="chunk", disable=not progress, mininterval=1.0):
         save_columns(chunk_path(out, i), measure_pairs(method, generator, data, setting, part_of(pairs, chunks[i])))
     if shard[1] > 1:
         return None
-    parts = list(load_chunks(out, len(chunks)))
+    parts = list(load_chunks(out, [rows.stop - rows.start for rows in chunks]))
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     parameters = sum(p.numel() for p in method.parameters()) if isinstance(method, nn.Module) else 0
     result = description | summarise(columns, pairs, data, setting) | {"parameters": parameters}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
-from idnb.core.files import whole_file, write_bytes, write_text
+from idnb.core.files import read_json, whole_file, write_bytes, write_text
 from idnb.core.weights import ASSETS
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.setting import Setting
@@ -32,6 +34,8 @@ __all__ = [
 RESULTS = ASSETS / "results"
 """Where results are kept that are part of the package: a folder a table."""
 
+LARGEST_CHUNK = 256 << 20  # bytes; a chunk of ours has two million
+
 Columns = dict[str, NDArray[Any]]
 
 
@@ -39,7 +43,7 @@ def claim(out: Path, description: dict[str, Any], pairs: Pairs, data: Evaluation
     """Note what a folder holds, or check that it holds nothing else."""
     note = out / "setting.json"
     if note.is_file():
-        if json.loads(note.read_text(encoding="utf-8")) != description:
+        if read_json(note, "give another --out, or delete the folder") != description:
             raise InputError(
                 f"{note}: this folder holds a run with another setting or other weights; give another --out"
             )
@@ -56,14 +60,35 @@ def chunk_path(out: Path, index: int) -> Path:
     return out / f"chunk_{index:05d}.npz"
 
 
-def load_chunks(out: Path, count: int) -> Iterator[Columns]:
-    """Every chunk in order. Raises InputError that names a damaged file."""
-    for i in range(count):
+def load_chunks(out: Path, sizes: Sequence[int]) -> Iterator[Columns]:
+    """Every chunk in order. sizes: pairs in each. Raises InputError that names a damaged file."""
+    shapes: dict[str, Any] | None = None
+    for i, size in enumerate(sizes):
+        path = chunk_path(out, i)
         try:
-            with np.load(chunk_path(out, i)) as file:
-                yield {key: file[key] for key in file.files}
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{chunk_path(out, i)} is damaged ({error}); delete it and start again") from error
+            columns = read_columns(path)
+        except Exception as error:  # numpy, zipfile and zlib have exceptions of their own; the cause is chained
+            raise InputError(f"{path} is damaged ({error}); delete it and start again") from error
+        found = {name: (column.dtype, column.shape[1:]) for name, column in columns.items()}
+        shapes = shapes or found
+        if not columns or found != shapes or any(column.shape[:1] != (size,) for column in columns.values()):
+            raise InputError(f"{path} is damaged (it holds no columns of {size} pairs); delete it and start again")
+        yield columns
+
+
+def read_columns(path: Path) -> Columns:
+    """The columns of a chunk. Raises ValueError for one that unpacks to too much, and what numpy and zipfile raise."""
+    headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > LARGEST_CHUNK:
+            raise ValueError("it unpacks to too much")
+        for entry in archive.infolist():
+            with archive.open(entry) as file:
+                shape, _, dtype = headers[np.lib.format.read_magic(file)](file)
+            if math.prod(shape) * dtype.itemsize > entry.file_size or dtype.kind not in "fiub":
+                raise ValueError(f"{entry.filename} is no column of numbers")
+    with np.load(path) as stored:
+        return {key: stored[key] for key in stored.files}
 
 
 def save_columns(path: Path, columns: Columns) -> None:

@@ -22,12 +22,14 @@ from typing import Any
 
 import torch
 
+from idnb.core.checkpoints import counter, read_run, taking_up
 from idnb.core.errors import InputError
-from idnb.core.files import write_text
+from idnb.core.files import read_json, write_text
 from idnb.core.folders import is_hidden
 from idnb.core.presets import get_preset
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.protocol import evaluate
+from idnb.evaluation.results import read_result
 from idnb.evaluation.setting import Setting
 from idnb.evaluation.store import keep
 from idnb.experiments.columns import MAIN
@@ -226,7 +228,7 @@ def run_arm(
     folder = out / f"{arm.name}_seed{seed}"
     description = describe(arm, seed, budget, preset)
     note = folder / "arm.json"
-    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != description:
+    if note.is_file() and read_json(note, "give another --out, or delete the folder") != description:
         raise InputError(f"{note}: this folder holds an arm with another budget or other options; give another --out")
     folder.mkdir(parents=True, exist_ok=True)
     write_text(note, json.dumps(description, indent=1) + "\n")
@@ -263,10 +265,13 @@ def run_arm(
 
 
 def finished(folder: Path, images: int) -> bool:
-    """Whether the log of a training run says that all images were shown."""
-    log = folder / "log.csv"
-    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-    return len(lines) > 1 and int(lines[-1].split(",")[lines[0].split(",").index("images")]) >= images
+    """Whether the checkpoint of a training run says that all images were shown."""
+    checkpoint = folder / "checkpoint.pt"
+    if not checkpoint.is_file():
+        return False
+    state = read_run(checkpoint)
+    with taking_up(checkpoint):
+        return counter(state, "images") >= images
 
 
 def take_over(store: Path, table: str, arm: Arm, wanted: dict[str, Any]) -> bool:
@@ -274,7 +279,7 @@ def take_over(store: Path, table: str, arm: Arm, wanted: dict[str, Any]) -> bool
     for path in sorted(store.glob(f"*/*_seed{wanted['seed']}.json")):
         if is_hidden(path.name) or is_hidden(path.parent.name):
             continue
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_result(path)
         if "training" in found and same_training(found["training"], wanted):
             result = found | {"setting": found["setting"] | {"method": arm.title}, "training": wanted}
             keep(result, store / table / f"{arm.name}_seed{wanted['seed']}.json", path.with_suffix(".png"))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from idnb.core.errors import InputError
+from idnb.core.files import read_json
 from idnb.core.folders import list_files
 from idnb.evaluation.intervals import seed_interval
 from idnb.evaluation.methods import NOTHING, SEARCHES
+from idnb.evaluation.results import read_result
 from idnb.models.encoder_files import ENCODERS
 
 __all__ = ["BLOCKS", "block_of", "design_of", "designs", "figure_of", "grouped", "joined", "read_results"]
@@ -30,12 +31,11 @@ def read_results(folder: str | Path, kind: str | None = None, mode: str | None =
     found = []
     names = list_files(folder).with_suffix((".json",)) if folder.is_dir() else []
     for path in (folder / name for name in names):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{path} is damaged ({error}); make it again with `idnb evaluate`") from error
-        if isinstance(content, dict) and "figures" in content and "setting" in content:
-            setting = content["setting"]
+        if path.name in ("setting.json", "arm.json"):
+            continue  # what a run notes for itself
+        content = read_json(path, "make it again with `idnb evaluate`")
+        if "figures" in content and "setting" in content:
+            setting = read_result(path)["setting"]
             if kind in (None, setting["kind"]) and mode in (None, setting["mode"]):
                 found.append(content | {"path": str(path)})
     if not found:

@@ -60,7 +60,7 @@ def read_mapping(path: str | Path) -> tuple[NDArray[np.int64], NDArray[np.int64]
             index, original, file_number = int(words[0]), int(words[1]), int(words[2].removesuffix(".jpg"))
         except (ValueError, IndexError):
             raise InputError(f"{path}, line {number}: expected `idx orig_idx orig_file`, got {line[:60]!r}") from None
-        if file_number != original + 1 or not 1 <= file_number <= N_CELEBA or index < 0:
+        if file_number != original + 1 or not 1 <= file_number <= N_CELEBA or not 0 <= index < 1 << 31:
             raise InputError(
                 f"{path}, line {number}: orig_file must be orig_idx + 1, from 1 to {N_CELEBA:,}; got {line[:60]!r}"
             )
@@ -135,6 +135,8 @@ def read_identities(path: str | Path) -> dict[str, int]:
             continue
         try:
             name, person = words[0], int(words[1])
+            if not 0 <= person < 1 << 62:
+                raise ValueError("no number of a person")
         except (ValueError, IndexError):
             raise InputError(f"{path}, line {number}: expected `000001.jpg 2880`, got {line[:60]!r}") from None
         if people.setdefault(name, person) != person:

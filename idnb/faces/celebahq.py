@@ -169,6 +169,13 @@ class CelebAMaskHQ(PhotoFaces):
         bits = self._parts.get(number, 0)
         return [(name, folder / f"{number:05d}_{name}.png") for k, name in enumerate(LABEL_NAMES) if bits >> k & 1]
 
+    def label_paths(self, index: int) -> list[Path]:
+        """The index map, or the parts, of the photo at a place of this set."""
+        number = int(self.index[index])
+        if self.order is None:
+            return [path for _, path in self.part_paths(number)]
+        return [self._maps[number]] if number in self._maps else []
+
     def _label_map(self, index: int) -> NDArray[np.uint8]:
         number = int(self.index[index])
         if not self.has_label_maps:
@@ -237,7 +244,7 @@ def _scan_images(folder: Path) -> tuple[dict[int, Path], list[tuple[Path, str]]]
     listing = list_files(folder, deep=False)
     for path in (folder / name for name in listing.names):
         stem = path.stem
-        if not (stem.isascii() and stem.isdecimal() and path.suffix.lower() in PICTURE_SUFFIXES):
+        if not (stem.isascii() and stem.isdecimal() and len(stem) < 10 and path.suffix.lower() in PICTURE_SUFFIXES):
             extra.append((path, "is not called NUMBER.jpg or NUMBER.png"))
         elif int(stem) in images:
             extra.append((path, f"is a second image {int(stem)}, beside {images[int(stem)].name}"))

@@ -221,7 +221,9 @@ def load_pairs(path: str | PathLike, identities: Any = None) -> Pairs:
         numbers = np.array([row.split(",") for row in rows], dtype=np.int64).reshape(len(rows), 2)  # [N, 2]
         about |= {name: np.array(about[name], dtype=np.int64) for name in ("without_partner", "short")}
         pairs = Pairs(contour=numbers[:, 0], identity=numbers[:, 1], **about)
-    except (ValueError, TypeError, KeyError, AttributeError, UnicodeDecodeError):
+        if not all(type(about[name]) is int for name in ("count", "seed", "n_images")) or type(n_pairs) is not int:
+            raise ValueError("numbers that are none")
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise InputError(f"{path} is not a list of pairs written by save_pairs; draw and save it again") from None
     fault = _fault(pairs, n_pairs, None if identities is None else _check_identities(identities))
     if fault:

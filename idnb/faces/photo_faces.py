@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
+from idnb.core.files import file_states
 from idnb.faces.folder_report import FolderReport
 from idnb.faces.photo import photo_to_tensor
 from idnb.faces.synthetic import Face
@@ -59,6 +60,10 @@ class PhotoFaces(ABC):
     @abstractmethod
     def image_path(self, index: int) -> Path:
         """The file of the photo at a place of this set."""
+
+    def label_paths(self, index: int) -> list[Path]:
+        """The files that the label map of the photo at a place of this set is made of."""
+        return []
 
     @abstractmethod
     def check(self, labels: bool = True, decode: bool = False, progress: bool = False) -> FolderReport:
@@ -103,9 +108,9 @@ class PhotoFaces(ABC):
         return self.rows(np.flatnonzero(np.isin(self.identity, identities)))
 
     def fingerprint(self) -> str:
-        """Text that changes when a photo of this set does; what is computed from a set is stored under it."""
-        states = [(path.name, path.stat()) for path in map(self.image_path, range(len(self)))]
-        files = "\n".join(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
+        """Text that changes when a photo or label map of this set does; what is computed from a set has it as name."""
+        places = range(len(self))
+        files = file_states([*map(self.image_path, places), *(path for i in places for path in self.label_paths(i))])
         return hashlib.sha256(f"{type(self).__name__} {self.has_label_maps} {self.order}\n{files}".encode()).hexdigest()
 
     def images(self, indices: Sequence[int] | NDArray[np.int64], size: int | None = None) -> torch.Tensor:

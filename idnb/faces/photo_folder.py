@@ -70,6 +70,10 @@ class PhotoFolder(PhotoFaces):
         """The file of the photo at a place of this set."""
         return self.folder / str(self.names[self.index[index]])
 
+    def label_paths(self, index: int) -> list[Path]:
+        """The file of the label map of the photo at a place of this set, where the set has any."""
+        return [self._maps[int(self.index[index])]] if self.has_label_maps else []
+
     def _label_map(self, index: int) -> NDArray[np.uint8]:
         if self.order is None:
             return super()._label_map(index)

@@ -7,11 +7,7 @@ set was made.
 
 from __future__ import annotations
 
-import csv
 import functools
-import gzip
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
-from idnb.core.folders import list_files
-from idnb.core.pictures import read_picture
+from idnb.core.files import file_states
+from idnb.faces.set_files import AGAIN, compare_checksum, read_card, read_strip, read_table, set_files
 
-__all__ = ["BUNDLED_SETS", "Face", "Faces", "finished", "load_rendered", "read_table", "set_checksum"]
+__all__ = ["BUNDLED_SETS", "Face", "Faces", "finished", "load_rendered"]
 
 BUNDLED_SETS = Path(__file__).parent.parent / "assets" / "faces"
 
@@ -47,33 +43,6 @@ class Face:
     identity: int
     shot: int
     parameters: dict[str, Any]
-
-
-def read_table(path: Path) -> dict[str, NDArray[Any]]:
-    """Read `people.csv.gz`: one array a column, numbers where every value is one, else text.
-
-    Raises:
-        InputError: no such file, or one that is damaged.
-    """
-    try:
-        with gzip.open(path, "rt", newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist: is {path.parent} a folder made by `idnb render`?") from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is damaged ({error}); render the set again or restore the file") from error
-    if len(rows) < 2 or any(len(row) != len(rows[0]) for row in rows):
-        raise InputError(f"{path} is damaged (rows are missing or cut short); render the set again or restore the file")
-    table: dict[str, NDArray[Any]] = {}
-    for name, column in zip(rows[0], zip(*rows[1:], strict=True), strict=True):
-        if name in ("identity", "shot"):
-            table[name] = np.array(column, dtype=np.int64)
-            continue
-        try:
-            table[name] = np.array(column, dtype=np.float64)
-        except ValueError:
-            table[name] = np.array(column)
-    return table
 
 
 class Faces:
@@ -103,9 +72,10 @@ class Faces:
             raise InputError(
                 f"{self.folder} is not a set of people: {card.name} is missing (make one with `idnb render`)"
             )
-        self.card: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
+        self.card: dict[str, Any] = read_card(self.folder)
         self.image_size: int = self.card["size"]
-        table = _table(self.folder / "people.csv.gz")
+        path = self.folder / "people.csv.gz"
+        table = _table(path, file_states([path]))
         rows = np.arange(len(table["identity"])) if rows is None else rows
         self._rows = rows
         self.identity: NDArray[np.int64] = table["identity"][rows]
@@ -141,7 +111,8 @@ class Faces:
 
     def fingerprint(self) -> str:
         """Text that changes when the set does; what is computed from a set is stored under it."""
-        return (self.folder / "card.json").read_text(encoding="utf-8")
+        files = [path for identity in np.unique(self.identity) for path in set_files(self.folder, identity)]
+        return file_states([self.folder / "card.json", self.folder / "people.csv.gz", *files])
 
     def pixels(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Images as stored: (B, H, W, 3) sRGB 0..255."""
@@ -185,23 +156,21 @@ class Faces:
         index = range(len(self))[int(index)]
         path = self.folder / kind / f"{self.identity[index]:05d}.{suffix}"
         left = int(self.shot[index]) * self.image_size
-        return _strip(path, path.stat().st_mtime_ns if path.exists() else 0)[:, left : left + self.image_size]
+        strip = _strip(path, file_states([path]), self.image_size)
+        if left >= strip.shape[1]:
+            raise InputError(f"{path} has no shot {self.shot[index]}, which people.csv.gz names; {AGAIN}")
+        return strip[:, left : left + self.image_size]
 
 
 @functools.lru_cache(maxsize=8)
-def _table(path: Path) -> dict[str, NDArray[Any]]:
+def _table(path: Path, _state: str) -> dict[str, NDArray[Any]]:
     return read_table(path)
 
 
 @functools.lru_cache(maxsize=512)
-def _strip(path: Path, _changed: int) -> NDArray[np.uint8]:
-    """Decode all shots of one person."""
-    if not path.exists():
-        raise InputError(f"{path} is missing: finish the set with the `idnb render` command in card.json")
-    image = read_picture(path, remedy="delete it and run the `idnb render` command in card.json again")
-    if path.suffix == ".png" and image.mode != "L":
-        raise InputError(f"{path} is a picture in mode {image.mode}, not a map of class numbers (mode L)")
-    return np.asarray(image if path.suffix == ".png" else image.convert("RGB"))
+def _strip(path: Path, _state: str, size: int) -> NDArray[np.uint8]:
+    """All shots of one person; see `read_strip`."""
+    return read_strip(path, size)
 
 
 def load_rendered(name: str | Path) -> Faces:
@@ -217,10 +186,12 @@ def load_rendered(name: str | Path) -> Faces:
         InputError: no such set; the message lists the bundled ones.
     """
     bundled = BUNDLED_SETS / str(name)
-    if (bundled / "card.json").is_file():
-        return Faces(bundled)
-    if Path(name).is_dir():
-        return Faces(name)
+    folder = bundled if (bundled / "card.json").is_file() else Path(name)
+    if folder.is_dir():
+        faces = Faces(folder)
+        if "sha256" in faces.card:
+            compare_checksum(folder, faces.card["sha256"], faces.fingerprint())
+        return faces
     have = sorted(p.parent.name for p in BUNDLED_SETS.glob("*/card.json"))
     raise InputError(
         f"There is no set of people {str(name)!r}: bundled are {have}; "
@@ -233,29 +204,10 @@ def finished(faces: Any, report: Callable[[str], None]) -> Any:
     if not isinstance(faces, Faces):
         return faces  # photographs are there or not; `idnb data check` says so
     numbers = np.unique(faces.identity)
-    places = [(faces.folder / "images" / f"{i:05d}.webp", faces.folder / "labels" / f"{i:05d}.png") for i in numbers]
-    there = [i for i, files in zip(numbers, places, strict=True) if all(path.is_file() for path in files)]
+    there = [i for i in numbers if all(path.is_file() for path in set_files(faces.folder, i))]
     if len(there) == len(numbers):
         return faces
     if not there:
         raise InputError(f"{faces.folder}: no person is rendered yet; run the command in its card.json")
     report(f"{faces.folder}: {len(there):,} of {len(numbers):,} people are rendered so far; using those")
     return faces.select(there)
-
-
-def _files(folder: Path, identity: int) -> tuple[Path, Path]:
-    return folder / "images" / f"{identity:05d}.webp", folder / "labels" / f"{identity:05d}.png"
-
-
-def set_checksum(folder: Path) -> str:
-    """SHA-256 over the table, the pictures and the labels of a set, in the order of their names."""
-    digest = hashlib.sha256()
-    files = [folder / "people.csv.gz"]
-    for inner, suffix in (("images", ".webp"), ("labels", ".png")):
-        if (folder / inner).is_dir():
-            names = list_files(folder / inner, deep=False).with_suffix((suffix,))
-            files += [folder / inner / name for name in names]
-    for path in files:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -44,8 +44,10 @@ class CsvLog:
         self.path, self.columns = path, columns
         kept: list[list[str]] = []
         if step and path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) < step]
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():  # a damaged log stops no run
+                row = line.split(",")
+                if len(row) == len(columns) and row[0].isascii() and row[0].isdecimal() and int(row[0][:18]) < step:
+                    kept.append(row)
         write_text(path, _lines([list(columns), *kept]))
 
     def add(self, **values: float | int | str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,9 +24,10 @@ from tqdm.auto import tqdm
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.core.files import whole_file
+from idnb.core.files import make_private, whole_file
 from idnb.core.presets import Preset
 from idnb.core.resize import resize
+from idnb.core.tensor_files import map_content
 from idnb.core.weights import cache_folder
 from idnb.faces.photo_faces import PhotoFaces
 from idnb.faces.sources import load_faces
@@ -145,11 +147,9 @@ def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tens
     size = preset.encoder_size
     key = "\n".join([str(faces.folder.resolve()), faces.fingerprint(), kind, f"{size} v1", *names])
     path = cache_folder() / "pairs" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
-    if cache and path.is_file():
-        try:
-            return torch.load(path, weights_only=True, mmap=True)
-        except Exception:  # a file cut short by a crash is made again
-            path.unlink(missing_ok=True)
+    identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
+    if cache and (found := _kept(path, identity, size)) is not None:
+        return found
     maker = contour_kind(kind).sized(preset.low_res_size)
     photos, contours = [], []
     for start in range(0, len(faces), 50):
@@ -158,18 +158,35 @@ def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tens
         label_maps = faces.label_maps(rows) if faces.has_label_maps else None  # [b, h, h]
         photos.append(((resize(images, size) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
         contours.append(maker.pack(images, label_maps, size))
-    identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
     part = {"photos": torch.cat(photos), "identity": identity, "contours": torch.cat(contours)}
     return _keep(part, path) if cache else part
+
+
+def _kept(path: Path, identity: Tensor, size: int) -> dict[str, Tensor] | None:
+    """A file of the cache, mapped; None where there is none. One that is damaged is deleted, and made again."""
+    if not path.is_file():
+        return None
+    try:
+        found = map_content(path)
+        photos, contours = found["photos"], found["contours"]
+        fits = photos.shape == (len(identity), 3, size, size) and photos.dtype == torch.uint8
+        if fits and len(contours) == len(identity) and torch.equal(found["identity"], identity):
+            return {"photos": photos, "identity": identity, "contours": contours}
+    except (InputError, KeyError, TypeError, AttributeError, RuntimeError):
+        pass
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    return None
 
 
 def _keep(part: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Write a file of the cache and read it from there; a full or read-only disk costs time later, nothing else."""
     try:
+        make_private(path.parent)
         with whole_file(path) as file:
             torch.save(part, file)
         return torch.load(path, weights_only=True, mmap=True)
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, InputError):
         return part
 
 

@@ -21,9 +21,9 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
-from idnb.core.files import write_bytes
+from idnb.core.files import file_states, write_bytes
 from idnb.faces.render import people
-from idnb.faces.synthetic import _files, set_checksum
+from idnb.faces.set_files import compare_checksum, read_card, read_strip, set_checksum, set_files
 
 __all__ = ["SetPlan", "make_set", "render_person"]
 
@@ -111,10 +111,19 @@ def _work(job: tuple[SetPlan, Path, int]) -> float:
     plan, folder, identity = job
     started = time.process_time()
     image, label = render_person(plan, identity)
-    image_file, label_file = _files(folder, identity)
+    image_file, label_file = set_files(folder, identity)
     write_bytes(label_file, _encode(label, format="PNG", optimize=True))
     write_bytes(image_file, _encode(image, format="WEBP", quality=WEBP_QUALITY, method=6))
     return time.process_time() - started
+
+
+def _whole(plan: SetPlan, folder: Path, identity: int) -> bool:
+    """Whether both strips of a person are there and can be read; what cannot is rendered again."""
+    try:
+        strips = [read_strip(path, plan.size) for path in set_files(folder, identity)]
+    except InputError:
+        return False
+    return all(strip.shape[1] == plan.shots * plan.size for strip in strips)
 
 
 def _table(plan: SetPlan) -> bytes:
@@ -149,7 +158,7 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
     note = folder / "card.json"
     card: dict[str, Any] = {"name": folder.name, "command": plan.command, **asdict(plan), "licence": LICENCE}
     if note.exists():
-        old = json.loads(note.read_text(encoding="utf-8"))
+        old = read_card(folder)
         if {name: old.get(name) for name in asdict(plan)} != asdict(plan):
             raise InputError(
                 f"{folder} holds another set, made by `{old.get('command')}`: choose another --out, or delete it"
@@ -157,8 +166,11 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
         card = old
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    todo = [i for i in range(plan.identities) if not all(path.exists() for path in _files(folder, i))]
+    todo = [i for i in range(plan.identities) if not _whole(plan, folder, i)]
     if not todo and "sha256" in card:
+        compare_checksum(
+            folder, card["sha256"], file_states(p for i in range(plan.identities) for p in set_files(folder, i))
+        )
         return card
     from idnb.faces.render.head import load_head
 
