@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from idnb.__main__ import COMMANDS, build_parser, main
 from idnb.cli.arguments import Listed, Real, Whole, expand_home, parse_shard
@@ -164,6 +165,27 @@ def test_a_figure_has_a_figures_name(tmp_path, capsys):
     assert "--sheet x.xyz: give a name that ends in .jpg" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
+def test_odd_names_never_reach_a_terminal_raw(tmp_path, capsys):
+    folder = tmp_path / "a\x1b[31m\nb"
+    folder.mkdir()
+    (folder / "x\x1b]0;title\x07\ny.png").write_bytes(b"no picture")
+    Image.new("RGB", (64, 64)).save(folder / "good\x1b.png")
+    for words in (
+        ["data", "check", str(folder)],
+        ["data", "check", str(folder), "--out", str(folder / "report.txt")],
+        ["results", "methods", "--results", str(folder)],
+        ["generate", "--contour", str(folder), "--contour-kind", "sketch", "--identity", "no\x1b\n", "--out", "x"],
+        ["evaluate", "--data", "no\x1b\n"],
+        ["train", "no\x1b\n"],
+    ):
+        assert main(words) in (1, 2)
+        said = capsys.readouterr()
+        assert "\x1b" not in said.out + said.err and "\x07" not in said.out + said.err
+        assert "\\x1b" in said.out + said.err
+        assert "\nb" not in said.out + said.err and "\ny" not in said.out + said.err
+    assert "\x1b" not in (folder / "report.txt").read_text()
+
+
 # --- the file system, through real commands -------------------------------------------------------------------------
 
 
@@ -235,7 +257,7 @@ def test_advice_names_options_that_exist():
 
 
 def test_advice_names_files_that_are_there(tmp_path):
-    assert to_go_on(tmp_path / "checkpoint.pt") == "nothing was saved yet, so the same command begins anew"
+    assert to_go_on(tmp_path / "checkpoint.pt").endswith("was saved yet, so the same command begins anew")
     (tmp_path / "checkpoint.pt").touch()
     assert to_go_on(tmp_path / "checkpoint.pt").endswith("is whole, the same command goes on from there")
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from idnb.core.errors import InputError
+from idnb.core.messages import printable
 from idnb.export.storage import STORAGE
 
 __all__ = ["add_arguments", "run"]
@@ -41,4 +42,4 @@ def run(args: argparse.Namespace) -> None:
                 f"faces after all steps, {kind}: mean difference {found['mean']:.3f}, largest {found['largest']:.2f} "
                 "(of 255)"
             )
-    print(f"wrote {folder / 'networks.json'}")
+    print(f"wrote {printable(folder / 'networks.json')}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from idnb.core.download import fetch
 from idnb.core.errors import InputError, InputErrors
+from idnb.core.messages import printable
 from idnb.core.weights import ASSETS, WeightFile, cache_folder, check_file, find_weight, pinned_sha256, read_manifest
 
 __all__ = ["GROUPS", "add_arguments", "run"]
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         return check(chosen)
     if not args.names:
-        print(f"Downloads are kept in {cache_folder()} (set IDNB_CACHE for another folder).")
+        print(f"Downloads are kept in {printable(cache_folder())} (set IDNB_CACHE for another folder).")
         for entry in manifest:
             print(line(entry))
         return 0
@@ -86,5 +87,5 @@ def check(entries: list[WeightFile]) -> int:
             print(f"  absent   {entry.name}: idnb fetch {entry.name}")
         else:
             bad += 1
-            print(f"  DAMAGED  {entry.name}: {path} {wrong}")
+            print(f"  DAMAGED  {entry.name}: {printable(path)} {wrong}")
     return 1 if bad else 0

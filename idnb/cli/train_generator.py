@@ -13,6 +13,7 @@ from torch import Tensor
 from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, THREADS, WEIGHT, Listed, Whole
 from idnb.cli.export import put_into_package
 from idnb.core.errors import InputError
+from idnb.core.messages import printable
 from idnb.core.presets import get_preset
 from idnb.env import fast_bf16, pick_device
 from idnb.faces.real_images import RealImages, read_strips
@@ -102,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
         training.start_from(warm_up, RealImages(read(training.size)))
     minutes = None if ends is None else (ends - time.monotonic()) / 60
     average = train_gan(training, read, out, minutes, args.save_minutes)
-    print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")
+    where = printable(Path(args.out) / "checkpoint.pt")
+    print(f"{training.images:,} images shown; average generator of {average.size} px in {where}")
     if args.export:
         export(args, average, training.images)
     return 0

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, THREADS
+from idnb.core.messages import printable
 from idnb.core.presets import get_preset
 from idnb.env import fast_bf16, pick_device
 from idnb.faces.real_images import read_labels, read_strips
@@ -65,5 +66,6 @@ def run(args: argparse.Namespace) -> int:
     counts = [sum(p.numel() for p in network.parameters()) for network in (training.generator, training.encoder)]
     print(f"{len(codes):,} pictures; generator {counts[0]:,} parameters at first, encoder {counts[1]:,}, on {device}")
     train_gan(training, read, Path(args.out), args.minutes, args.save_minutes)
-    print(f"{training.images:,} of {config.total_images:,} images shown; checkpoint and sheets in {args.out}")
+    where = printable(args.out)
+    print(f"{training.images:,} of {config.total_images:,} images shown; checkpoint and sheets in {where}")
     return 0

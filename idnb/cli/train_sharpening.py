@@ -11,6 +11,7 @@ from torch import Tensor
 from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, SHARE, THREADS, WEIGHT, Whole
 from idnb.cli.export import put_into_package
 from idnb.core.errors import InputError
+from idnb.core.messages import printable
 from idnb.core.presets import get_preset
 from idnb.env import fast_bf16, pick_device
 from idnb.faces.real_images import read_strips
@@ -89,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
     if not (Path(args.out) / "checkpoint.pt").is_file():
         training.start_from(start)
     average = train_gan(training, read, Path(args.out), args.minutes, args.save_minutes)
-    print(f"{training.images:,} images shown; average generator of {average.size} px in {args.out}/checkpoint.pt")
+    where = printable(Path(args.out) / "checkpoint.pt")
+    print(f"{training.images:,} images shown; average generator of {average.size} px in {where}")
     if args.export:
         mixed = interpolated(start, average, args.keep)
         sets = [Path(folder).name for folder in args.data]  # where they lay is a matter of this machine

@@ -35,7 +35,7 @@ def to_go_on(checkpoint: Path) -> str:
     """What a run that stops can be taken up from, for its message."""
     if checkpoint.is_file():
         return f"{checkpoint} is whole, the same command goes on from there"
-    return "nothing was saved yet, so the same command begins anew"
+    return f"no {checkpoint} was saved yet, so the same command begins anew"
 
 
 def read_run(path: Path) -> dict[str, Any]:

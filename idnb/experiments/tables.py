@@ -7,6 +7,7 @@ from typing import Any
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
+from idnb.core.messages import printable
 from idnb.experiments.columns import Column, cell, sizes_differ, table_columns, value_in
 from idnb.experiments.sentences import sentences
 from idnb.experiments.stored import BLOCKS, block_of, designs, grouped
@@ -54,7 +55,7 @@ def one_table(results: Results, columns: list[Column]) -> str:
         for method, runs in grouped(members).items():
             cells = [cell(value_in(runs, one), one) for one in columns]
             mark = " †" if one_seed(runs) else ""
-            lines.append(f"| {method}{mark} | {rests_on(runs)} | " + " | ".join(cells) + " |")
+            lines.append(f"| {printable(method)}{mark} | {rests_on(runs)} | " + " | ".join(cells) + " |")
     for title, (count, row) in band_rows(results[0], columns).items():
         if any(row):
             lines.append(f"| *{title}* | {count} | " + " | ".join(row) + " |")

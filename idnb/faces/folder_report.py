@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError, InputErrors
+from idnb.core.messages import printable
 from idnb.core.pictures import picture_header
 from idnb.faces.label_files import read_class_numbers
 from idnb.faces.photo import open_photo
@@ -75,7 +76,7 @@ class FolderReport:
             if limit is not None and counts[kind] > limit:
                 lines.append(f"  ... and {counts[kind] - limit:,} more")
         verdict = "usable" if self.usable else "NOT usable as it is"
-        return "\n".join([*lines, f"{verdict}: {self._sum(counts)}"])
+        return "\n".join(printable(line) for line in [*lines, f"{verdict}: {self._sum(counts)}"])
 
     def __str__(self) -> str:
         return self.text(LISTED)
