@@ -1,0 +1,62 @@
+// The thread that computes. It gets {id, job, ...} and answers {id, ...} or {id, error}; the page stays free meanwhile.
+
+import { Engine } from './engine.js';
+import { readSafetensors } from './numbers/safetensors.js';
+import { bytesOf, opener, prepare, tensor } from './runtime.js';
+
+let engine;
+
+const jobs = {
+  /** Everything that the first picture needs, but the pictures of the galleries. */
+  async begin({ base, networks, page }) {
+    const data = new URL('data/', base);
+    const [threads, numbers] = await Promise.all([prepare(base), bytesOf(new URL('page.safetensors', data))]);
+    const open = opener(data, networks.networks);
+    engine = new Engine({ networks, page, numbers: readSafetensors(numbers), open, tensor });
+    return { threads };
+  },
+
+  /** Load networks before they are asked for, so that the page goes on without a network. */
+  async load({ names }) {
+    for (const name of names) await engine.open(name);
+    return {};
+  },
+
+  async face({ state, walks, look }) {
+    const face = await engine.face(state);
+    const { image: start } = await engine.start();
+    const walked = Object.values(walks).some((far) => far !== 0);
+    const last = look === face.images.length - 1;
+    const shown = walked && last ? await engine.paint(engine.walk(face.code, walks)) : face.images[look] || start;
+    const similarity = await engine.similarity(shown, state.mix > 0.5 ? state.b : state.a);
+    return { shown, images: face.images, contour: engine.show(state.kind, face.contour), similarity };
+  },
+
+  async sheet({ kind, source, side }) {
+    return { contour: await engine.contour(kind, source, side) };
+  },
+
+  async mixStyles(request) {
+    const images = await engine.mixStyles(request);
+    const of = (key, image) => ({ key: `sample ${key}`, image });
+    const similarity = [];
+    for (const [key, image] of [[request.seedA, images[0]], [request.seedB, images[2]]]) {
+      similarity.push(await engine.similarity(images[1], of(`${key} ${request.psi}`, image)));
+    }
+    return { images, similarity };
+  },
+};
+
+// One job after the other: a network cannot run twice at once.
+let queue = Promise.resolve();
+self.onmessage = ({ data: { id, job, ...request } }) => {
+  queue = queue.then(async () => {
+    const begin = performance.now();
+    try {
+      const answer = await jobs[job](request);
+      self.postMessage({ id, ...answer, milliseconds: performance.now() - begin });
+    } catch (error) {
+      self.postMessage({ id, error: String(error.message || error) });
+    }
+  });
+};
