@@ -1,6 +1,7 @@
 """Building the web page: what it needs, and what makes it build again."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,7 @@ def test_all_texts_stand_in_one_file():
     for path in sorted((REPO / "web" / "src").rglob("*.js")):
         if path.name == "texts.js" or "numbers" in path.parts:
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            code = line.split("//")[0]
-            for quoted in code.split("'")[1::2]:
-                words = quoted.split()
-                assert len(words) < 4 or "-" in quoted or "did not start" in quoted, f"{path.name}:{number}: {quoted}"
+        code = re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for quoted in re.findall(r"'([^'\n]*)'", code):
+            plain = len(quoted.split()) < 4 or quoted in ("the worker did not start",)
+            assert plain, f"{path.name}: {quoted}"

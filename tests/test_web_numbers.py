@@ -14,7 +14,7 @@ import idnb
 from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.contours.line_art import draw_from_image
 from idnb.core.images import to_image
-from idnb.core.resize import gaussian_blur, resize_bicubic, to_size
+from idnb.core.resize import gaussian_blur, resize
 from idnb.faces.labels import LABEL_NAMES, LABEL_PALETTE
 from tools.notebook_files import REPO
 
@@ -104,10 +104,10 @@ def test_pixels_and_sizes(answers, pictures, i):
     assert np.array_equal(shown[..., :3], np.asarray(to_image(image[0])))
     for side in (8, 37, 200):  # torch rounds the places of new pixels to 32 bit: a 400th of a grey value
         found = read(answers, f"bicubic{side}_{i}", 1, 3, side, side)
-        torch.testing.assert_close(found, resize_bicubic(image, side), rtol=0, atol=2e-5)
+        torch.testing.assert_close(found, resize(image, side, "bicubic"), rtol=0, atol=2e-5)
     for side in (64, 48, 160):
         found = read(answers, f"to_size{side}_{i}", 1, 3, side, side)
-        torch.testing.assert_close(found, to_size(image, side), rtol=0, atol=2e-5 if side > 128 else 2e-6)
+        torch.testing.assert_close(found, resize(image, side), rtol=0, atol=2e-5 if side > 128 else 2e-6)
     torch.testing.assert_close(read(answers, f"blur{i}", 1, 3, 128, 128), gaussian_blur(image, 1.7), rtol=0, atol=2e-6)
 
 

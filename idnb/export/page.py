@@ -27,7 +27,7 @@ __all__ = ["judge_reference", "spread_people", "write_page_data"]
 PEOPLE, CONTOURS = 24, 16
 """How many pictures each gallery has."""
 
-BINS, LOWEST = 48, -0.2
+BINS, LOWEST = 56, -0.4
 """Bars of the two histograms of the judge, and the similarity at which they begin; they end at 1."""
 
 

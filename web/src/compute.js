@@ -40,6 +40,7 @@ export class Latest {
       return;
     }
     this.busy = true;
+    document.body.setAttribute('aria-busy', 'true');
     do {
       this.again = false;
       this.runs += 1;
@@ -50,5 +51,6 @@ export class Latest {
       }
     } while (this.again);
     this.busy = false;
+    document.body.setAttribute('aria-busy', 'false');
   }
 }

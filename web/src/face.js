@@ -30,20 +30,17 @@ function gallery(title, entries, value, size, ownTitle, chosen) {
 /** shared: {networks, page, state, changed, status}. Returns {element, request}. */
 export function facePart({ networks, page, state, changed, status }) {
   const size = networks.image_size;
-  const loaded = new Map();
   const result = figure(TEXTS.result, 'result');
   const strip = make('div', { class: 'strip' });
-  const contourShown = figure(TEXTS.contour, 'small');
+  const contourShown = figure(TEXTS.read, 'small');
   const scale = judgeScale(page.judge);
   const spoken = make('p', { class: 'hidden', role: 'status' });
   let steps = []; // pictures of the last answer
   let fresh = ''; // what the sheet shows
 
-  const source = async (entries, key, own) => {
+  const source = (entries, key, own) => {
     if (key === 'own') return own.source;
-    const entry = entries[Number(key)];
-    if (!loaded.has(entry.file)) loaded.set(entry.file, galleryPicture(entry));
-    return loaded.get(entry.file);
+    return galleryPicture(entries[Number(key)]);
   };
   const update = (name, value) => {
     state[name] = value;

@@ -22,8 +22,19 @@ async function fetched(address) {
   return pixels(await createImageBitmap(await answer.blob(), { colorSpaceConversion: 'none' }));
 }
 
-/** A picture of a gallery, with its label map where it has one: {key, image, labels}. */
-export async function galleryPicture(entry) {
+const known = new Map();
+
+/** A picture of a gallery, with its label map where it has one: {key, image, labels}. Fetched once, then kept. */
+export function galleryPicture(entry) {
+  if (!known.has(entry.file)) {
+    const made = decoded(entry);
+    made.catch(() => known.delete(entry.file)); // so that a later request tries again
+    known.set(entry.file, made);
+  }
+  return known.get(entry.file);
+}
+
+async function decoded(entry) {
   const found = await fetched(`data/${entry.file}`);
   const source = { key: entry.file, image: fromBytes(found.data, found.width, found.height), labels: null };
   if (entry.labels) {
@@ -49,7 +60,7 @@ async function ownPixels(file) {
   return pixels(bitmap, Math.round(width * share), Math.round(height * share));
 }
 
-/** The square of an own picture, brought to the generator's size as `resize_bicubic` does. */
+/** The square of an own picture, brought to the generator's size as `resize(..., "bicubic")` does. */
 function cut(whole, size, { zoom, right, down }) {
   const { left, top, side } = squareCrop(whole.width, whole.height, zoom, right, down);
   const bytes = new Uint8ClampedArray(4 * side * side);

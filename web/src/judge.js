@@ -27,7 +27,7 @@ export function judgeScale(reference) {
       picture.append(svg('rect', { class: name, x: i * step, y: HEIGHT - 12 - height, width: step, height }));
     });
     const [low, high] = reference[name].band;
-    const label = svg('text', { class: name, x: place((low + high) / 2), y: HEIGHT - 1, 'text-anchor': 'middle' });
+    const label = svg('text', { class: name, x: place((low + high) / 2), y: HEIGHT - 3, 'text-anchor': 'middle' });
     label.textContent = TEXTS[name];
     picture.append(label);
   }

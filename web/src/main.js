@@ -3,6 +3,7 @@
 import { compute } from './compute.js';
 import { faceDefaults, faceLimits, facePart } from './face.js';
 import { make } from './dom.js';
+import { galleryPicture } from './files.js';
 import { gamePart } from './game.js';
 import { fromLink, toLink } from './link.js';
 import { samplesDefaults, samplesLimits, samplesPart } from './samples.js';
@@ -39,11 +40,10 @@ async function begin() {
     if (!first || error) return;
     first = false;
     document.body.dataset.firstPicture = String(Math.round(performance.now() - began));
-    // From here on the page needs no network: all that it may want comes now, the small things first.
+    // From here on the page needs no network: all that it may want comes now.
     const rest = Object.keys(networks.networks);
-    for (const entry of page.people) new Image().src = `data/${entry.file}`;
-    for (const entry of page.contours) for (const file of [entry.file, entry.labels]) new Image().src = `data/${file}`;
-    compute('load', { names: rest }).then(() => {
+    const pictures = [...page.people, ...page.contours].map(galleryPicture);
+    Promise.all([compute('load', { names: rest }), ...pictures]).then(() => {
       document.body.dataset.complete = 'yes';
     }, () => {});
   };

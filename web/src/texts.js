@@ -48,6 +48,7 @@ export const TEXTS = {
   clear: 'Start over',
   strokes: 'Strokes: {count}',
 
+  read: 'What is read',
   result: 'Result',
   resultIs: 'A generated face: {person} to the contour of {contour}. Similarity {similarity}.',
   allSteps: 'All steps',

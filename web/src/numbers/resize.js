@@ -68,7 +68,7 @@ export function bicubic(picture, height, width) {
   return separable(picture, height, width, windows(picture.h, height), windows(picture.w, width));
 }
 
-/** `resize_bicubic`: bicubic with antialiasing, clamped to [-1, 1]. */
+/** resize(..., "bicubic"): with antialiasing, clamped to [-1, 1]. */
 export function resizeBicubic(picture, size) {
   if (picture.h === size && picture.w === size) return { ...picture, data: picture.data.slice() };
   return map(bicubic(picture, size, size), clamp(-1, 1));
@@ -86,7 +86,7 @@ export function bilinear(picture, height, width) {
   return separable(picture, height, width, between(picture.h, height), between(picture.w, width));
 }
 
-/** `to_size`: larger square pictures are averaged down, smaller ones enlarged. */
+/** resize(..., "area"): larger square pictures are averaged down, smaller ones enlarged. */
 export function toSize(picture, size) {
   if (picture.h < size) return bilinear(picture, size, size);
   if (picture.h === size) return picture;
