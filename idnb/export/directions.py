@@ -13,7 +13,7 @@ paper: least squares against known numbers in place of a classifier's border.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,9 +22,8 @@ from torch import Tensor
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.export.networks import Networks, split_label_maps
-from idnb.models.contour_encoder import Code
 
-__all__ = ["WALKS", "Walk", "directions"]
+__all__ = ["WALKS", "Direction", "Walk", "directions"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,13 @@ class Walk:
     reach: float
     held: tuple[str, ...]
     kinds: tuple[str, ...]
+
+
+class Direction(NamedTuple):
+    """Change of a code for one unit of a parameter: w_plus [n_styles, style_dim], input_latent [C, 4, 4]."""
+
+    w_plus: Tensor
+    input_latent: Tensor
 
 
 SEES_LIGHT = ("low_res", "sketch", "label_map")
@@ -87,13 +93,12 @@ def _without_mean_of_each(values: Tensor, owner: Tensor) -> Tensor:
     return values - same @ values / same.sum(1, keepdim=True)
 
 
-def directions(networks: Networks, faces: Any, people: int = 40) -> dict[str, Code]:
+def directions(networks: Networks, faces: Any, people: int = 40) -> dict[str, Direction]:
     """The directions of all walks.
 
     faces: a set of rendered people. people: how many are encoded: with four pictures each to compare within a person,
     with one each, as many with glasses as without, to compare between people.
-    Returns name -> change of the code for one unit of the parameter: w_plus [n_styles, style_dim], input_latent
-    [C, 4, 4]. Raises InputError when the set does not know the parameters.
+    Returns the direction of each walk by name. Raises InputError when the set does not know the parameters.
     """
     needed = {name for walk in WALKS for name in (walk.parameter, *walk.held)}
     missing = sorted(needed - set(faces.parameters))
@@ -108,7 +113,7 @@ def directions(networks: Networks, faces: Any, people: int = 40) -> dict[str, Co
         False: [*first[worn][:people].tolist(), *first[~worn][:people].tolist()],
     }
     codes: dict[tuple[str, bool], Tensor] = {}
-    found = {}
+    found: dict[str, Direction] = {}
     for walk in WALKS:
         kind = next(kind for kind in walk.kinds if kind in networks.encoders)
         key = (kind, walk.within)
@@ -121,7 +126,7 @@ def directions(networks: Networks, faces: Any, people: int = 40) -> dict[str, Co
             known, code = _without_mean_of_each(known, owner), _without_mean_of_each(code, owner)
         slope = _slope(code, known)
         split = generator.n_styles * generator.style_dim
-        found[walk.name] = Code(
+        found[walk.name] = Direction(
             slope[:split].reshape(generator.n_styles, generator.style_dim),
             slope[split:].reshape(generator.channels[0], 4, 4),
         )
