@@ -13,6 +13,7 @@ import idnb
 from idnb.__main__ import main
 from idnb.core.errors import InputError
 from idnb.core.folders import is_hidden, list_files
+from idnb.evaluation.dataset import load_evaluation_set
 from idnb.evaluation.store import RESULTS
 from idnb.experiments.stored import read_results
 from idnb.faces.celebahq import CelebAMaskHQ
@@ -128,6 +129,11 @@ def test_bad_pictures_of_a_folder_are_listed(tmp_path: Path) -> None:
     assert "gone.jpg: is not there" in text and "cut.webp: is cut off" in text and "pipe.png: is not a file" in text
     with pytest.raises(InputError, match=r"(?s)NOT usable.*\n.*idnb data check"):
         report.require()
+    for sets in ((PhotoFolder(folder), None), (idnb.load_faces("test"), PhotoFolder(folder))):  # before a measuring
+        with pytest.raises(
+            InputError, match=r"(?s)gone\.jpg: is not there.*cut\.webp: is cut off|cut\.webp.*gone\.jpg"
+        ):
+            load_evaluation_set(sets[0], reference=sets[1])
 
 
 def test_label_maps_of_no_photo_are_listed(tmp_path: Path) -> None:

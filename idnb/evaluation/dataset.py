@@ -18,6 +18,7 @@ from idnb.evaluation.features import FeatureNetwork, feature_network
 from idnb.evaluation.frechet import Moments, features_of, moments
 from idnb.evaluation.metrics import load_judges, load_perceptual_measure, person_means
 from idnb.evaluation.truth import truth_columns
+from idnb.faces.photo_faces import PhotoFaces
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import FaceReader, load_face_reader
@@ -130,10 +131,15 @@ def load_evaluation_set(
     faces: a set, from `idnb.load_faces`. preset: gives sizes and networks. judges: see `load_judges`.
     features: see `feature_network`. reference: another set for the distance between sets; None compares with the test
     images. perceptual: see `load_perceptual_measure`. kind: of contour, if there is one only; some need no parser.
+    Raises InputError with one report of all that is missing or broken in a folder of photographs.
     """
+    uses = kind is None or contour_kind(kind).uses_label_map
+    if isinstance(faces, PhotoFaces):
+        faces.check(labels=uses).require()
+    if isinstance(reference, PhotoFaces):
+        reference.check(labels=False).require()
     network = feature_network(features, preset)
     reader = load_face_reader() if "pose.yaw" in getattr(faces, "parameters", {}) else None
-    uses = kind is None or contour_kind(kind).uses_label_map
     parser = load_face_parser() if reader is not None and uses else None
     known = None
     if reference is not None:
