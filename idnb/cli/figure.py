@@ -6,7 +6,6 @@ import argparse
 
 from idnb.cli.arguments import SEED, STEPS, Whole
 from idnb.cli.outputs import figure_name
-from idnb.contours.kinds import CONTOURS
 from idnb.core.messages import printable
 from idnb.experiments.figures import choose_people, kinds_figure
 
@@ -29,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw the figure and write it."""
     from idnb.faces.sources import load_faces
-    from idnb.models.encoder_files import load_encoder
+    from idnb.models.encoder_files import bundled_encoders
     from idnb.models.stylegan2_files import load_generator
     from idnb.plots.style import save_figure
 
     figure_name(args.out)
-    encoders = [load_encoder("tiny", kind) for kind in CONTOURS]
+    encoders = list(bundled_encoders().values())
     generator = load_generator("tiny", args.generator)
     faces = load_faces(args.data, otherwise="test")
     contours, identities = choose_people(faces, args.contours * len(encoders), args.identities, args.seed)

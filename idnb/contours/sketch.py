@@ -15,6 +15,7 @@ from idnb.contours.checks import check_contour, check_images, check_size, check_
 from idnb.contours.contour import Contour, LabelReader, Measure, Pen
 from idnb.contours.line_art import draw_from_image, draw_from_labels
 from idnb.core.errors import InputError
+from idnb.core.images import to_bytes
 from idnb.core.resize import resize
 from idnb.faces.photo import photo_to_tensor
 
@@ -82,7 +83,7 @@ class Sketch(Contour):
         drawn[::2] = self.make(images[::2], None if label_maps is None else label_maps[::2])
         if len(images) > 1:
             drawn[1::2] = self.make(images[1::2])
-        return ((self.network_input(drawn, size) + 1) * 127.5).round().to(torch.uint8)
+        return to_bytes(self.network_input(drawn, size))
 
     def unpack(self, packed: Tensor) -> Tensor:
         """Bytes as drawings in [0, 1]."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -14,7 +13,7 @@ from torch import Tensor
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file
 
-__all__ = ["LUMA", "OVERSHOOT", "check_range", "grey_scale", "save_png", "tile", "to_image"]
+__all__ = ["LUMA", "OVERSHOOT", "check_range", "grey_scale", "save_png", "tile", "to_bytes", "to_image"]
 
 LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in how light a colour is (ITU-R BT.601)
 
@@ -38,10 +37,14 @@ def check_range(images: Tensor, name: str, beyond: float = 0.01) -> None:
         )
 
 
+def to_bytes(images: Tensor) -> Tensor:
+    """Pictures around [-1, 1], of any shape, as bytes 0 to 255; values beyond are clamped."""
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
 def to_image(picture: Tensor) -> Image.Image:
     """A tensor [3, H, W] around [-1, 1] as an image; values beyond are clamped."""
-    pixels = (picture.detach().cpu().float().clamp(-1, 1) + 1) * 127.5
-    return Image.fromarray(np.rint(pixels.permute(1, 2, 0).numpy()).astype(np.uint8))  # [H, W, 3]
+    return Image.fromarray(to_bytes(picture.detach().cpu()).permute(1, 2, 0).numpy())  # [H, W, 3]
 
 
 def tile(rows: Sequence[Sequence[Tensor | None]], side: int, gap: int = 2) -> Tensor:

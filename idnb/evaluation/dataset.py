@@ -12,6 +12,7 @@ from torch import Tensor
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
+from idnb.core.images import to_bytes
 from idnb.core.presets import get_preset
 from idnb.core.resize import resize
 from idnb.evaluation.features import FeatureNetwork, feature_network
@@ -110,11 +111,6 @@ class EvaluationSet:
             raise InputError(f"contour_size: contours of kind {kind!r} have one size; leave it out")
         labels = self.label_maps(rows) if chosen.uses_label_map else None
         return chosen.sized(contour_size or self.size // 8).make(self.full_images(rows), labels)
-
-
-def to_bytes(images: Tensor) -> Tensor:
-    """Images in [-1, 1] as bytes, a quarter of the memory."""
-    return ((images + 1) * 127.5).round().clamp(0, 255).byte()
 
 
 def load_evaluation_set(

@@ -29,6 +29,7 @@ from tqdm.auto import tqdm
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file, write_text
+from idnb.core.images import to_bytes
 from idnb.core.resize import resize
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.metrics import identity_ranks
@@ -160,6 +161,6 @@ def save_examples(path: Path, method: Any, generator: Any, data: EvaluationSet, 
     x_c = data.contours(setting.kind, pairs.contour, setting.contour_size)
     result = method.generate(generator, x_c, data.images(pairs.identity), steps=setting.steps)
     images = result.images[:, -1].float().cpu().clamp(-1.0, 1.0)
-    pixels = ((images + 1) * 127.5).round().byte().permute(2, 0, 3, 1).flatten(1, 2)  # [H, B * W, 3]
+    pixels = to_bytes(images).permute(2, 0, 3, 1).flatten(1, 2)  # [H, B * W, 3]
     with whole_file(path) as file:
         Image.fromarray(pixels.numpy()).save(file, format="PNG", optimize=True)

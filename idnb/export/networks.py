@@ -16,12 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from idnb.contours.kinds import CONTOURS, contour_kind
-from idnb.core.errors import InputError
+from idnb.contours.kinds import contour_kind
 from idnb.core.resize import resize
 from idnb.models.contour_encoder import Code, ContourEncoder
 from idnb.models.embedder import FaceEmbedder
-from idnb.models.encoder_files import load_encoder
+from idnb.models.encoder_files import bundled_encoders
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.identity_files import load_identity_network
 from idnb.models.stylegan2 import Generator
@@ -69,17 +68,9 @@ class Portable:
 
 def bundled_networks() -> Networks:
     """All bundled networks of preset `tiny`. Raises InputError when no encoder is bundled."""
-    encoders = {}
-    for kind in CONTOURS:
-        try:
-            encoders[kind] = load_encoder("tiny", kind)
-        except InputError:
-            continue  # not bundled
-    if not encoders:
-        raise InputError("no trained encoder is bundled; train one with `idnb train encoder`")
     return Networks(
         load_generator("tiny"),
-        encoders,
+        bundled_encoders(),
         load_identity_network("tiny"),
         load_identity_network("tiny", judge=True),
         load_face_parser(),

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from idnb.core.errors import InputError
+from idnb.core.images import to_image
 from idnb.core.pictures import decode_picture, read_picture
 
 __all__ = ["Photo", "open_photo", "photo_name", "photo_to_tensor"]
@@ -85,8 +86,7 @@ def _from_tensor(tensor: torch.Tensor) -> Image.Image:
     low, high = float(squeezed.min()), float(squeezed.max())
     if not (low >= -1.01 and high <= 1.01):  # also false for NaN
         raise InputError(f"the tensor holds values from {low:.3g} to {high:.3g}; expected [-1, 1]: use x / 127.5 - 1")
-    pixels = ((squeezed.detach().float().clamp(-1, 1) + 1.0) * 127.5).round().to(torch.uint8)
-    return Image.fromarray(pixels.movedim(0, -1).cpu().numpy())  # [H, W, 3]
+    return to_image(squeezed)
 
 
 def photo_to_tensor(photo: Photo) -> torch.Tensor:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
 from idnb.core.files import file_states
+from idnb.core.images import to_bytes
 from idnb.faces.folder_report import FolderReport
 from idnb.faces.photo import photo_to_tensor
 from idnb.faces.synthetic import Face
@@ -142,7 +143,7 @@ class PhotoFaces(ABC):
 
     def pixels(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Photos at `image_size`: (B, H, W, 3) sRGB 0..255."""
-        images = ((self.images(indices) + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        images = to_bytes(self.images(indices))
         return images.permute(0, 2, 3, 1).numpy()  # [B, H, W, 3]
 
     def label_maps(self, indices: Sequence[int] | NDArray[np.int64], size: int | None = None) -> torch.Tensor:

@@ -17,7 +17,7 @@ from idnb.core.weights import weight_path
 from idnb.env import pick_device
 from idnb.models.contour_encoder import ContourEncoder
 
-__all__ = ["ENCODERS", "bundled_name", "encoder_class", "load_encoder", "start_from"]
+__all__ = ["ENCODERS", "bundled_encoders", "bundled_name", "encoder_class", "load_encoder", "start_from"]
 
 # Method -> (module, class) of every learned encoder.
 ENCODERS = {
@@ -38,6 +38,19 @@ def encoder_class(method: str) -> type[Any]:
 def bundled_name(kind: str, method: str = "dual") -> str:
     """The manifest entry of the bundled encoder of a kind of contour."""
     return f"encoder_{kind}" if method == "dual" else f"{method}_{kind}"
+
+
+def bundled_encoders() -> dict[str, ContourEncoder]:
+    """Kind of contour -> the bundled encoder of preset `tiny`, for all kinds that have one. InputError without any."""
+    found = {}
+    for kind in CONTOURS:
+        try:
+            found[kind] = load_encoder("tiny", kind)
+        except InputError:
+            continue  # not bundled
+    if not found:
+        raise InputError("no trained encoder is bundled; train one with `idnb train encoder`")
+    return found
 
 
 def load_encoder(

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from idnb.core.images import grey_scale
+from idnb.training.views import placement
 
 __all__ = ["AugmentConfig", "augment", "hide_surroundings"]
 
@@ -122,10 +123,7 @@ def move(
     zoom = torch.exp(between(-1, 1, (count,), generator) * config.zoom * on)
     shift = between(-1, 1, (count, 2), generator) * 2 * config.shift * on[:, None]
     mirror = 1.0 - 2.0 * chance(config.mirror, count, generator).float()
-    matrix = torch.empty(count, 2, 3)
-    matrix[:, 0, 0], matrix[:, 0, 1] = zoom * torch.cos(angle) * mirror, -zoom * torch.sin(angle)
-    matrix[:, 1, 0], matrix[:, 1, 1] = zoom * torch.sin(angle) * mirror, zoom * torch.cos(angle)
-    matrix[:, :, 2] = shift
+    matrix = placement(angle, zoom, mirror, shift)  # [B, 2, 3]
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)[
         :, crop[0] : crop[1], crop[2] : crop[3]
     ]  # [B, h, w, 2]

@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
+from idnb.core.images import to_bytes
 from idnb.core.resize import resize
 from idnb.faces.synthetic import finished
 
@@ -59,7 +60,7 @@ def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = prin
     for start in tqdm(range(0, len(faces), 250), desc="reading faces", disable=len(faces) < 2000):
         rows = np.arange(start, min(start + 250, len(faces)))
         batch = resize(faces.images(rows), size)  # [b, 3, size, size]; as `frame_to_input` does
-        images.append(((batch + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        images.append(to_bytes(batch))
         maps.append(faces.label_maps(rows, size=size).to(torch.uint8))
     if not images:
         raise InputError("faces: the set is empty; render one with `idnb render`")

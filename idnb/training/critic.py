@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
+from idnb.core.images import to_bytes
 from idnb.core.presets import Preset
 from idnb.core.resize import resize
 from idnb.core.tensor_files import load_strictly
@@ -118,12 +119,7 @@ def build_critic(sets: Sequence[Any], preset: Preset, seed: int, device: torch.d
         for faces, mine in zip(sets, rows, strict=True):
             for part in np.array_split(mine, max(1, len(mine) // 100)):
                 pictures = resize(faces.images(part), size)  # [b, 3, size, size]
-                pixels[done : done + len(part)] = to_bytes(pictures)
+                pixels[done : done + len(part)] = to_bytes(pictures).permute(0, 2, 3, 1)
                 done += len(part)
                 bar.update(len(part))
     return Critic(RealImages(pixels), seed, device)
-
-
-def to_bytes(pictures: Tensor) -> Tensor:
-    """[B, 3, S, S] in [-1, 1] -> [B, S, S, 3] uint8."""
-    return ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

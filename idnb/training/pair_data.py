@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.files import make_private, whole_file
+from idnb.core.images import to_bytes
 from idnb.core.presets import Preset
 from idnb.core.resize import resize
 from idnb.core.tensor_files import map_content
@@ -156,7 +157,7 @@ def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tens
         rows = np.arange(start, min(start + 50, len(faces)))
         images = faces.images(rows)  # [b, 3, H, H]
         label_maps = faces.label_maps(rows) if faces.has_label_maps else None  # [b, h, h]
-        photos.append(((resize(images, size) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+        photos.append(to_bytes(resize(images, size)))
         contours.append(maker.pack(images, label_maps, size))
     part = {"photos": torch.cat(photos), "identity": identity, "contours": torch.cat(contours)}
     return _keep(part, path) if cache else part

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from idnb.core.images import LUMA
 
-__all__ = ["ViewConfig", "random_views"]
+__all__ = ["ViewConfig", "placement", "random_views"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,16 @@ class ViewConfig:
     cover: float = 0.3
 
 
+def placement(angle: Tensor, zoom: Tensor, mirror: Tensor, shift: Tensor) -> Tensor:
+    """Where each pixel of a turned, zoomed, mirrored and shifted picture comes from, for `affine_grid`: [B, 2, 3].
+
+    angle: [B] in radians. zoom: [B], more than 1 shows more. mirror: [B], -1 for the mirror image, else 1.
+    shift: [B, 2] in half sides, to the right and down.
+    """
+    rows = [zoom * angle.cos() * mirror, -zoom * angle.sin(), zoom * angle.sin() * mirror, zoom * angle.cos()]
+    return torch.cat([torch.stack(rows, 1).view(-1, 2, 2), shift[:, :, None]], dim=2)
+
+
 def random_views(images: Tensor, random: torch.Generator, config: ViewConfig) -> Tensor:
     """One random view of each image.
 
@@ -57,8 +67,7 @@ def random_views(images: Tensor, random: torch.Generator, config: ViewConfig) ->
     angle = draw(count) * math.radians(config.rotation)
     zoom = torch.exp(draw(count) * config.zoom)
     mirror = 1.0 - 2.0 * (torch.rand(count, generator=random) < config.mirror).float()
-    rows = [zoom * angle.cos() * mirror, -zoom * angle.sin(), zoom * angle.sin() * mirror, zoom * angle.cos()]
-    matrix = torch.cat([torch.stack(rows, 1).view(-1, 2, 2), 2 * config.shift * draw(count, 2, 1)], dim=2)  # [B, 2, 3]
+    matrix = placement(angle, zoom, mirror, 2 * config.shift * draw(count, 2))  # [B, 2, 3]
     grid = F.affine_grid(matrix.to(images), list(images.shape), align_corners=False)  # [B, H, H, 2]
     views = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 

@@ -82,24 +82,15 @@ class Session:
     def bundled(cls) -> Session:
         """Everything that comes with the package at `tiny`. Raises InputError when no encoder is bundled."""
         import idnb
-        from idnb.contours.kinds import CONTOURS
-        from idnb.models.encoder_files import load_encoder
+        from idnb.models.encoder_files import bundled_encoders
         from idnb.models.face_parser import load_face_parser
 
-        encoders: dict[str, ContourEncoder] = {}
-        for kind in CONTOURS:
-            try:
-                encoders[kind] = load_encoder("tiny", kind)
-            except InputError:
-                continue  # not bundled
-        if not encoders:
-            raise InputError("no trained encoder is bundled; train one with `idnb train encoder`")
         try:
             parser: FaceParser | None = load_face_parser()
         except InputError:
             parser = None
         judge = idnb.load_identity_network("tiny", judge=True)
-        return cls(idnb.load_generator("tiny"), encoders, judge, parser)
+        return cls(idnb.load_generator("tiny"), bundled_encoders(), judge, parser)
 
     @property
     def size(self) -> int:
