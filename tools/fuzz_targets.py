@@ -1,0 +1,179 @@
+"""Every reader of files in the package, each with a small folder of valid files and a call that reads them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from idnb.core.presets import TINY
+from tools.fuzz_pictures import PICTURES, Target
+
+__all__ = ["TARGETS", "Target"]
+
+SMALL = dataclasses.replace(TINY, image_size=16, style_dim=16, mapping_depth=2)
+
+
+def make_cache(folder: Path) -> None:
+    """The packed pairs of two people, in a cache."""
+    read_cache(folder)
+
+
+def read_cache(folder: Path) -> str | None:
+    """Pairs through the cache are those without it."""
+    from idnb.faces.sources import load_faces
+    from idnb.training.pair_data import read_pair_data
+
+    os.environ["IDNB_CACHE"] = str(folder)
+    faces = load_faces("test").select([0, 1])
+    found = read_pair_data([faces], "low_res", TINY, report=lambda text: None)
+    right = read_pair_data([faces], "low_res", TINY, cache=False, report=lambda text: None)
+    same = torch.equal(found.photos, right.photos) and torch.equal(found.contours, right.contours)  # type: ignore[arg-type]
+    return None if same else "pairs that are not those of the set"
+
+
+def weights(suffix: str) -> Target:
+    """The weights of a small network, in one of three kinds of files."""
+    from idnb.core.tensor_files import write_tensors
+    from idnb.models.face_parser import FaceParser, load_face_parser
+
+    def make(folder: Path) -> None:
+        state = FaceParser(64).state_dict()
+        if suffix == "safetensors":
+            write_tensors(folder / "a.safetensors", state, {"name": "parser"})
+        else:
+            torch.save(state, folder / f"a.{suffix}", _use_new_zipfile_serialization=suffix == "pt")
+
+    def read(folder: Path) -> str | None:
+        state = load_face_parser(folder / f"a.{suffix}").state_dict()
+        return None if all(bool(value.isfinite().all()) for value in state.values()) else "weights that are no numbers"
+
+    return Target(make, read, 6)
+
+
+def make_generator(folder: Path) -> None:
+    """A small generator as a public file has it."""
+    from idnb.models.stylegan2 import Generator
+
+    state = Generator(16, 8, 2, (8, 8, 8)).state_dict()
+    torch.save({"g_ema": state, "latent_avg": torch.zeros(8)}, folder / "a.pt")
+
+
+def read_generator_file(folder: Path) -> str | None:
+    """The generator, with numbers only."""
+    from idnb.models.stylegan2_files import read_generator
+
+    state = read_generator(folder / "a.pt", samples=50).state_dict()
+    return None if all(bool(value.isfinite().all()) for value in state.values()) else "weights that are no numbers"
+
+
+def make_encoder(folder: Path) -> None:
+    """The checkpoint of an encoder, without what only its training needs."""
+    from idnb.models.encoder import IdentityGuidedEncoder
+
+    encoder = IdentityGuidedEncoder("low_res", TINY)
+    description = {"encoder": "IdentityGuidedEncoder", "kind": "low_res", "preset": "tiny", "options": {}}
+    torch.save({"weights": encoder.state_dict(), "description": description}, folder / "checkpoint.pt")
+
+
+def read_encoder(folder: Path) -> str | None:
+    """The encoder, ready for use."""
+    from idnb.models.encoder_files import load_encoder
+
+    load_encoder(path=folder / "checkpoint.pt")
+    return None
+
+
+def train_parser(folder: Path) -> str | None:
+    """A training of one step, or the taking up of its checkpoint."""
+    from idnb.models.face_parser import FaceParser
+    from idnb.pretraining.data import IdentityData
+    from idnb.pretraining.readers import ReaderConfig, train_reader
+
+    labels = torch.zeros(4, 64, 64, dtype=torch.uint8)
+    data = IdentityData(torch.zeros(4, 3, 64, 64, dtype=torch.uint8), labels, torch.arange(4))
+    train_reader(FaceParser(), data, labels, ReaderConfig(steps=1, batch=4), folder, lambda text: None)
+    return None
+
+
+def train_generator(folder: Path) -> str | None:
+    """The same of the generator."""
+    from idnb.pretraining.gan.adversarial import GanTraining
+    from idnb.pretraining.gan.growing import GanConfig
+    from idnb.pretraining.gan.loop import train_gan
+
+    training = GanTraining(SMALL, GanConfig(phases=((8, 4),), batch=4), None, "cpu", False)
+    black = torch.zeros(8, 8, 8, 3, dtype=torch.uint8)
+    train_gan(training, lambda size: black, folder, report=lambda text: None)
+    return None
+
+
+def make_results(folder: Path) -> None:
+    """Three stored results."""
+    from idnb.evaluation.store import RESULTS
+
+    for path in sorted(RESULTS.glob("table1/*_seed0.json")):
+        shutil.copy(path, folder)
+
+
+def read_stored(folder: Path) -> str | None:
+    """Results, their table and two figures."""
+    import matplotlib.pyplot as plt
+
+    from idnb.experiments.figures import arms_figure, judges_figure
+    from idnb.experiments.stored import read_results
+    from idnb.experiments.tables import method_table
+
+    results = read_results(folder)
+    method_table(results)
+    for figure in (arms_figure(results), judges_figure(results)):
+        plt.close(figure)
+    return None
+
+
+def make_run(folder: Path) -> None:
+    """The parts of a run, its pairs, its log, and a manifest."""
+    from idnb.core.weights import ASSETS
+    from idnb.evaluation.store import chunk_path, save_columns
+    from idnb.faces.pairs import draw_pairs, save_pairs
+
+    save_pairs(draw_pairs([0, 0, 1, 1], count=2), folder / "pairs.csv")
+    for i in range(2):
+        columns = {"contour": np.arange(6), "features": np.ones((6, 3), np.float32)}
+        save_columns(chunk_path(folder, i), columns)
+    shutil.copy(ASSETS / "manifest.json", folder)
+    (folder / "log.csv").write_text("step,loss\n0,1.5\n1,1.25\n2,1.0\n")
+
+
+def read_run_files(folder: Path) -> str | None:
+    """All files of a run and the manifest."""
+    from idnb.core.weights import read_manifest
+    from idnb.evaluation.store import load_chunks
+    from idnb.faces.pairs import load_pairs
+    from idnb.training.logs import CsvLog
+
+    CsvLog(folder / "log.csv", ("step", "loss"), 2)
+    load_pairs(folder / "pairs.csv", [0, 0, 1, 1])
+    read_manifest(folder)
+    np.concatenate([part["features"] for part in load_chunks(folder, [6, 6])])
+    return None
+
+
+TARGETS: dict[str, Target] = {
+    **PICTURES,
+    "cache": Target(make_cache, read_cache, 2),
+    "safetensors": weights("safetensors"),
+    "pt": weights("pt"),
+    "pth": weights("pth"),
+    "generator": Target(make_generator, read_generator_file, 6),
+    "encoder": Target(make_encoder, read_encoder, 1),
+    "parser_run": Target(train_parser, train_parser, 4),
+    "generator_run": Target(train_generator, train_generator, 2),
+    "results": Target(make_results, read_stored, 4),
+    "run": Target(make_run, read_run_files, 8),
+}
+"""Name -> what is read."""
