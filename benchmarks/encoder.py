@@ -9,10 +9,8 @@ of a busy machine may wait, but it does not compute for longer.
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
@@ -67,17 +65,16 @@ def time_training(runs: int, batch: int) -> None:
     generator = Generator.from_preset(TINY)
     encoder = IdentityGuidedEncoder("low_res", TINY)
     loss = EncoderLoss(idnb.load_identity_network("tiny"), load_face_feature_distance(), views=ViewConfig())
-    with tempfile.TemporaryDirectory() as folder:
-        print(f"training, batch {batch}                                images/s: clock  processor second")
-        critic = build_critic([idnb.load_faces("test")], TINY, seed=0)
-        phases = (Phase(1, 1, 64), Phase(2, 1, 64), Phase(2, 1), Phase(3, 1))
-        for phase, judged in (*((phase, None) for phase in phases), (Phase(3, 1), critic)):
-            config = EncoderConfig((phase,), batch=batch, average=1000.0)
-            loss.weights = LossWeights(realism=0.0 if judged is None else 0.1)
-            run = EncoderRun(encoder, generator, data, loss, config, Path(folder), Accelerator(cpu=True), judged)
-            clock, processor = fastest(run.step, runs)
-            name = f"{phase.steps} refinement steps, faces up to {phase.size or 128} px{', realism' if judged else ''}"
-            print(f"  {name:58s} {batch / clock:8.2f} {batch / processor:10.2f}", flush=True)
+    print(f"training, batch {batch}                                images/s: clock  processor second")
+    critic = build_critic([idnb.load_faces("test")], TINY, seed=0)
+    phases = (Phase(1, 1, 64), Phase(2, 1, 64), Phase(2, 1), Phase(3, 1))
+    for phase, judged in (*((phase, None) for phase in phases), (Phase(3, 1), critic)):
+        config = EncoderConfig((phase,), batch=batch, average=1000.0)
+        loss.weights = LossWeights(realism=0.0 if judged is None else 0.1)
+        run = EncoderRun(encoder, generator, data, loss, config, Accelerator(cpu=True), judged)
+        clock, processor = fastest(run.run_step, runs)
+        name = f"{phase.steps} refinement steps, faces up to {phase.size or 128} px{', realism' if judged else ''}"
+        print(f"  {name:58s} {batch / clock:8.2f} {batch / processor:10.2f}", flush=True)
     pairs = data.draw(batch, torch.Generator().manual_seed(0))
     targets = loss.targets(pairs.photo, pairs.x_id)
     code, y_hat = encoder.start(generator, batch)

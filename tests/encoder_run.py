@@ -14,9 +14,9 @@ from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
 from idnb.training.critic import Critic
-from idnb.training.loop import train_encoder
 from idnb.training.losses import EncoderLoss, LossWeights
 from idnb.training.pair_data import PairData
+from idnb.training.run import train_encoder
 
 
 def random_pairs(kind: str = "low_res", count: int = 12) -> PairData:

@@ -24,9 +24,9 @@ from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.identity import TrainConfig, train_identity
 from idnb.pretraining.margin import ArcFaceHead
 from idnb.pretraining.readers import ReaderConfig, train_reader
-from idnb.training.loop import train_encoder
+from idnb.training.loop import save_checkpoint, take_up
 from idnb.training.losses import LossWeights
-from idnb.training.run import EncoderRun
+from idnb.training.run import EncoderRun, train_encoder
 from tests.encoder_run import config, noise_critic, parts
 
 SMALL = dataclasses.replace(TINY, image_size=16, style_dim=16, mapping_depth=2)
@@ -117,13 +117,13 @@ def test_no_training_finishes_from_weights_that_are_no_numbers(run, tmp_path):
 
 def test_a_run_does_not_write_weights_that_are_no_numbers(tmp_path):
     encoder, generator, data, loss = parts()
-    run = EncoderRun(encoder, generator, data, loss, config(4), tmp_path)
-    run.save()
+    run = EncoderRun(encoder, generator, data, loss, config(4))
+    save_checkpoint(run, tmp_path)
     before = (tmp_path / "checkpoint.pt").read_bytes()
     with torch.no_grad():
         next(run.kept.parameters()).fill_(float("inf"))
     with pytest.raises(InputError, match=r"is as it was before; begin again with a lower --learning-rate"):
-        run.save()
+        save_checkpoint(run, tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
@@ -131,14 +131,14 @@ def test_a_run_does_not_write_weights_that_are_no_numbers(tmp_path):
 def test_the_critic_in_a_checkpoint_is_looked_at(tmp_path):
     encoder, generator, data, loss = parts()
     loss.weights = LossWeights(realism=0.1)
-    run = EncoderRun(encoder, generator, data, loss, config(4), tmp_path, critic=noise_critic())
-    run.save()
-    run.load(lambda _: None)
+    run = EncoderRun(encoder, generator, data, loss, config(4), critic=noise_critic())
+    save_checkpoint(run, tmp_path)
+    take_up(run, tmp_path, lambda _: None)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     for key in ("weights", "optimizer", "steps"):
         torch.save({**state, "critic": {**state["critic"], key: {"a": torch.zeros(1)}}}, tmp_path / "checkpoint.pt")
         with pytest.raises(InputError, match=r"not a checkpoint of this command|critic"):
-            run.load(lambda _: None)
+            take_up(run, tmp_path, lambda _: None)
 
 
 def test_encoders_from_files_of_either_suffix(tmp_path):

@@ -19,9 +19,9 @@ from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
-from idnb.training.loop import train_encoder
+from idnb.training.loop import save_checkpoint, take_up
 from idnb.training.pair_data import PairBatch
-from idnb.training.run import EncoderRun
+from idnb.training.run import EncoderRun, train_encoder
 from idnb.training.step import TERMS, picture_of, run_step
 from tests.encoder_run import config, parts, random_pairs
 
@@ -182,17 +182,17 @@ def test_nan_stops_with_a_report(tmp_path, accelerator):
 def test_foreign_checkpoints_and_data_are_named(tmp_path, accelerator):
     encoder, generator, data, loss = parts()
     with pytest.raises(InputError, match="data: sketch contours of preset 'tiny'; the encoder reads low_res"):
-        EncoderRun(encoder, generator, random_pairs("sketch"), loss, config(8), tmp_path, accelerator)
-    EncoderRun(encoder, generator, data, loss, config(8), tmp_path, accelerator).save()
+        EncoderRun(encoder, generator, random_pairs("sketch"), loss, config(8), accelerator)
+    save_checkpoint(EncoderRun(encoder, generator, data, loss, config(8), accelerator), tmp_path)
     other = IdentityGuidedEncoder("low_res", TINY, "vector")
     with pytest.raises(InputError, match=r"belongs to another run .*modulation 'tensor' for 'vector'"):
-        EncoderRun(other, generator, data, loss, config(8), tmp_path, accelerator).load()
+        take_up(EncoderRun(other, generator, data, loss, config(8), accelerator), tmp_path)
     said = []
-    EncoderRun(encoder, generator, data, loss, replace(config(8), batch=4), tmp_path, accelerator).load(said.append)
+    take_up(EncoderRun(encoder, generator, data, loss, replace(config(8), batch=4), accelerator), tmp_path, said.append)
     assert said == ["going on from 0 of 8 images; changed since: batch"]
     (tmp_path / "checkpoint.pt").write_bytes(b"PK nothing")
     with pytest.raises(InputError, match="damaged, or not a checkpoint"):
-        EncoderRun(encoder, generator, data, loss, config(8), tmp_path, accelerator).load()
+        take_up(EncoderRun(encoder, generator, data, loss, config(8), accelerator), tmp_path)
 
 
 def test_phases_and_rates():

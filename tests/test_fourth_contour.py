@@ -34,10 +34,10 @@ from idnb.models.encoder_files import load_encoder
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
-from idnb.training.loop import train_encoder
 from idnb.training.losses import EncoderLoss
 from idnb.training.pair_data import checked_sets, read_pair_data
 from idnb.training.recipe import pair_panel
+from idnb.training.run import train_encoder
 from idnb.widgets import DrawLab, FaceLab, MixLab
 from tests.evaluation_people import People, colour_set
 

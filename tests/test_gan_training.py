@@ -152,7 +152,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     training = GanTraining(SMALL, CONFIG)
     with torch.no_grad():
         training.discriminator.score.bias.fill_(math.nan)
-    with pytest.raises(InputError, match=r"loss_g is nan at step 1.*checkpoint\.pt"):
+    with pytest.raises(InputError, match=r"loss_g is nan at step 0.*checkpoint\.pt"):
         train_gan(training, pictures, tmp_path)
 
 
@@ -161,7 +161,7 @@ def test_the_log_has_a_row_for_fifty_steps(tmp_path):
     train_gan(GanTraining(SMALL, config), pictures, tmp_path, minutes=10)
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["step"] for row in rows] == ["50", "100"]
+    assert [row["step"] for row in rows] == ["49", "99"]
     assert all(float(row["r1"]) >= 0 and row["size"] == "8" for row in rows)
 
 
@@ -329,14 +329,16 @@ def test_the_energy_score_is_the_formula_and_smallest_for_the_true_distribution(
     assert min(scores, key=scores.get) == 1.0
 
 
-def test_the_mapping_network_learns_mean_and_spread_of_w_for_known_parameters():
+def test_the_mapping_network_learns_mean_and_spread_of_w_for_known_parameters(tmp_path):
     generator = Generator.from_preset(SMALL, 8)
     random = torch.Generator().manual_seed(0)
     known = torch.randn(3_000, 4, generator=random)
     w = torch.randn(3_000, 16, generator=random)
     w[:, 0] = 2 * known[:, 0] + 0.5 * w[:, 0]  # one number is told by the parameters, up to a rest; fifteen are not
-    losses = learn_mapping(generator, w, torch.eye(16), known, steps=1_000, progress=False)
-    assert sum(losses[-50:]) < sum(losses[:50])
+    assert learn_mapping(generator, w, torch.eye(16), known, tmp_path, steps=1_000)
+    with (tmp_path / "log.csv").open() as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert len(losses) == 10 and losses[-1] < losses[0]
     with torch.no_grad():
         told = torch.stack([generator.mapping(with_filling(known, 16, random)) for _ in range(2)])
     assert torch.corrcoef(torch.stack([told[0, :, 0], w[:, 0]]))[0, 1] > 0.7
@@ -345,10 +347,28 @@ def test_the_mapping_network_learns_mean_and_spread_of_w_for_known_parameters():
     assert torch.allclose(generator.w_avg, told.mean((0, 1)), atol=0.2)
 
 
-def test_the_adversarial_training_starts_where_the_warm_up_ended():
+def test_a_mapping_network_that_was_interrupted_goes_on_exactly(tmp_path):
+    known, w = (torch.randn(300, n, generator=torch.Generator().manual_seed(n)) for n in (4, 16))
+
+    def learn(out, **more):
+        generator = Generator.from_preset(SMALL, 8)
+        done = learn_mapping(generator, w, torch.eye(16), known, out, steps=30, **more)
+        return generator.style.state_dict(), done
+
+    whole, done = learn(tmp_path / "whole")
+    assert done
+    times = 0
+    while not done or not times:
+        part, done = learn(tmp_path / "parts", minutes=1e-9)  # a step each time
+        times += 1
+    assert times == 30 and all(torch.equal(whole[name], part[name]) for name in whole)
+
+
+def test_the_adversarial_training_starts_where_the_warm_up_ended(tmp_path):
     warm_up, real = warmed_up()
     training = GanTraining(SMALL, CONFIG, codes())
-    training.start_from(warm_up, real, progress=False)
+    assert not training.start_from(warm_up, real, tmp_path / "mapping", minutes=1e-9)  # stopped after its first step
+    assert training.start_from(warm_up, real, tmp_path / "mapping")
     before = redrawn(warm_up.average, warm_up.encoder, real)
     assert torch.allclose(redrawn(training.average, training.encoder, real), before, atol=1e-4)
     z = torch.randn(50, 16)
@@ -360,9 +380,9 @@ def test_the_adversarial_training_starts_where_the_warm_up_ended():
     assert all(torch.equal(now[f"style.{name}"], value) for name, value in mapping.items())  # it has learnt all it can
     assert not torch.equal(now["conv1.conv.weight"], training.average.conv1.conv.weight)
     with pytest.raises(InputError, match="at that size"):
-        GanTraining(SMALL, dataclasses.replace(CONFIG, phases=((16, 40),)), codes()).start_from(warm_up, real)
+        GanTraining(SMALL, dataclasses.replace(CONFIG, phases=((16, 40),)), codes()).start_from(warm_up, real, tmp_path)
     with pytest.raises(InputError, match="20 pictures, but 19 codes"):
-        GanTraining(SMALL, CONFIG, codes()[1:]).start_from(warm_up, real, progress=False)
+        GanTraining(SMALL, CONFIG, codes()[1:]).start_from(warm_up, real, tmp_path)
 
 
 def test_parameters_become_standard_normal_codes():

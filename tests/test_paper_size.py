@@ -47,7 +47,7 @@ def one_pair(kind: str) -> PairData:
     return PairData(kind, PAPER, photos, torch.arange(2), torch.rand(2, 3, 32, 32).half())
 
 
-def test_one_step_of_training_at_1024(generator, arcface, tmp_path):
+def test_one_step_of_training_at_1024(generator, arcface):
     """The whole step: average face, identity features, one refinement, 1024 px, losses at 256 px, Adam."""
     from accelerate import Accelerator
 
@@ -59,7 +59,7 @@ def test_one_step_of_training_at_1024(generator, arcface, tmp_path):
         torch.nn.init.normal_(encoder.latent_head.weight, std=1e-4)
     settings = EncoderConfig((Phase(1, 1),), batch=1, checkpoint=True)
     loss = EncoderLoss(arcface, Pixels())
-    run = EncoderRun(encoder, generator, one_pair("low_res"), loss, settings, tmp_path, Accelerator(cpu=True))
+    run = EncoderRun(encoder, generator, one_pair("low_res"), loss, settings, Accelerator(cpu=True))
     watched = [
         "head.weight",
         "style_head.weight",
@@ -67,7 +67,7 @@ def test_one_step_of_training_at_1024(generator, arcface, tmp_path):
         "identity_encoder.network.body.0.res_layer.1.weight",
     ]
     before = {name: value.clone() for name, value in encoder.state_dict().items() if name in watched}
-    figures, _ = run.step()
+    figures = run.run_step()
     assert all(math.isfinite(value) for value in figures.values()) and figures["w_norm"] > 0
     assert len(before) == len(watched)
     for name, value in before.items():

@@ -41,11 +41,11 @@ def test_known_numbers():
         known_numbers({"b": table["b"]})
 
 
-def test_training_runs_and_figures_come_out():
+def test_training_runs_and_figures_come_out(tmp_path):
     g = torch.Generator().manual_seed(0)
     images = torch.randint(0, 255, (24, 3, 64, 64), dtype=torch.uint8, generator=g)
     data = IdentityData(images, torch.randint(0, 19, (24, 64, 64), generator=g).to(torch.uint8), torch.arange(24))
-    features = train_features(data, torch.randn(24, 4, generator=g), steps=2, seed=0, batch=8)
+    features = train_features(data, torch.randn(24, 4, generator=g), 2, 0, tmp_path, batch=8)
     figures = ordering(FaceFeatureDistance(features), data, seed=0, count=8)
     assert figures["images"] == 8 and 0 <= figures["monotonic_blur"] <= 1
 

@@ -67,7 +67,7 @@ def some_data(count=12):
 def test_an_interrupted_training_goes_on_exactly(kind, tmp_path):
     data = some_data()
     truth = data.label_maps if kind == "parser" else torch.randn(12, len(READINGS))
-    config = ReaderConfig(steps=4, batch=4, save_every=2)
+    config = ReaderConfig(steps=4, batch=4)
 
     def fresh():
         torch.manual_seed(1)
@@ -83,11 +83,11 @@ def test_an_interrupted_training_goes_on_exactly(kind, tmp_path):
 
     network.register_forward_pre_hook(stop)
     with pytest.raises(KeyboardInterrupt):
-        train_reader(network, data, truth, config, tmp_path / "part")
+        train_reader(network, data, truth, config, tmp_path / "part", save_minutes=0)
     rest = train_reader(fresh(), data, truth, config, tmp_path / "part", report=lambda text: None)
     for key, value in whole.state_dict().items():
         assert torch.equal(value, rest.state_dict()[key]), key
-    with pytest.raises(InputError, match="belongs to a run with other settings"):
+    with pytest.raises(InputError, match=r"belongs to another run \(steps 4 for 5\)"):
         train_reader(fresh(), data, truth, ReaderConfig(steps=5, batch=4), tmp_path / "part")
     with pytest.raises(InputError, match="fewer than one batch"):
         train_reader(fresh(), data, truth, ReaderConfig(batch=48), tmp_path / "new")

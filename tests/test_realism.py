@@ -11,10 +11,9 @@ from idnb.core.presets import TINY
 from idnb.faces.real_images import RealImages
 from idnb.faces.sources import load_faces
 from idnb.training.critic import Critic, build_critic
-from idnb.training.loop import train_encoder
 from idnb.training.losses import LossWeights
 from idnb.training.parallel import average_gradients
-from idnb.training.run import EncoderRun
+from idnb.training.run import EncoderRun, train_encoder
 from tests.encoder_run import config, parts
 
 
@@ -93,13 +92,13 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path, accelerator
     assert float(log[1].split(",")[log[0].split(",").index("realism")]) > 0
 
 
-def test_a_weight_and_a_critic_belong_together(tmp_path, accelerator):
+def test_a_weight_and_a_critic_belong_together(accelerator):
     encoder, generator, data, loss = parts()
     with pytest.raises(InputError, match="realism: a weight above 0 and a critic"):
-        EncoderRun(encoder, generator, data, loss, config(4), tmp_path, accelerator, Critic(real_pictures()))
+        EncoderRun(encoder, generator, data, loss, config(4), accelerator, Critic(real_pictures()))
     loss.weights = LossWeights(realism=0.1)
     with pytest.raises(InputError, match="realism: a weight above 0 and a critic"):
-        EncoderRun(encoder, generator, data, loss, config(4), tmp_path, accelerator)
+        EncoderRun(encoder, generator, data, loss, config(4), accelerator)
 
 
 def test_real_pictures_of_several_sets():

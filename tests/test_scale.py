@@ -93,12 +93,12 @@ def test_two_half_batches_make_the_step_of_a_whole_one(accelerator, checkpoint):
         assert difference <= 2e-3 * gradient.norm() + 1e-6, f"{name}: {difference:.2e} of {gradient.norm():.2e}"
 
 
-def test_accumulated_batches_count_as_one_step(accelerator, tmp_path):
+def test_accumulated_batches_count_as_one_step(accelerator):
     encoder, generator, data, loss = parts()
     settings = EncoderConfig((Phase(1, 8, 8),), batch=1, accumulate=4, checkpoint=True)
-    run = EncoderRun(encoder, generator, data, loss, settings, tmp_path, accelerator)
-    figures, _ = run.step()
-    assert run.images == run.batch == 4 and run.steps_done == 1 and figures["total"] > 0 and generator.checkpoint
+    run = EncoderRun(encoder, generator, data, loss, settings, accelerator)
+    figures = run.run_step()
+    assert run.images == run.batch == 4 and run.step == 1 and figures["total"] > 0 and generator.checkpoint
     assert config(8).accumulate == 1 and len(random_pairs()) == 12
 
 

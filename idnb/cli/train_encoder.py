@@ -20,10 +20,10 @@ from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.encoder import MODULATIONS
 from idnb.models.encoder_files import ENCODERS, bundled_name, encoder_class, start_from
 from idnb.training.config import EncoderConfig, Phase
-from idnb.training.loop import train_encoder
 from idnb.training.losses import WEIGHTS, LossWeights
 from idnb.training.pair_data import PairData, read_pair_data
 from idnb.training.recipe import CONFIGS, build_loss, fitting, make_accelerator, pair_panel
+from idnb.training.run import train_encoder
 
 __all__ = ["add_arguments", "parse_phases", "run"]
 

@@ -100,7 +100,10 @@ def run(args: argparse.Namespace) -> int:
         if warm_up.images < warm_up.config.total_images:
             print(f"{warm_up.images:,} images of the warm-up shown; the same command goes on from there")
             return 0
-        training.start_from(warm_up, RealImages(read(training.size)))
+        left = None if ends is None else (ends - time.monotonic()) / 60
+        if not training.start_from(warm_up, RealImages(read(training.size)), out / "mapping", left, args.save_minutes):
+            print("the mapping network has not learnt all yet; the same command goes on from there")
+            return 0
     minutes = None if ends is None else (ends - time.monotonic()) / 60
     average = train_gan(training, read, out, minutes, args.save_minutes)
     where = printable(Path(args.out) / "checkpoint.pt")

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str = "perceptual") -> 
     """Add the arguments of `idnb train perceptual`."""
     parser.add_argument("--data", default="starter", help="set of rendered people: a name or a folder")
     parser.add_argument("--test", default="test", help="set of other people for the final figures")
+    parser.add_argument("--out", default="runs/perceptual", help="folder for checkpoint and log")
     parser.add_argument("--steps", type=COUNT, default=1000, help="length of the run")
     parser.add_argument("--seed", type=SEED, default=3, help="of initial weights and batches (default 3)")
     parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     faces = finished(load_rendered(args.data), print)
     data = read_people(faces)
-    features = train_features(data, known_numbers(faces.parameters), args.steps, args.seed)
+    features = train_features(data, known_numbers(faces.parameters), args.steps, args.seed, args.out)
     test = read_people(load_rendered(args.test))
     figures = ordering(FaceFeatureDistance(features), test, args.seed)
     for name, value in figures.items():

@@ -221,9 +221,9 @@ def run_arm(
     Returns the result, with the arm, seed and budget in it; None when training is not finished.
     """
     from idnb.training.critic import build_critic
-    from idnb.training.loop import train_encoder
     from idnb.training.pair_data import read_pair_data
     from idnb.training.recipe import build_loss
+    from idnb.training.run import train_encoder
 
     folder = out / f"{arm.name}_seed{seed}"
     description = describe(arm, seed, budget, preset)

@@ -7,7 +7,6 @@ Each learns from its own people, with its own seed and margin. Every step draws 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from idnb.core.checkpoints import counter, load_optimizer, read_run, save_run, taking_up
+from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
 from idnb.core.tensor_files import load_strictly
 from idnb.models.embedder import FaceEmbedder
@@ -25,9 +23,9 @@ from idnb.pretraining.augmentation import AugmentConfig, augment
 from idnb.pretraining.data import IdentityData
 from idnb.pretraining.margin import ArcFaceHead
 from idnb.pretraining.verification import embed_images, verification
-from idnb.training.logs import CsvLog, StopFlag
+from idnb.training.loop import Training, run_training
 
-__all__ = ["TrainConfig", "train_identity"]
+__all__ = ["IdentityTraining", "TrainConfig", "train_identity"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class TrainConfig:
     """What a training run is made of.
 
     steps, batch: length of the run and images a step. learning_rate, weight_decay: of AdamW. scale, margin: of the
-    margin head. seed: of weights, batches and augmentation. validate_every, save_every: in steps.
+    margin head. seed: of weights, batches and augmentation. validate_every: in steps.
     """
 
     steps: int = 3000
@@ -46,7 +44,6 @@ class TrainConfig:
     margin: float = 0.4
     seed: int = 1
     validate_every: int = 250
-    save_every: int = 50
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 
 
@@ -81,13 +78,99 @@ def parameter_groups(network: nn.Module, head: nn.Module, decay: float) -> list[
     ]
 
 
+class IdentityTraining(Training):
+    """The training of an identity network with a margin head; arguments as of `train_identity`."""
+
+    columns = ("loss", "accuracy", "rate", "auc", "tar")
+    shown = ("loss", "accuracy", "auc", "tar")
+    remedy = "use a lower --learning-rate, and another --out"
+
+    def __init__(
+        self,
+        network: FaceEmbedder,
+        head_class: type[ArcFaceHead],
+        data: IdentityData,
+        validation: IdentityData | None,
+        config: TrainConfig,
+        device: torch.device | str = "cpu",
+        bf16: bool = False,
+    ) -> None:
+        if len(data.identity) < config.batch:
+            raise InputError(
+                f"data: {len(data.identity)} images are fewer than one batch of {config.batch}; render more"
+            )
+        self.network, self.data, self.validation, self.config = network, data, validation, config
+        self.device, self.bf16 = torch.device(device), bf16
+        self.title = type(network).__name__
+        people, self.person = data.identity.unique(return_inverse=True)
+        self.people = len(people)
+        torch.manual_seed(config.seed)
+        self.head = head_class(network.size.embedding, self.people, config.scale)
+        network.to(device=device)
+        network.to(memory_format=torch.channels_last).train()
+        self.head.to(device)
+        self.optimiser = torch.optim.AdamW(parameter_groups(network, self.head, config.weight_decay), betas=(0.9, 0.99))
+
+    @property
+    def total(self) -> int:
+        """Steps of the run."""
+        return self.config.steps
+
+    def run_step(self) -> dict[str, float]:
+        """One batch. Returns loss, accuracy, rate, and now and then what `validate` finds."""
+        config, network, step = self.config, self.network, self.step
+        rate, self.head.margin, strength = schedule(step, config)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(config.seed * 7_919 + step)  # dropout
+        generator = torch.Generator().manual_seed(config.seed * 15_485_863 + step)
+        rows = batch_rows(step, len(self.person), config)
+        images = self.data.images[rows].float() / 127.5 - 1.0  # [B, 3, 64, 64]
+        changes = config.augmentation.scaled(strength)
+        faces = augment(images, self.data.label_maps[rows], changes, generator, network.size.crop)
+        faces = faces.to(self.device, memory_format=torch.channels_last)
+        target = self.person[rows].to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            embeddings = network.embed(faces)
+        embeddings = embeddings.float()
+        loss = self.head(embeddings, target)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([*network.parameters(), *self.head.parameters()], 5.0)
+        self.optimiser.step()
+        with torch.no_grad():
+            hits = (self.head.cosines(embeddings).argmax(1) == target).float().mean().item()
+        figures = {"loss": loss.item(), "accuracy": hits, "rate": rate}
+        self.step += 1
+        if self.validation is not None and (self.step % config.validate_every == 0 or self.step == config.steps):
+            figures |= validate(network, self.validation)
+        return figures
+
+    def describe(self) -> dict[str, Any]:
+        """Settings and people of the run."""
+        return {"config": asdict(self.config), "people": self.people, "network": type(self.network).__name__}
+
+    def state(self) -> dict[str, Any]:
+        """Network, head, optimiser, step."""
+        parts = {"weights": self.network.state_dict(), "head": self.head.state_dict()}
+        return {**parts, "optimiser": self.optimiser.state_dict(), "step": self.step}
+
+    def load(self, state: dict[str, Any]) -> str:
+        """Take up a state."""
+        load_strictly(self.network, state["weights"], "checkpoint, weights")
+        load_strictly(self.head, state["head"], "checkpoint, head")
+        load_optimizer(self.optimiser, state["optimiser"])
+        self.step = counter(state, "step")
+        return ""
+
+
 def train_identity(
     network: FaceEmbedder,
     head_class: type[ArcFaceHead],
     data: IdentityData,
     validation: IdentityData | None,
     config: TrainConfig,
-    out: Path,
+    out: str | Path,
     device: torch.device | str = "cpu",
     bf16: bool = False,
     report: Callable[[str], None] = print,
@@ -97,83 +180,9 @@ def train_identity(
     network: its weights come from the caller's seed. head_class: its margin head.
     data: training people; validation: other people, checked now and then, or None.
     out: folder for `checkpoint.pt` and `log.csv`. bf16: autocast, sensible only where the processor has it.
-    Returns the network in eval mode.
-    Raises InputError on a checkpoint of another run and when the loss stops being a number; KeyboardInterrupt after
-    Ctrl-C, once the checkpoint is written.
+    Returns the network in eval mode. Raises as `run_training`, and InputError for fewer images than a batch.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    people, person = data.identity.unique(return_inverse=True)
-    if len(data.identity) < config.batch:
-        raise InputError(f"data: {len(data.identity)} images are fewer than one batch of {config.batch}; render more")
-    torch.manual_seed(config.seed)
-    head = head_class(network.size.embedding, len(people), config.scale)
-    network.to(device=device)
-    network.to(memory_format=torch.channels_last).train()
-    head.to(device)
-    optimiser = torch.optim.AdamW(parameter_groups(network, head, config.weight_decay), betas=(0.9, 0.99))
-    checkpoint = out / "checkpoint.pt"
-    description = {"config": asdict(config), "people": len(people), "network": type(network).__name__}
-    start = 0
-    if checkpoint.is_file():
-        state = read_run(checkpoint)
-        with taking_up(checkpoint):
-            if state["description"] != description:
-                raise InputError(f"{checkpoint}: belongs to a run with other settings or people; choose another --out")
-            load_strictly(network, state["weights"], checkpoint)
-            load_strictly(head, state["head"], checkpoint)
-            load_optimizer(optimiser, state["optimiser"])
-            start = counter(state, "step")
-        report(f"going on from step {start} of {config.steps}")
-
-    def save(step: int) -> None:
-        parts = {"weights": network.state_dict(), "head": head.state_dict(), "optimiser": optimiser.state_dict()}
-        save_run({**parts, "step": step, "description": description}, checkpoint)
-
-    log = CsvLog(out / "log.csv", ("step", "seconds", "loss", "accuracy", "rate", "auc", "tar"), start)
-    began = time.perf_counter()
-    with StopFlag() as stop, tqdm(total=config.steps, initial=start, desc=out.name, mininterval=2.0) as bar:
-        for step in range(start, config.steps):
-            rate, head.margin, strength = schedule(step, config)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            torch.manual_seed(config.seed * 7_919 + step)  # dropout
-            generator = torch.Generator().manual_seed(config.seed * 15_485_863 + step)
-            rows = batch_rows(step, len(person), config)
-            images = data.images[rows].float() / 127.5 - 1.0  # [B, 3, 64, 64]
-            changes = config.augmentation.scaled(strength)
-            faces = augment(images, data.label_maps[rows], changes, generator, network.size.crop)
-            faces = faces.to(device, memory_format=torch.channels_last)
-            target = person[rows].to(device)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
-                embeddings = network.embed(faces)
-            embeddings = embeddings.float()
-            loss = head(embeddings, target)
-            if not math.isfinite(value := loss.item()):
-                raise InputError(f"the loss is {value} at step {step}: use a lower --learning-rate, and another --out")
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_([*network.parameters(), *head.parameters()], 5.0)
-            optimiser.step()
-            with torch.no_grad():
-                hits = (head.cosines(embeddings).argmax(1) == target).float().mean().item()
-            row: dict[str, float | int | str] = {
-                "loss": round(value, 4),
-                "accuracy": round(hits, 4),
-                "rate": f"{rate:.3e}",
-            }
-            last = step + 1 == config.steps
-            if validation is not None and ((step + 1) % config.validate_every == 0 or last):
-                found = validate(network, validation)
-                row |= found
-                bar.write(f"step {step + 1}: loss {value:.3f}, " + ", ".join(f"{k} {v}" for k, v in found.items()))
-            log.add(step=step, seconds=round(time.perf_counter() - began, 1), **row)
-            bar.set_postfix(loss=f"{value:.2f}", accuracy=f"{hits:.2f}")
-            bar.update()
-            if last or stop.raised or (step + 1) % config.save_every == 0:
-                save(step + 1)
-            if stop.raised:
-                report(f"stopped after step {step + 1}; the same command goes on from there")
-                raise KeyboardInterrupt
+    run_training(IdentityTraining(network, head_class, data, validation, config, device, bf16), out, report=report)
     return network.eval()
 
 

@@ -7,19 +7,23 @@ two images differ in any of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
+from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
+from idnb.core.tensor_files import load_strictly
 from idnb.models.perceptual import WIDTHS, FaceFeatureDistance, FaceFeatures
 from idnb.pretraining.data import IdentityData
+from idnb.training.loop import Training, run_training
 
-__all__ = ["KINDS", "degrade", "known_numbers", "ordering", "train_features"]
+__all__ = ["KINDS", "FeatureTraining", "degrade", "known_numbers", "ordering", "train_features"]
 
 KINDS = ("blur", "noise", "brightness", "tint", "pixels")
 
@@ -59,40 +63,92 @@ def degrade(images: Tensor, kind: str, strength: Tensor, generator: torch.Genera
     return torch.lerp(images, soft, s)
 
 
-def train_features(data: IdentityData, numbers: Tensor, steps: int, seed: int, batch: int = 64) -> FaceFeatures:
-    """Train the features on images, label maps, known numbers [N, K] and damage that it is told of."""
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    features = FaceFeatures()
-    pooled = 2 * sum(WIDTHS)
-    read_numbers = nn.Linear(pooled, numbers.shape[1] + len(KINDS))
-    read_parts = nn.Conv2d(sum(WIDTHS[:3]), 19, 1)
-    parameters = [*features.parameters(), *read_numbers.parameters(), *read_parts.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.01)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
-    with tqdm(range(steps), desc="perceptual", mininterval=2.0) as bar:
-        for _ in bar:
-            rows = torch.randint(0, len(data.identity), (batch,), generator=generator)
-            images = data.images[rows].float() / 127.5 - 1.0  # [B, 3, 64, 64]
-            damage = torch.rand(batch, len(KINDS), generator=generator)
-            damage = damage * (torch.rand(damage.shape, generator=generator) < 0.25)
-            for column, kind in enumerate(KINDS):
-                images = degrade(images, kind, damage[:, column], generator)
-            maps = features(images.contiguous(memory_format=torch.channels_last))
-            means = [part for m in maps for part in (m.mean((2, 3)), m.amax((2, 3)))]
-            guess = read_numbers(torch.cat(means, 1))  # [B, K + kinds]
-            half = [F.avg_pool2d(maps[0], 2), maps[1], F.interpolate(maps[2], scale_factor=2.0)]
-            parts = read_parts(torch.cat(half, 1))  # [B, 19, 32, 32]
-            loss = F.mse_loss(guess, torch.cat([numbers[rows], 3 * damage], 1))
-            loss = loss + F.cross_entropy(parts, data.label_maps[rows, ::2, ::2].long())
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            rate.step()
-            if not torch.isfinite(loss):
-                raise InputError("the loss is no number; use another --seed or other --data")
-            bar.set_postfix(loss=f"{loss.item():.3f}")
-    return features.requires_grad_(False).eval()
+class FeatureTraining(Training):
+    """The training of the features; arguments as of `train_features`."""
+
+    title = "perceptual"
+    columns = shown = ("loss",)
+    remedy = "use another --seed or other --data, and another --out"
+
+    def __init__(self, data: IdentityData, numbers: Tensor, steps: int, seed: int, batch: int = 64) -> None:
+        self.data, self.numbers, self.steps, self.seed, self.batch = data, numbers, steps, seed, batch
+        torch.manual_seed(seed)
+        self.random = torch.Generator().manual_seed(seed)
+        self.features = FaceFeatures()
+        self.read_numbers = nn.Linear(2 * sum(WIDTHS), numbers.shape[1] + len(KINDS))
+        self.read_parts = nn.Conv2d(sum(WIDTHS[:3]), 19, 1)
+        networks = (self.features, self.read_numbers, self.read_parts)
+        parameters = [parameter for network in networks for parameter in network.parameters()]
+        self.optimiser = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.01)
+        self.rate = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, 2e-3, total_steps=steps)
+
+    @property
+    def total(self) -> int:
+        """Steps of the run."""
+        return self.steps
+
+    def run_step(self) -> dict[str, float]:
+        """One batch, damaged. Returns the loss."""
+        random, batch = self.random, self.batch
+        rows = torch.randint(0, len(self.data.identity), (batch,), generator=random)
+        images = self.data.images[rows].float() / 127.5 - 1.0  # [B, 3, 64, 64]
+        damage = torch.rand(batch, len(KINDS), generator=random)
+        damage = damage * (torch.rand(damage.shape, generator=random) < 0.25)
+        for column, kind in enumerate(KINDS):
+            images = degrade(images, kind, damage[:, column], random)
+        maps = self.features(images.contiguous(memory_format=torch.channels_last))
+        means = [part for m in maps for part in (m.mean((2, 3)), m.amax((2, 3)))]
+        guess = self.read_numbers(torch.cat(means, 1))  # [B, K + kinds]
+        half = [F.avg_pool2d(maps[0], 2), maps[1], F.interpolate(maps[2], scale_factor=2.0)]
+        parts = self.read_parts(torch.cat(half, 1))  # [B, 19, 32, 32]
+        loss = F.mse_loss(guess, torch.cat([self.numbers[rows], 3 * damage], 1))
+        loss = loss + F.cross_entropy(parts, self.data.label_maps[rows, ::2, ::2].long())
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.rate.step()
+        self.step += 1
+        return {"loss": loss.item()}
+
+    def describe(self) -> dict[str, Any]:
+        """Settings and people of the run."""
+        settings = {"steps": self.steps, "seed": self.seed, "batch": self.batch}
+        return {**settings, "images": len(self.data.identity), "numbers": self.numbers.shape[1]}
+
+    def state(self) -> dict[str, Any]:
+        """The networks, the optimiser and its rate, the place in the random numbers."""
+        names = ("features", "read_numbers", "read_parts", "optimiser", "rate")
+        parts = {name: getattr(self, name).state_dict() for name in names}
+        return {**parts, "random": self.random.get_state(), "step": self.step}
+
+    def load(self, state: dict[str, Any]) -> str:
+        """Take up a state."""
+        for name in ("features", "read_numbers", "read_parts"):
+            load_strictly(getattr(self, name), state[name], f"checkpoint, {name}")
+        load_optimizer(self.optimiser, state["optimiser"])
+        self.rate.load_state_dict(state["rate"])
+        self.random.set_state(state["random"])
+        self.step = counter(state, "step")
+        return ""
+
+
+def train_features(
+    data: IdentityData,
+    numbers: Tensor,
+    steps: int,
+    seed: int,
+    out: str | Path,
+    batch: int = 64,
+    report: Callable[[str], None] = print,
+) -> FaceFeatures:
+    """Train the features on images, label maps, known numbers [N, K] and damage that it is told of.
+
+    steps: of `batch` images. seed: of weights and draws. out: folder for `checkpoint.pt` and `log.csv`; a run that
+    stopped there goes on. Returns the features in eval mode. Raises as `run_training`.
+    """
+    training = FeatureTraining(data, numbers, steps, seed, batch)
+    run_training(training, out, report=report)
+    return training.features.requires_grad_(False).eval()
 
 
 @torch.inference_mode()

@@ -16,10 +16,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from idnb.contours.kinds import contour_kind
-from idnb.core.checkpoints import counter, load_optimizer, read_run, save_run, taking_up
+from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
 from idnb.core.tensor_files import load_strictly
 from idnb.faces.labels import LABEL_NAMES
@@ -27,10 +26,11 @@ from idnb.faces.overlap import class_overlap, mean_overlap
 from idnb.models.face_parser import FaceParser
 from idnb.models.face_reader import LIGHT, MIRRORED, POSE, READINGS, SHAPE, FaceReader
 from idnb.pretraining.data import IdentityData
-from idnb.training.logs import CsvLog, StopFlag
+from idnb.training.loop import Training, run_training
 
 __all__ = [
     "ReaderConfig",
+    "ReaderTraining",
     "damage",
     "parser_figures",
     "parser_loss",
@@ -42,13 +42,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ReaderConfig:
-    """What a run is made of: its length in steps, images a step, AdamW's rate, seed, steps between checkpoints."""
+    """What a run is made of: its length in steps, images a step, AdamW's rate, seed."""
 
     steps: int = 1200
     batch: int = 48
     learning_rate: float = 4e-3
     seed: int = 4
-    save_every: int = 100
 
 
 def damage(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -92,71 +91,83 @@ def reader_loss(readings: Tensor, truth: Tensor) -> Tensor:
     return error[:first].mean() + error[first:].mean()
 
 
+class ReaderTraining(Training):
+    """The training of the parser or the reader; arguments as of `train_reader`."""
+
+    columns = shown = ("loss",)
+    remedy = "use another --seed, and another --out"
+
+    def __init__(self, network: nn.Module, data: IdentityData, truth: Tensor, config: ReaderConfig) -> None:
+        if len(truth) < config.batch:
+            raise InputError(f"data: {len(truth)} images are fewer than one batch of {config.batch}; render more")
+        self.network, self.data, self.truth, self.config = network, data, truth, config
+        self.title = type(network).__name__
+        self.reads_numbers = isinstance(network, FaceReader)
+        network.to(memory_format=torch.channels_last)
+        network.train()
+        self.optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=0.02)
+
+    @property
+    def total(self) -> int:
+        """Steps of the run."""
+        return self.config.steps
+
+    def run_step(self) -> dict[str, float]:
+        """One batch. Returns the loss."""
+        config, step = self.config, self.step
+        warm = max(1, config.steps // 20)
+        rate = 0.5 * (1 + math.cos(math.pi * step / config.steps)) * min(1.0, (step + 1) / warm)
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.learning_rate * rate
+        generator = torch.Generator().manual_seed(config.seed * 15_485_863 + step)
+        rows = torch.randint(0, len(self.truth), (config.batch,), generator=generator)
+        images, target = self.data.images[rows].float() / 127.5 - 1.0, self.truth[rows]  # [B, 3, 64, 64]
+        if bool(torch.rand(1, generator=generator) < 0.5):
+            images = images.flip(-1)
+            target = mirror_values(target) if self.reads_numbers else contour_kind("label_map").mirror(target.long())
+        images = damage(images, generator).contiguous(memory_format=torch.channels_last)
+        answer = self.network(images)
+        loss = reader_loss(answer, target) if self.reads_numbers else parser_loss(answer, target.long())
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.step += 1
+        return {"loss": loss.item()}
+
+    def describe(self) -> dict[str, Any]:
+        """Settings and people of the run."""
+        return {"config": asdict(self.config), "images": len(self.truth), "network": type(self.network).__name__}
+
+    def state(self) -> dict[str, Any]:
+        """Network, optimiser, step."""
+        parts = {"weights": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return {**parts, "step": self.step}
+
+    def load(self, state: dict[str, Any]) -> str:
+        """Take up a state."""
+        load_strictly(self.network, state["weights"], "checkpoint, weights")
+        load_optimizer(self.optimiser, state["optimiser"])
+        self.step = counter(state, "step")
+        return ""
+
+
 def train_reader(
     network: nn.Module,
     data: IdentityData,
     truth: Tensor,
     config: ReaderConfig,
-    out: Path,
+    out: str | Path,
+    save_minutes: float = 5.0,
     report: Callable[[str], None] = print,
 ) -> nn.Module:
     """Train the parser or the reader, or go on where `out` stopped.
 
     network: `FaceParser` or `FaceReader`. data: training people. truth: for the parser label maps [N, 64, 64]; for the
     reader values [N, K] in deviations. out: folder for `checkpoint.pt` and `log.csv`.
-    Returns the network in eval mode.
-    Raises InputError on a checkpoint of another run and when the loss stops being a number; KeyboardInterrupt after
-    Ctrl-C, once the checkpoint is written.
+    Returns the network in eval mode. Raises as `run_training`, and InputError for fewer images than a batch.
     """
-    if len(truth) < config.batch:
-        raise InputError(f"data: {len(truth)} images are fewer than one batch of {config.batch}; render more")
-    out.mkdir(parents=True, exist_ok=True)
-    reads_numbers = isinstance(network, FaceReader)
-    network.to(memory_format=torch.channels_last)
-    network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=0.02)
-    description = {"config": asdict(config), "images": len(truth), "network": type(network).__name__}
-    checkpoint, start = out / "checkpoint.pt", 0
-    if checkpoint.is_file():
-        state = read_run(checkpoint)
-        with taking_up(checkpoint):
-            if state["description"] != description:
-                raise InputError(f"{checkpoint}: belongs to a run with other settings or people; choose another --out")
-            load_strictly(network, state["weights"], checkpoint)
-            load_optimizer(optimiser, state["optimiser"])
-            start = counter(state, "step")
-        report(f"going on from step {start} of {config.steps}")
-    log = CsvLog(out / "log.csv", ("step", "loss"), start)
-    warm = max(1, config.steps // 20)
-    with StopFlag() as stop, tqdm(total=config.steps, initial=start, desc=out.name, mininterval=5.0) as bar:
-        for step in range(start, config.steps):
-            rate = 0.5 * (1 + math.cos(math.pi * step / config.steps)) * min(1.0, (step + 1) / warm)
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * rate
-            generator = torch.Generator().manual_seed(config.seed * 15_485_863 + step)
-            rows = torch.randint(0, len(truth), (config.batch,), generator=generator)
-            images, target = data.images[rows].float() / 127.5 - 1.0, truth[rows]  # [B, 3, 64, 64]
-            if bool(torch.rand(1, generator=generator) < 0.5):
-                images = images.flip(-1)
-                target = mirror_values(target) if reads_numbers else contour_kind("label_map").mirror(target.long())
-            images = damage(images, generator).contiguous(memory_format=torch.channels_last)
-            answer = network(images)
-            loss = reader_loss(answer, target) if reads_numbers else parser_loss(answer, target.long())
-            if not math.isfinite(value := loss.item()):
-                raise InputError(f"the loss is {value} at step {step}: use another --seed, and another --out")
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimiser.step()
-            log.add(step=step, loss=round(value, 4))
-            bar.set_postfix(loss=f"{value:.3f}")
-            bar.update()
-            if step + 1 == config.steps or stop.raised or (step + 1) % config.save_every == 0:
-                parts = {"weights": network.state_dict(), "optimiser": optimiser.state_dict()}
-                save_run({**parts, "step": step + 1, "description": description}, checkpoint)
-            if stop.raised:
-                report(f"stopped after step {step + 1}; the same command goes on from there")
-                raise KeyboardInterrupt
+    run_training(ReaderTraining(network, data, truth, config), out, None, save_minutes, report)
     return network.eval()
 
 

@@ -1,4 +1,4 @@
-"""The paper's training, in reading order: config, losses, views, pair_data, step, run, loop.
+"""The paper's training, in reading order: config, losses, views, pair_data, step, run; then the loop.
 
 The names below are imported when they are first used, so that one module of this folder does not load all of them.
 """
@@ -11,7 +11,7 @@ _EXPORTS = {
     "EncoderConfig": "idnb.training.config",
     "EncoderLoss": "idnb.training.losses",
     "Phase": "idnb.training.config",
-    "train_encoder": "idnb.training.loop",
+    "train_encoder": "idnb.training.run",
 }
 
 __all__ = ["EncoderConfig", "EncoderLoss", "Phase", "train_encoder"]

@@ -1,4 +1,4 @@
-"""The state of a run that trains an encoder: moving average, optimiser, checkpoint, and what a step needs.
+"""The training of an encoder: moving average, optimiser, state, and what a step needs.
 
 Everything random comes from (seed, step, process) alone, so a run that was interrupted goes on bit by bit as if it had
 not been. Device, mixed precision and several processes are `accelerate`'s; gradients are averaged over processes once a
@@ -10,16 +10,15 @@ Paper: section 3.1 (Adam, constant rate of 1e-4, batch of 8).
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from idnb.core.checkpoints import counter, load_optimizer, read_run, save_run, taking_up, to_go_on
+from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
 from idnb.core.images import save_png
 from idnb.core.tensor_files import load_strictly
@@ -27,6 +26,7 @@ from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig
 from idnb.training.critic import Critic
+from idnb.training.loop import Training, run_training
 from idnb.training.losses import EncoderLoss
 from idnb.training.pair_data import PairBatch, PairData
 from idnb.training.parallel import average_gradients
@@ -35,22 +35,21 @@ from idnb.training.step import TERMS, run_step
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["EncoderRun"]
+__all__ = ["EncoderRun", "train_encoder"]
 
 
-class EncoderRun:
+class EncoderRun(Training):
     """The state of a run: networks, optimiser, counters.
 
     encoder: what is trained. kept: what is kept of it. critic: of the realism term, where it has a weight. images,
-    steps_done: so far, over all processes. batch: images a step, over all processes. leads: whether this process writes
-    files.
+    step: so far, over all processes. batch: images a step, over all processes. leads: whether this process writes
+    files. panel: draws a picture [3, H, W] of an encoder's work, or None for none.
     """
 
-    COLUMNS: ClassVar[tuple[str, ...]] = (
-        *("step", "images", "seconds", "images_per_second", "rate"),
-        *TERMS,
-        *("identity_first", "identity_last", "perceptual_first", "perceptual_last"),
-    )
+    unit = "image"
+    columns = ("rate", *TERMS, "identity_first", "identity_last", "perceptual_first", "perceptual_last")
+    shown = ("total", "perceptual", "identity")
+    log_every = 20
 
     def __init__(
         self,
@@ -59,9 +58,9 @@ class EncoderRun:
         data: PairData,
         loss: EncoderLoss,
         config: EncoderConfig,
-        out: Path,
         accelerator: Accelerator | None = None,
         critic: Critic | None = None,
+        panel: Callable[[ContourEncoder], Tensor] | None = None,
     ) -> None:
         if (critic is not None) != (loss.weights.realism > 0):
             raise InputError(
@@ -76,12 +75,12 @@ class EncoderRun:
             from accelerate import Accelerator
 
             accelerator = Accelerator()
-        self.accelerator, self.out, self.config, self.data = accelerator, out, config, data
-        self.critic = critic
+        self.accelerator, self.config, self.data = accelerator, config, data
+        self.critic, self.panel = critic, panel
+        self.title = f"{encoder.kind} encoder"
         self.leads = accelerator.is_main_process
         self.batch = config.batch * config.accumulate * accelerator.num_processes
-        self.images = self.steps_done = 0
-        out.mkdir(parents=True, exist_ok=True)
+        self.images = self.step = 0
         device = accelerator.device
         self.encoder = encoder.to(device=device)
         self.encoder.to(memory_format=torch.channels_last)
@@ -95,14 +94,20 @@ class EncoderRun:
         optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, betas=(0.9, 0.999), foreach=True)
         self.optimizer = accelerator.prepare(optimizer)
 
-    def step(self, wish_to_stop: bool = False) -> tuple[dict[str, float], bool]:
-        """One step on all processes.
+    @property
+    def total(self) -> int:
+        """Images of all phases."""
+        return self.config.images
 
-        wish_to_stop: whether this process wants to stop after it.
-        Returns the loss terms, averaged over refinement steps and processes, and whether any process wants to stop.
-        """
+    @property
+    def done(self) -> int:
+        """Images shown so far."""
+        return self.images
+
+    def run_step(self) -> dict[str, float]:
+        """One step on all processes. Returns the rate and the loss terms, averaged over refinements and processes."""
         config, phase = self.config, self.config.phase_at(self.images)
-        place = self.steps_done * 4096 + self.accelerator.process_index
+        place = self.step * 4096 + self.accelerator.process_index
         random = torch.Generator().manual_seed(config.seed * 1_000_000_007 + place)
         torch.manual_seed(config.seed * 7_919 + place)  # for encoders with dropout
         self.encoder.train()
@@ -120,24 +125,25 @@ class EncoderRun:
         figures = {name: sum(row[name] for row in rows) / len(rows) for name in TERMS}
         for name in ("identity", "perceptual"):
             figures |= {f"{name}_first": rows[0][name], f"{name}_last": rows[-1][name]}
-        numbers = self._mean(torch.tensor([*figures.values(), float(wish_to_stop)], device=self.accelerator.device))
-        figures = dict(zip(figures, numbers.tolist(), strict=False))
-        for name, value in figures.items():
-            if not math.isfinite(value):
-                raise InputError(
-                    f"{name} is {value} at step {self.steps_done}, after {self.images:,} images: "
-                    f"lower --learning-rate; {to_go_on(self.out / 'checkpoint.pt')}"
-                )
+        numbers = self._mean(torch.tensor([*figures.values()], device=self.accelerator.device))
+        rate = config.rate_at(self.images)
+        figures = {"rate": rate, **dict(zip(figures, numbers.tolist(), strict=True))}
         average_gradients(self.parameters, self.accelerator)
         self._average_buffers()
         for group in self.optimizer.param_groups:
-            group["lr"] = config.rate_at(self.images)
+            group["lr"] = rate
         self.accelerator.clip_grad_norm_(self.parameters, config.clip)
         self.optimizer.step()
         self.images += self.batch
-        self.steps_done += 1
+        self.step += 1
         self._update_kept()
-        return figures, bool(numbers[-1] > 0)
+        return figures
+
+    def agree(self, wish: bool) -> bool:
+        """Whether any process has the wish."""
+        if self.accelerator.num_processes == 1:  # nobody else has to be told
+            return wish
+        return bool(self._mean(torch.tensor(float(wish), device=self.accelerator.device)) > 0)
 
     def _mean(self, tensor: Tensor) -> Tensor:
         """The mean over processes."""
@@ -169,51 +175,67 @@ class EncoderRun:
             "options": dict(getattr(encoder, "options", {})),
         }
 
-    def save(self, panel: Callable[[ContourEncoder], Tensor] | None = None) -> None:
-        """Write checkpoint and panel; only the process that leads writes."""
-        if self.leads:
-            state = {
-                "weights": self.kept.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "images": self.images,
-                "step": self.steps_done,
-                "description": self.describe(),
-                "config": asdict(self.config),
-            }
-            if self.kept is not self.encoder:
-                state["trained"] = self.encoder.state_dict()
-            if self.critic is not None:
-                state["critic"] = self.critic.state_dict()
-            if self.accelerator.scaler is not None:
-                state["scaler"] = self.accelerator.scaler.state_dict()
-            save_run(state, self.out / "checkpoint.pt")
-            if panel is not None:
-                save_png(panel(self.kept.eval()), self.out / f"panel_{self.images // 1000:06d}k.png")
-        self.accelerator.wait_for_everyone()
+    def state(self) -> dict[str, Any]:
+        """Weights, optimiser, counters."""
+        state = {
+            "weights": self.kept.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "images": self.images,
+            "step": self.step,
+            "config": asdict(self.config),
+        }
+        if self.kept is not self.encoder:
+            state["trained"] = self.encoder.state_dict()
+        if self.critic is not None:
+            state["critic"] = self.critic.state_dict()
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
+        return state
 
-    def load(self, report: Callable[[str], None] = print) -> None:
-        """Take up the checkpoint in `out`, if there is one. Raises InputError when it belongs to another run."""
-        path = self.out / "checkpoint.pt"
-        if not path.is_file():
-            return
-        state = read_run(path)
-        with taking_up(path):
-            description = state["description"]
-            if description != self.describe():
-                wanted, found = ({**d, **d["options"]} for d in (self.describe(), description))
-                differing = [key for key in wanted if key != "options" and wanted[key] != found.get(key)]
-                told = ", ".join(f"{key} {found.get(key)!r} for {wanted[key]!r}" for key in differing)
-                raise InputError(f"{path}: belongs to another run ({told}); choose another --out")
-            load_strictly(self.encoder, state.get("trained", state["weights"]), path)
-            if self.kept is not self.encoder:
-                load_strictly(self.kept, state["weights"], path)
-            load_optimizer(self.optimizer, state["optimizer"])
-            if "critic" in state and self.critic is not None:
-                self.critic.load_state_dict(state["critic"])
-            if "scaler" in state and self.accelerator.scaler is not None:
-                self.accelerator.scaler.load_state_dict(state["scaler"])
-            self.images, self.steps_done = counter(state, "images"), counter(state, "step")
-            changed = [key for key, value in asdict(self.config).items() if state["config"].get(key) != value]
-        note = f"; changed since: {', '.join(changed)}" if changed else ""
-        if self.leads:
-            report(f"going on from {self.images:,} of {self.config.images:,} images{note}")
+    def load(self, state: dict[str, Any]) -> str:
+        """Take up a state; settings may have changed since. Returns which have."""
+        load_strictly(self.encoder, state.get("trained", state["weights"]), "checkpoint, weights")
+        if self.kept is not self.encoder:
+            load_strictly(self.kept, state["weights"], "checkpoint, weights")
+        load_optimizer(self.optimizer, state["optimizer"])
+        if "critic" in state and self.critic is not None:
+            self.critic.load_state_dict(state["critic"])
+        if "scaler" in state and self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.images, self.step = counter(state, "images"), counter(state, "step")
+        changed = [key for key, value in asdict(self.config).items() if state["config"].get(key) != value]
+        return f"changed since: {', '.join(changed)}" if changed else ""
+
+    def draw(self, out: Path) -> None:
+        """A panel of what the kept encoder makes of some pairs."""
+        if self.panel is not None:
+            save_png(self.panel(self.kept.eval()), out / f"panel_{self.images // 1000:06d}k.png")
+
+
+def train_encoder(
+    encoder: ContourEncoder,
+    generator: Generator,
+    data: PairData,
+    loss: EncoderLoss,
+    config: EncoderConfig,
+    out: str | Path,
+    accelerator: Accelerator | None = None,
+    minutes: float | None = None,
+    save_minutes: float = 5.0,
+    report: Callable[[str], None] = print,
+    panel: Callable[[ContourEncoder], Tensor] | None = None,
+    critic: Critic | None = None,
+) -> ContourEncoder:
+    """Train an encoder, or go on where `out` stopped, until all images of the phases have been shown.
+
+    encoder: fresh; a checkpoint in `out` is loaded into it. generator: frozen. data, loss, config: see there.
+    out: folder for checkpoint.pt, log.csv and panel_*.png. accelerator: device, precision, processes; None makes one.
+    minutes, save_minutes, report: as of `run_training`.
+    panel: draws a picture [3, H, W] of an encoder's work, or None for none. critic: for a loss in which realism has a
+    weight; it learns along, and its state is part of the checkpoint.
+    Returns the encoder to keep, in eval mode: the moving average where there is one. Raises as `run_training`.
+    """
+    run = EncoderRun(encoder, generator, data, loss, config, accelerator, critic, panel)
+    run_training(run, out, minutes, save_minutes, report)
+    run.accelerator.wait_for_everyone()
+    return run.kept.eval()

@@ -16,6 +16,8 @@ sends to a picture is about twenty times as long as that of the mean square, hen
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -81,20 +83,35 @@ class GanTraining(GrowingTraining):
             self.discriminator.parameters(), lr=rate * ratio, betas=(0.0, 0.99**ratio)
         )
 
-    def start_from(self, warm_up: WarmUp, real: RealImages, progress: bool = True) -> None:
+    def start_from(
+        self,
+        warm_up: WarmUp,
+        real: RealImages,
+        out: str | Path,
+        minutes: float | None = None,
+        save_minutes: float = 5.0,
+        report: Callable[[str], None] = print,
+    ) -> bool:
         """Begin with what a warm-up has learnt, its w whitened, the mapping network trained to their distribution.
 
         warm_up: finished, at the size of the first phase. real: the pictures at that size, as many as there are codes.
-        progress: show bars. Raises InputError for another size, or when this run is not fresh.
+        out: folder of the mapping network's training; further arguments as of `run_training`.
+        Returns whether that training is done; until then this run does not begin.
+        Raises InputError for another size, or when this run is not fresh.
         """
         average = copy.deepcopy(warm_up.average)
         if self.step or average.size != self.size:
             raise InputError(f"a warm-up at {average.size} px can only begin a fresh run at that size")
         self.encoder.load_state_dict(warm_up.encoder.state_dict())
-        w, weight = whiten_w(average, self.encoder, encode_all(self.encoder, real, progress))
-        learn_mapping(average, w, weight, self.known_codes(real), seed=self.config.seed, progress=progress)
-        for network in (self.generator, self.average):
-            network.load_state_dict(average.state_dict())
+        w, weight = whiten_w(average, self.encoder, encode_all(self.encoder, real))
+        codes, seed = self.known_codes(real), self.config.seed
+        done = learn_mapping(
+            average, w, weight, codes, out, seed=seed, minutes=minutes, save_minutes=save_minutes, report=report
+        )
+        if done:
+            for network in (self.generator, self.average):
+                network.load_state_dict(average.state_dict())
+        return done
 
     def grow(self) -> None:
         """Double the resolution: new top blocks; everything else, the memory of the optimizers included, goes on."""

@@ -16,16 +16,23 @@ the energy score, which is smallest when f(c, r) is distributed as the w of pict
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from idnb.core.checkpoints import counter, load_optimizer
+from idnb.core.tensor_files import load_strictly
 from idnb.faces.real_images import RealImages
 from idnb.models.stylegan2 import Generator
 from idnb.pretraining.gan.codes import with_filling
 from idnb.pretraining.gan.warmup import PictureEncoder
+from idnb.training.loop import Training, run_training
 
-__all__ = ["encode_all", "energy_score", "learn_mapping", "whiten_w"]
+__all__ = ["MappingTraining", "encode_all", "energy_score", "learn_mapping", "whiten_w"]
 
 SMALLEST_SHARE = 1e-4  # directions with a smaller share of the variance of w are not enlarged further
 RATE = 0.6  # of Adam; the layers of the mapping network multiply it by 0.01
@@ -83,41 +90,85 @@ def energy_score(one: Tensor, other: Tensor, w: Tensor, weight: Tensor) -> Tenso
     return (distance(one, w) + distance(other, w)) / 2 - distance(one, other) / 2
 
 
+class MappingTraining(Training):
+    """The training of a new mapping network on stored w.
+
+    generator: its mapping network is replaced, in place. w, weight: [N, D] and [D, D] from `whiten_w`. codes: [N, P],
+    what is known of the same pictures. steps: of 256 pictures. seed: of weights and draws.
+    """
+
+    title = "mapping"
+    columns = shown = ("loss",)
+    log_every = 100
+    remedy = "use another --seed, and another --out"
+
+    def __init__(
+        self, generator: Generator, w: Tensor, weight: Tensor, codes: Tensor, steps: int = 6_000, seed: int = 1
+    ) -> None:
+        self.generator, self.w, self.weight, self.codes = generator, w, weight, codes
+        self.steps, self.seed = steps, seed
+        torch.manual_seed(seed)
+        fresh = Generator(generator.size, generator.style_dim, len(generator.style) - 1, generator.channels)
+        generator.style.load_state_dict(fresh.style.state_dict())
+        generator.style.requires_grad_(True)
+        self.random = torch.Generator().manual_seed(seed)
+        self.optimizer = torch.optim.Adam(generator.style.parameters(), lr=RATE, betas=(0.9, 0.99))
+
+    @property
+    def total(self) -> int:
+        """Steps of the run."""
+        return self.steps
+
+    def run_step(self) -> dict[str, float]:
+        """Two answers for each of a batch of codes, compared with w. Returns the loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = RATE * min(1.0, (self.steps - self.step) / (COOLING * self.steps))
+        index = torch.randint(len(self.w), (BATCH,), generator=self.random)
+        known = self.codes[index].to(self.w.device)  # [B, P]
+        length = self.generator.style_dim
+        one, other = (self.generator.mapping(with_filling(known, length, self.random)) for _ in range(2))
+        loss = energy_score(one, other, self.w[index], self.weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.step += 1
+        return {"loss": loss.item()}
+
+    def describe(self) -> dict[str, Any]:
+        """What it learns from, and for how long."""
+        return {"steps": self.steps, "seed": self.seed, "pictures": len(self.w), "numbers": self.codes.shape[1]}
+
+    def state(self) -> dict[str, Any]:
+        """The mapping network, the optimizer, the place in the random numbers."""
+        parts = {"weights": self.generator.style.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {**parts, "random": self.random.get_state(), "step": self.step}
+
+    def load(self, state: dict[str, Any]) -> str:
+        """Take up a state."""
+        load_strictly(self.generator.style, state["weights"], "checkpoint, weights")
+        load_optimizer(self.optimizer, state["optimizer"])
+        self.random.set_state(state["random"])
+        self.step = counter(state, "step")
+        return ""
+
+
 def learn_mapping(
     generator: Generator,
     w: Tensor,
     weight: Tensor,
     codes: Tensor,
+    out: str | Path,
     steps: int = 6_000,
     seed: int = 1,
-    progress: bool = True,
-) -> list[float]:
-    """Train a new mapping network on stored w, and set the mean of w.
+    minutes: float | None = None,
+    save_minutes: float = 5.0,
+    report: Callable[[str], None] = print,
+) -> bool:
+    """Train a new mapping network on stored w, or go on where `out` stopped; at the end set the mean of w.
 
-    generator: its mapping network is replaced, in place. w, weight: [N, D] and [D, D] from `whiten_w`. codes: [N, P],
-    what is known of the same pictures. steps: of 256 pictures. seed: of weights and draws. progress: show a bar.
-    Returns the loss of every step.
+    The first arguments are those of `MappingTraining`, the others those of `run_training`. Returns whether it is done.
     """
-    torch.manual_seed(seed)
-    fresh = Generator(generator.size, generator.style_dim, len(generator.style) - 1, generator.channels)
-    generator.style.load_state_dict(fresh.style.state_dict())
-    generator.style.requires_grad_(True)
-    random = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(generator.style.parameters(), lr=RATE, betas=(0.9, 0.99))
-    losses = []
-    bar = tqdm(range(steps), desc="mapping", unit="step", disable=not progress, mininterval=5.0)
-    for step in bar:
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, (steps - step) / (COOLING * steps))
-        index = torch.randint(len(w), (BATCH,), generator=random)
-        known = codes[index].to(w.device)  # [B, P]
-        one, other = (generator.mapping(with_filling(known, generator.style_dim, random)) for _ in range(2))
-        loss = energy_score(one, other, w[index], weight)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-        if step % 100 == 99:
-            bar.set_postfix(loss=round(sum(losses[-100:]) / 100, 4))
-    generator.estimate_w_avg()
-    return losses
+    done = run_training(MappingTraining(generator, w, weight, codes, steps, seed), out, minutes, save_minutes, report)
+    if done:
+        generator.estimate_w_avg()
+    return done

@@ -1,0 +1,57 @@
+"""A folder that one run at a time may write into."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from idnb.core.errors import InputError
+
+__all__ = ["locked"]
+
+FAR = 1 << 30  # Windows locks bytes and then lets nobody read them: take one behind what is written
+
+
+@contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """Hold a folder for this run; the system lets it go when the process ends, however it ends.
+
+    folder: it exists; a file .lock stays in it and names the last process that held it. Where the file system knows no
+    locks, nothing is held.
+    Raises InputError that names the process while another run, of this process or another one, holds it.
+    """
+    with (Path(folder) / ".lock").open("a+b") as file:
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError) as error:
+            file.seek(0)
+            holder = file.read(200).decode("utf-8", "replace").strip() or "another process"
+            raise InputError(
+                f"{folder}: {holder} is training into this folder; wait until it ends, stop it, or choose another --out"
+            ) from error
+        except OSError:  # not on this file system
+            yield
+            return
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node() or 'this machine'}\n".encode())
+        file.flush()
+        yield
+
+
+def _lock(file: BinaryIO) -> None:
+    """Lock an open file until it is closed. Raises BlockingIOError or PermissionError when somebody else has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        file.seek(0)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
