@@ -17,7 +17,7 @@ STAMP = "$(VENV)/.installed"
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help setup tutorial lab test notebooks book web colab lint clean
+.PHONY: help setup tutorial lab test notebooks book web colab weights lint clean
 
 help: ## explain these commands
 	@echo "make COMMAND, where COMMAND is one of:"
@@ -32,6 +32,9 @@ lab: setup ## open the series in JupyterLab
 # The notebooks run whole, 03 with its trainings: some four minutes on two cores.
 test: setup ## run the whole test suite: pytest, and nbval over the notebooks
 	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout 600 tests $(BOOKS)
+
+weights: setup ## walk the recipe from the renderer to the bundled weights: hours; `idnb reproduce --list` says how far it is
+	$(PY) -m idnb reproduce
 
 lint: setup ## check the style of code and notebooks, and the types of idnb
 	$(PY) -m ruff check $(CODE)

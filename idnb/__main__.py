@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ablate": ("idnb.cli.ablate", "train the rows of an ablation, several seeds each, and measure them"),
     "results": ("idnb.cli.results", "tables and figures from stored results"),
     "export": ("idnb.cli.export_onnx", "networks as ONNX files, for programs other than Python"),
+    "reproduce": ("idnb.cli.reproduce", "all stages of the recipe, from the renderer to the bundled weights"),
 }
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, THREADS
 from idnb.core.messages import printable
 from idnb.core.presets import get_preset
+from idnb.core.tensor_files import write_tensors
 from idnb.env import fast_bf16, pick_device
 from idnb.faces.real_images import read_labels, read_strips
 from idnb.pretraining.gan.codes import read_codes
@@ -65,7 +66,11 @@ def run(args: argparse.Namespace) -> int:
     training = PairedTraining(preset, config, codes, labels, device, fast_bf16(device), args.compile, shown)
     counts = [sum(p.numel() for p in network.parameters()) for network in (training.generator, training.encoder)]
     print(f"{len(codes):,} pictures; generator {counts[0]:,} parameters at first, encoder {counts[1]:,}, on {device}")
-    train_gan(training, read, Path(args.out), args.minutes, args.save_minutes)
+    out = Path(args.out)
+    train_gan(training, read, out, args.minutes, args.save_minutes)
+    if training.images >= config.total_images:
+        write_tensors(out / "generator.safetensors", training.average.state_dict(), {})
+        write_tensors(out / "picture_encoder.safetensors", training.encoder_average.state_dict(), {})
     where = printable(args.out)
     print(f"{training.images:,} of {config.total_images:,} images shown; checkpoint and sheets in {where}")
     return 0

@@ -9,15 +9,16 @@ Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perc
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.tensor_files import read_tensors
 from idnb.core.weights import weight_path
 from idnb.models.lpips_backbones import read_backbone
 
-__all__ = ["load_lpips"]
+__all__ = ["load_lpips", "lpips_over"]
 
 
 def load_lpips(net: str = "alex") -> nn.Module:
@@ -27,11 +28,18 @@ def load_lpips(net: str = "alex") -> nn.Module:
     Returns a module: images [B, 3, H, W] in [-1, 1], twice -> distances [B, 1, 1, 1], 0 for equal images.
     Raises InputError for another name, and where a package or a file is missing.
     """
+    return lpips_over(net, read_tensors(weight_path("lpips_alexnet")) if net == "alex" else read_backbone(net))
+
+
+def lpips_over(net: str, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """LPIPS over a backbone with given numbers. net: "alex" or "vgg". tensors: as from `read_backbone`.
+
+    Returns a module as `load_lpips` does. Raises InputError where the package `lpips` is missing.
+    """
     try:
         import lpips
     except ImportError as error:
         raise InputError("the package lpips is not installed: pip install lpips") from error
-    tensors = read_tensors(weight_path("lpips_alexnet")) if net == "alex" else read_backbone(net)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lpips calls torchvision in a way that is deprecated
         distance = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)

@@ -1,0 +1,102 @@
+"""The recipe: its table holds together, bundled weights name its commands, and the chain runs on small settings."""
+
+import json
+import shutil
+from itertools import pairwise
+
+import pytest
+
+from idnb.__main__ import main
+from idnb.core.errors import InputError
+from idnb.experiments.reproduce import Recipe
+from idnb.experiments.stages import STAGES, Stage
+
+PEOPLE = Stage(
+    "people",
+    "two people",
+    "idnb render --identities 2 --shots 1 --seed 5 --size 32 --out {work}/people",
+    (),
+    ("{work}/people/card.json",),
+    ("faces/framing.py",),
+    0.1,
+    takes=("workers",),
+)
+MORE = Stage(
+    "more",
+    "two other people",
+    "idnb render --identities 2 --shots 1 --seed 6 --size 32 --out {work}/more",
+    ("people",),
+    ("{work}/more/card.json",),
+    ("faces/framing.py",),
+    0.1,
+)
+
+
+def test_the_table_leads_back_to_the_renderer():
+    names = [stage.name for stage in STAGES]
+    assert len(set(names)) == len(names)
+    for place, stage in enumerate(STAGES):
+        assert set(stage.reads) <= set(names[:place]), f"{stage.name} reads what comes after it"
+        words = stage.command.split()
+        assert stage.reads or words[1] == "render", f"{stage.name} starts from nothing"
+        assert stage.makes and stage.minutes > 0 and len(stage.smoke.split()) % 2 == 0
+        for before, word in pairwise(words):
+            used = {part.removeprefix("{work}/") for part in word.split(",") if part.startswith("{work}/")}
+            assert before == "--out" or used <= set(stage.reads), f"{stage.name} uses {word} and does not say so"
+
+
+def test_every_entry_that_the_recipe_makes_names_its_command(tmp_path):
+    """Generator and encoders are the first generation's; the recipe of the second has not made theirs yet."""
+    recipe = Recipe(tmp_path)
+    made = {
+        name: recipe.state_of(name) for name in ("starter", "test", "lpips", "identity", "judge", "reader", "parser")
+    }
+    assert {name: state.word for name, state in made.items()} == dict.fromkeys(made, "bundled"), made
+    assert recipe.state_of("train").word == "to do"
+
+
+def test_done_stale_and_missing(tmp_path, capfd):
+    recipe = Recipe(tmp_path, stages=(PEOPLE, MORE))
+    assert recipe.state(PEOPLE).word == "to do"
+    assert (recipe.state(MORE).word, recipe.state(MORE).why) == ("to do", "waits for people")
+    with pytest.raises(InputError, match="stage more reads what people makes: run that first"):
+        recipe.make(MORE)
+    assert recipe.make(PEOPLE, {"workers": 1, "device": "cpu"}) and recipe.make(MORE)
+    assert [recipe.state(stage).word for stage in recipe.stages] == ["done", "done"]
+    card = tmp_path / "people" / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"sha256": "another"}))
+    assert recipe.state(PEOPLE).why == "changed: made" and recipe.state(MORE).why == "changed: inputs"
+    note = recipe.note(MORE)
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"code": "older"}))
+    assert recipe.state(MORE).why == "changed: inputs, code"
+    wrong = Stage("wrong", "nothing", "idnb render --identities 0", (), ("{work}/x",), PEOPLE.code, 1)
+    with pytest.raises(InputError, match="stage wrong ended with exit code 2"):
+        recipe.make(wrong)
+    with pytest.raises(InputError, match="stage 'face' is unknown; there are: people, more"):
+        recipe.stage("face")
+    with pytest.raises(InputError, match="--profile 'big': use full or smoke"):
+        Recipe(tmp_path, "big")
+
+
+def test_the_list_shows_every_stage(tmp_path, capsys):
+    assert main(["reproduce", "--list", "--out", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    for stage in STAGES:
+        assert any(line.startswith(stage.name) for line in text.splitlines()), stage.name
+    assert "idnb train paired --data starter train --phases 16:16000" in text
+    assert str(tmp_path) not in text
+
+
+@pytest.mark.slow
+def test_the_whole_chain_on_small_settings(tmp_path):
+    """Every stage of the recipe for real, in seconds, on a copy of the package; a second walk finds nothing to do."""
+    words = ["reproduce", "--profile", "smoke", "--out", str(tmp_path), "--processes", "2", "--device", "cpu"]
+    bundled = (Recipe(tmp_path / "nowhere").package / "assets" / "manifest.json").read_bytes()
+    assert main(words) == 0
+    recipe = Recipe(tmp_path, "smoke")
+    assert {stage.name: recipe.state(stage).word for stage in STAGES} == {stage.name: "done" for stage in STAGES}
+    assert (Recipe(tmp_path / "nowhere").package / "assets" / "manifest.json").read_bytes() == bundled
+    entries = json.loads((recipe.package / "assets" / "manifest.json").read_text())["weights"]
+    judge = next(entry for entry in entries if entry["name"] == "judge_tiny")
+    assert "--steps 4" in judge["command"]
+    shutil.rmtree(tmp_path / "package")
