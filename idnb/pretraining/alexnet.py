@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from idnb.core.weights import WeightFile, export_bundled
-from idnb.faces.synthetic import load_faces
+from idnb.faces.synthetic import load_rendered
 from idnb.models.lpips_backbones import BACKBONES, read_backbone
 from idnb.models.lpips_distance import lpips_over
 
@@ -21,7 +21,7 @@ def largest_change(pairs: int = 100) -> float:
     """The largest change of a distance by half precision. pairs: of pictures of the set `test`."""
     exact = read_backbone("alex")
     half = {name: values.half().float() for name, values in exact.items()}
-    faces = load_faces("test")
+    faces = load_rendered("test")
     a, b = faces.images(range(pairs)), faces.images(range(pairs, 2 * pairs))
     first, second = (lpips_over("alex", tensors)(a, b) for tensors in (exact, half))
     return float((first - second).abs().max())
