@@ -190,7 +190,7 @@ def test_commands_take_it(words):
     first, *rest = words.split()
     parser = build_parser(first)
     assert parser.parse_args([first, *rest, "--kind", "edges"]).kind == "edges"
-    with pytest.raises(SystemExit):
+    with pytest.raises(InputError, match="corners"):
         parser.parse_args([first, *rest, "--kind", "corners"])
 
 
