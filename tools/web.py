@@ -64,7 +64,7 @@ def _make_data(folder: Path) -> None:
     from idnb.export.networks import bundled_networks
     from idnb.export.onnx_files import export_networks
     from idnb.export.page import write_page_data
-    from idnb.faces.synthetic import load_faces
+    from idnb.faces.sources import load_faces
 
     networks, shown = bundled_networks(), load_faces("test")
     wanted = ["mapping", "synthesis", "judge", "parser"]  # the page has no use for ArcFace
