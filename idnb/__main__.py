@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "figure": ("idnb.cli.figure", "figures of the paper made anew: three kinds of contour, several identities"),
     "inspect": ("idnb.cli.inspect", "look into a network: sheets of samples, distances, what it can reproduce"),
     "evaluate": ("idnb.cli.evaluate", "measure methods on test pairs, with intervals, bands and a held-out judge"),
+    "game": ("idnb.cli.game", "likeness to an eye: sheets that ask which of four people is drawn, and the score"),
     "ablate": ("idnb.cli.ablate", "train the rows of an ablation, several seeds each, and measure them"),
     "results": ("idnb.cli.results", "tables and figures from stored results"),
     "export": ("idnb.cli.export_onnx", "networks as ONNX files, for programs other than Python"),

@@ -199,6 +199,8 @@ def test_figures(measured):
     with pytest.raises(InputError, match="has other pairs or contours than"):
         methods_figure([results[3], results[1] | {"setting": {**results[1]["setting"], "kind": "sketch"}}], People())
     assert arms_figure(results).axes[0].get_xlabel().startswith("IDSIM, held-out judge")
+    with pytest.raises(InputError, match=r"measure 'judge.facenet/similarity' was not taken in"):
+        arms_figure(results, "judge.facenet/similarity")
     for result, name, size in zip(results, ("alone", "guided", "alone", "guided"), (4, 4, 8, 8), strict=True):
         result["training"] = {"arm": {"name": f"{name}_{size}"}}
         result["setting"]["contour_size"] = size

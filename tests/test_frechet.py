@@ -1,5 +1,7 @@
 """Frechet and kernel distances against values computed by hand, by another method, and with planted faults."""
 
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -120,6 +122,20 @@ def test_identity_features_of_images():
     assert network.frechet_name != "FID"
     with pytest.raises(InputError, match="features 'vgg' are unknown"):
         networks.feature_network("vgg")
+
+
+def test_efficientnet_features_have_their_own_name(monkeypatch):
+    torch.manual_seed(0)
+    pytest.importorskip("efficientnet_lite_pytorch")
+    network = networks.feature_network("efficientnet")
+    images = torch.rand(2, 3, 64, 64) * 2 - 1
+    found = features_of(network, images)
+    assert found.shape == (2, 24 + 40 + 112 + 320) and not torch.allclose(found[0], found[1])
+    assert "EfficientNet-Lite0" in network.frechet_name and "FID" not in network.frechet_name
+    assert not any(p.requires_grad for p in network.parameters())
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(InputError, match=r"pip install 'idnb\[sharpening\]'"):
+        networks.feature_network("efficientnet")
 
 
 @pytest.mark.slow

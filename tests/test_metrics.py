@@ -14,7 +14,8 @@ import idnb
 import idnb.evaluation.metrics as metrics
 from idnb.core.errors import InputError
 from idnb.core.psnr import psnr
-from idnb.core.weights import read_tensors, weight_path
+from idnb.core.tensor_files import read_tensors
+from idnb.core.weights import weight_path
 from idnb.faces.overlap import class_overlap, mean_overlap
 from idnb.models.lpips_backbones import ArraysOnly, read_backbone
 
@@ -35,6 +36,17 @@ def test_ranks_by_hand():
     vectors = torch.tensor([[0.9, 0.1, 0.0, 0.0], [0.9, 0.1, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0], [0.1, 0.3, 0.2, 0.0]])
     ranks = metrics.identity_ranks(vectors, gallery, torch.tensor([0, 1, 1, 3]))
     assert ranks.tolist() == [0, 1, 1, 3]  # a tie counts against the method
+    own = torch.tensor([[0.0, 1.0, 0.0, 0.0]] * 4)
+    without = metrics.identity_ranks(vectors, gallery, torch.tensor([0, 1, 1, 3]), own)
+    assert without[:2].tolist() == [1, 1]  # 0.1 by its other pictures, level with person 1; the second is unchanged
+
+
+def test_means_without_the_picture_itself():
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [0.6, 0.8]])
+    person = torch.tensor([0, 0, 1, 0])
+    own = metrics.means_without(vectors, person, torch.tensor([0, 3, 2]))
+    wanted = torch.tensor([[0.6, 1.8], [1.0, 1.0], [0.0, 0.0]])  # the third has no other picture
+    torch.testing.assert_close(own, torch.nn.functional.normalize(wanted, dim=1))
 
 
 def test_person_means():

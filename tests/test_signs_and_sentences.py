@@ -6,6 +6,7 @@ from idnb.__main__ import main
 from idnb.experiments.columns import column, table_columns
 from idnb.experiments.sentences import sentences
 from idnb.experiments.signs import paired_difference, sign_table, verdict
+from idnb.experiments.stored import grouped
 from idnb.experiments.tables import method_table
 
 BANDS = {"judge": {"same": {"mean": 0.8, "n": 30}, "strangers": {"mean": 0.0, "n": 90}, "rank1": 0.9}}
@@ -106,6 +107,11 @@ def test_a_column_holds_one_n_and_one_name():
     assert "| dual | 1,000 = 100 x 10; 1; bootstrap | – | 0.400 |" in lines
 
 
+def test_runs_of_two_designs_are_no_seeds_of_one_method():
+    runs = grouped([run("dual", 0.5, pairs=100), run("dual", 0.6)])["dual"]
+    assert [one["pairs"] for one in runs] == [1000]
+
+
 def test_real_photos_have_their_own_row():
     text = method_table([run("dual", 0.6)], ["frechet", "judge.judge/similarity"])
     assert "| *all real photos of the set* |  | 0.50 |  |" in text and "the contour's photo itself" not in text
@@ -131,3 +137,20 @@ def test_pages_are_filled_by_one_command(tmp_path, monkeypatch, capsys):
     for bad, said in (("figure3", "prints no table"), ("nonsense", "is no command")):
         page.write_text(f"<!-- idnb results {bad} -->\n<!-- end -->\n")
         assert main(["results", "pages"]) == 2 and said in capsys.readouterr().err
+
+
+def test_contours_of_two_sizes_share_one_ruler_or_none():
+    def sized(side, **figures):
+        result = run("dual", 0.6, psnr={"value": 25.0, "low": 24.0, "high": 26.0}, **figures)
+        result["setting"] |= {"method": f"{side} px", "contour_size": side}
+        result["names"]["ruler"] = 8
+        return result
+
+    text = method_table([sized(4), sized(64)], ["contour", "frechet"])
+    assert "25.0" not in text and "psnr at another size is another ruler" in text
+    at = {"psnr_at": {side: {"value": value} for side, value in (("4", 28.0), ("8", 22.0), ("ruler", 22.0))}}
+    text = method_table([sized(4, **at), sized(64, **at)], ["contour", "frechet"])
+    assert "contour, dB at 8 px ↑" in text and "22.0" in text and "25.0" not in text
+    alone = [run("dual", 0.6, psnr={"value": 25.0}, **at)]
+    told = sentences(alone, table_columns(alone))
+    assert "The same pictures of 'dual', by contours of other sizes: 28.0 dB at 4 px, 22.0 dB at 8 px." in told[0]

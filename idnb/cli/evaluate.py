@@ -25,6 +25,7 @@ from idnb.evaluation.methods import METHODS, load_method
 from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.setting import Setting
 from idnb.evaluation.store import keep, run_name, stored_path
+from idnb.experiments.columns import SMALL_SET
 from idnb.experiments.tables import method_table
 from idnb.models.encoder_files import bundled_name
 
@@ -58,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", default=None, help="weights of the method: a file, for methods that are trained")
     parser.add_argument("--data", default="test", help="set of test people: a name or a folder (default test)")
     parser.add_argument("--reference", default="starter", help="set for the distance between sets; none: the test set")
-    parser.add_argument("--features", default="identity", help="features of that distance: identity or inception")
+    parser.add_argument(
+        "--features", default="identity", help="features of that distance: identity, efficientnet or inception"
+    )
     parser.add_argument("--out", default="runs/evaluation", help="folder with one folder a run")
     parser.add_argument(
         "--store",
@@ -115,6 +118,9 @@ def run(args: argparse.Namespace) -> int:
         reference=None if args.reference == "none" else load_faces(args.reference),
         kind=args.kind,
     )
+    perceptual = getattr(data.perceptual, "name", "a perceptual distance")
+    few = f"{data.features.kernel_name} below {SMALL_SET} pairs"
+    print(f"measured by {perceptual}; {data.features.frechet_name}, {few}; likeness by {', '.join(data.judges)}")
     began, pairs, results = time.perf_counter(), 0, []
     for name, setting in runs:
         method = load_method(name, args.preset, args.kind, args.weights)

@@ -1,7 +1,8 @@
-"""Networks whose features stand for images in Frechet and kernel distances: our identity network, and Inception.
+"""Networks whose features stand for images in Frechet and kernel distances: identity, EfficientNet-Lite0, Inception.
 
-`feature_network("identity")` is bundled. `feature_network("inception")` is the network of the FID and needs
-`idnb fetch inception_fid`. Each carries the name that its numbers must bear.
+`feature_network("identity")` is bundled. `feature_network("efficientnet")` has seen ImageNet, as Inception has, and
+comes with the packages of the extra `sharpening`; its distance is no FID and bears its own name.
+`feature_network("inception")` is the network of the FID and needs `idnb fetch inception_fid`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from idnb.env import pick_device
 from idnb.models.identity import IdentityNetwork
 from idnb.models.identity_files import load_identity_network
 
-__all__ = ["FEATURE_NETWORKS", "FeatureNetwork", "IdentityFeatures", "InceptionFeatures", "feature_network"]
+__all__ = [
+    "FEATURE_NETWORKS",
+    "EfficientNetFeatures",
+    "FeatureNetwork",
+    "IdentityFeatures",
+    "InceptionFeatures",
+    "feature_network",
+]
 
 
 class FeatureNetwork(nn.Module):
@@ -55,6 +63,30 @@ class IdentityFeatures(FeatureNetwork):
         images = resize(images, self.size)
         maps = self.network.forward_features(images)
         return torch.cat([m.mean((2, 3)) for m in maps], dim=1)  # [B, D]
+
+
+class EfficientNetFeatures(FeatureNetwork):
+    """Maps of EfficientNet-Lite0 at 1/4 to 1/32 of the side, averaged over places and put one after the other.
+
+    It was trained on ImageNet at 224 px, the size to which images are brought. The sharpening of the bundled generator
+    looked through the same network, so this distance is a coach's, not a stranger's.
+    Raises InputError where the packages of the extra `sharpening` are missing.
+    """
+
+    name = "efficientnet"
+    frechet_name = "Frechet distance over EfficientNet-Lite0 features"
+    kernel_name = "kernel distance over EfficientNet-Lite0 features"
+
+    def __init__(self) -> None:
+        super().__init__()
+        from idnb.models.projected_discriminator import PretrainedFeatures
+
+        self.network = PretrainedFeatures()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: [B, 3, H, H] in [-1, 1]. Returns [B, 496]."""
+        maps = self.network(resize(images, 224).clamp(-1.0, 1.0))
+        return torch.cat([m.mean((2, 3)) for m in maps], dim=1)  # [B, 24 + 40 + 112 + 320]
 
 
 class InceptionFeatures(FeatureNetwork):
@@ -114,7 +146,7 @@ def without_border(pooled: Tensor) -> tuple[Tensor]:
     return (pooled / F.avg_pool2d(ones, 3, 1, 1),)
 
 
-FEATURE_NETWORKS = ("identity", "inception")
+FEATURE_NETWORKS = ("identity", "efficientnet", "inception")
 
 
 def feature_network(
@@ -125,7 +157,7 @@ def feature_network(
 ) -> FeatureNetwork:
     """A feature network with its weights: frozen, in eval mode.
 
-    name: "identity" or "inception". preset: which identity network. path: a weight file of your own.
+    name: one of `FEATURE_NETWORKS`. preset: which identity network. path: a weight file of your own.
     Raises InputError for an unknown name and for weights that are not there, with the command that gets them.
     """
     network: FeatureNetwork
@@ -133,6 +165,8 @@ def feature_network(
         arcface = load_identity_network(preset, path=path)
         assert isinstance(arcface, IdentityNetwork)
         network = IdentityFeatures(arcface)
+    elif name == "efficientnet":
+        network = EfficientNetFeatures()
     elif name == "inception":
         file = weight_path("inception_fid") if path is None else Path(path)
         network = InceptionFeatures()

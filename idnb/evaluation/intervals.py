@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
 
-__all__ = ["Clusters", "Estimate", "seed_interval"]
+__all__ = ["Clusters", "Estimate", "seed_interval", "share_interval"]
 
 Array = NDArray[np.float64]
 
@@ -105,3 +105,16 @@ def seed_interval(values: list[float]) -> tuple[float, float, float]:
     point = STUDENT[len(values) - 2] if len(values) - 2 < len(STUDENT) else 1.96
     half = point * float(np.std(values, ddof=1)) / len(values) ** 0.5
     return mean, mean - half, mean + half
+
+
+def share_interval(hits: int, n: int) -> Estimate:
+    """A share of independent trials with Wilson's 95 % interval, which stays in [0, 1] and is never a single point.
+
+    hits: 0 to n. Reference: Wilson, "Probable inference", JASA 1927.
+    """
+    if not 0 <= hits <= n or n < 1:
+        raise InputError(f"hits: {hits} of {n} trials is no share")
+    share, z = hits / n, 1.959964
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return Estimate(share, centre - half, centre + half, n)

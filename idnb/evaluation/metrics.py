@@ -29,6 +29,7 @@ __all__ = [
     "load_judges",
     "load_lpips",
     "load_perceptual_measure",
+    "means_without",
     "person_means",
 ]
 
@@ -106,12 +107,28 @@ def person_means(vectors: Tensor, person: Tensor) -> Tensor:
     return F.normalize(sums, dim=1)  # [P, D]
 
 
-def identity_ranks(vectors: Tensor, gallery: Tensor, person: Tensor) -> Tensor:
+def means_without(vectors: Tensor, person: Tensor, rows: Tensor) -> Tensor:
+    """The mean vector of each row's person, that row's own picture left out, brought to length one.
+
+    vectors: [N, D]; person: [N] long from 0; rows: [B] long, which pictures. Returns [B, D]; zeros for a person of one
+    picture.
+    """
+    people = int(person.max()) + 1
+    sums = vectors.new_zeros(people, vectors.shape[1]).index_add_(0, person, vectors)
+    shared = torch.bincount(person)[person[rows]] > 1
+    return F.normalize(sums[person[rows]] - vectors[rows], dim=1) * shared[:, None]  # [B, D]
+
+
+def identity_ranks(vectors: Tensor, gallery: Tensor, person: Tensor, own: Tensor | None = None) -> Tensor:
     """At which place each output finds its person among all people: 0 is first; people who tie with it count before.
 
     vectors: [B, D] of the outputs. gallery: [P, D], one vector a person. person: [B] long, who each should be.
+    own: [B, D], what stands for that person in place of the gallery's vector, such as `means_without` the picture that
+    was handed in: with it in the gallery, whoever hands it back is found for certain.
     Returns [B] long, 0 to P - 1. Rank-1 retrieval is the share of zeros.
     """
     scores = vectors @ gallery.T  # [B, P]
-    own = scores.gather(1, person[:, None])  # [B, 1]
-    return (scores >= own).sum(1) - 1  # [B]
+    if own is not None:
+        scores = scores.scatter(1, person[:, None], (vectors * own).sum(1, keepdim=True))
+    reached = scores.gather(1, person[:, None])  # [B, 1]
+    return (scores >= reached).sum(1) - 1  # [B]

@@ -32,9 +32,9 @@ from idnb.core.files import whole_file, write_text
 from idnb.core.images import to_bytes
 from idnb.core.resize import resize
 from idnb.evaluation.dataset import EvaluationSet
-from idnb.evaluation.metrics import identity_ranks
+from idnb.evaluation.metrics import identity_ranks, means_without
 from idnb.evaluation.results import read_result
-from idnb.evaluation.setting import Setting, chunks_of, example_pairs, pairs_of, part_of
+from idnb.evaluation.setting import Setting, chunks_of, example_pairs, pairs_of, part_of, rulers
 from idnb.evaluation.store import Columns, chunk_path, claim, load_chunks, save_columns
 from idnb.evaluation.truth import KNOWN, shape_distance
 from idnb.faces.pairs import Pairs
@@ -61,9 +61,11 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
     pairs: usually those of one chunk. Returns columns of one value a pair:
     perceptual: to the contour's photo. psnr, line_f or iou (and overlap): the contour was kept, `Contour.fidelity`.
     NAME.identity, NAME.contour: similarity to the identity image and to the contour's photo, by judge NAME;
-    NAME.rank: place of the identity among all people; NAME.person, NAME.other: similarity to the mean vector of the
-    identity and of the contour's person. read.X: pose and light read off the output. shape.identity, shape.contour:
-    distance to the true shape of either. features: of the distance between sets. seconds: to generate, a pair.
+    NAME.rank: place of the identity among all people, the picture handed in left out, -1 for people without another;
+    NAME.person, NAME.other: similarity to the mean vector of the identity and of the contour's person. ruler.S: as
+    psnr, at a contour size of S pixels, where sizes are a choice. read.X: pose and light read off the output.
+    shape.identity, shape.contour: distance to the true shape of either. features: of the distance between sets.
+    seconds: to generate, a pair.
     """
     parts: list[Columns] = []
     for start in range(0, len(pairs), setting.batch):
@@ -79,7 +81,11 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
             raise InputError(f"{setting.method}: an output holds values that are no numbers; was its training whole?")
         small = resize(outputs, data.size)
         found: dict[str, Tensor] = {"perceptual": data.perceptual(outputs, photos)}
-        found |= contour_kind(setting.kind).fidelity(outputs, x_c, data.parser)
+        kind = contour_kind(setting.kind)
+        found |= kind.fidelity(outputs, x_c, data.parser)
+        for side in rulers(setting.kind, data.size):
+            at_side = kind.sized(side).fidelity(outputs, data.contours(setting.kind, contour, side), data.parser)
+            found[f"ruler.{side}"] = at_side[kind.measure.name]
         for name, judge in data.judges.items():
             found |= judge_columns(name, judge(small), data, contour, identity)
         if data.reader is not None and data.truth is not None:
@@ -102,12 +108,14 @@ def judge_columns(
     """What one judge says of outputs with vectors [B, D]; see `measure_pairs`."""
     known, people = data.vectors[name], data.people[name]
     who, other = data.person[identity], data.person[contour]
+    own = means_without(known, data.person, torch.as_tensor(identity))  # [B, D]
+    alone = ~own.any(dim=1)  # people of one picture have no other to be found by
     return {
         f"{name}.identity": (vectors * known[identity]).sum(1),
         f"{name}.contour": (vectors * known[contour]).sum(1),
         f"{name}.person": (vectors * people[who]).sum(1),
         f"{name}.other": (vectors * people[other]).sum(1),
-        f"{name}.rank": identity_ranks(vectors, people, who),
+        f"{name}.rank": torch.where(alone, -1, identity_ranks(vectors, people, who, own)),
     }
 
 

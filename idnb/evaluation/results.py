@@ -19,7 +19,7 @@ WANTED: dict[str, dict[str, Any]] = {
         "set": str,
     },
     "setting": {"method": str, "kind": str, "mode": str, "seed": int, "count": int},
-    "names": {"perceptual": str, "frechet": str, "kernel": str},
+    "names": dict.fromkeys(("perceptual", "frechet", "kernel", "gallery"), str),
     "bests": {"frechet": int | float},
 }
 BAND = {"mean", "n", "q25", "q50", "q75"}

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.faces.pairs import Pairs, draw_pairs
 
-__all__ = ["CHUNK", "Setting", "chunks_of", "example_pairs", "pairs_of", "part_of"]
+__all__ = ["CHUNK", "Setting", "chunks_of", "example_pairs", "pairs_of", "part_of", "rulers"]
 
 CHUNK = 24
 """Contours in a chunk; with ten identities each, 240 pairs."""
@@ -36,6 +37,14 @@ class Setting:
     contour_size: int | None = None
     preset: str = "tiny"
     batch: int = 40
+
+
+def rulers(kind: str, size: int) -> tuple[int, ...]:
+    """Contour sizes in pixels at which every output is measured, so that runs with other sizes compare.
+
+    kind: of contour; where size is no choice there are none. size: side at which images are compared.
+    """
+    return tuple(side for side in (4, 8, 16, 32, 64) if side <= size) if contour_kind(kind).has_side else ()
 
 
 def pairs_of(setting: Setting, identity: NDArray[np.int64]) -> Pairs:

@@ -17,6 +17,8 @@ from idnb.contours.kinds import contour_kind
 from idnb.core.roc import area_above
 from idnb.evaluation.frechet import frechet_distance, kernel_distance
 from idnb.evaluation.intervals import Clusters
+from idnb.evaluation.metrics import identity_ranks, means_without
+from idnb.evaluation.setting import rulers
 from idnb.evaluation.truth import KNOWN, shape_distance
 from idnb.faces.overlap import mean_overlap
 from idnb.faces.pairs import Pairs
@@ -43,6 +45,11 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
     figures: dict[str, Any] = {"perceptual": clusters.mean(columns["perceptual"])._asdict()}
     measure = contour_kind(setting.kind).measure.name
     figures[measure] = clusters.mean(columns[measure])._asdict()
+    sides = rulers(setting.kind, data.size)
+    if sides:
+        figures["psnr_at"] = {str(side): clusters.mean(columns[f"ruler.{side}"])._asdict() for side in sides}
+    if data.size // 8 in sides:
+        figures["psnr_at"]["ruler"] = figures["psnr_at"][str(data.size // 8)]
     if "overlap" in columns:
         figures["miou"] = clusters.mean_overlap(columns["overlap"])._asdict()
     for name in data.judges:
@@ -54,7 +61,7 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
             "similarity_to_contour": clusters.mean(columns[f"{name}.contour"], strangers)._asdict(),
             "preference": clusters.mean(nearer.astype(float), strangers)._asdict(),
             "person_preference": clusters.mean(person_nearer.astype(float), strangers)._asdict(),
-            "rank1": clusters.mean((rank == 0).astype(float))._asdict(),
+            "rank1": clusters.mean((rank == 0).astype(float), rank >= 0)._asdict(),
             "above_lower_quartile": clusters.mean((similarity > known[name]["same"]["q25"]).astype(float))._asdict(),
             "median_similarity": round(float(np.median(similarity)), 5),
         }
@@ -77,7 +84,8 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
             "perceptual": getattr(data.perceptual, "name", "perceptual distance"),
             "frechet": data.features.frechet_name,
             "kernel": data.features.kernel_name,
-            "gallery": "own picture in it",
+            "gallery": "own picture left out",
+            "ruler": data.size // 8,
         },
         "machine": {
             "torch": torch.__version__.split("+")[0],
@@ -118,19 +126,16 @@ def bands(data: EvaluationSet) -> dict[str, dict[str, Any]]:
     among all, its own picture left out of that person's mean; "auc" how often a same-person pair is the more similar.
     """
     found: dict[str, dict[str, Any]] = {}
-    person = data.person
+    person, everybody = data.person, torch.arange(len(data.person))
     first, second = torch.triu_indices(len(person), len(person), offset=1)
     same = person[first] == person[second]
     for name, vectors in data.vectors.items():
         scores = (vectors @ vectors.T)[first, second]
-        sums = torch.zeros(int(person.max()) + 1, vectors.shape[1]).index_add_(0, person, vectors)
-        others = torch.nn.functional.normalize(sums[person] - vectors, dim=1)  # [N, D] the person without this picture
-        scores_own = (vectors * others).sum(1, keepdim=True)
-        table = vectors @ data.people[name].T  # [N, P]
-        table.scatter_(1, person[:, None], scores_own)
-        shared = torch.bincount(person)[person] > 1  # people with one picture have no other to be found by
+        own = means_without(vectors, person, everybody)  # [N, D]
+        ranks = identity_ranks(vectors, data.people[name], person, own)  # [N]
+        shared = own.any(dim=1)  # people with one picture have no other to be found by
         band = {"same": quantiles(scores[same].numpy()), "strangers": quantiles(scores[~same].numpy())}
-        rank1 = (table.argmax(1) == person)[shared].float().mean() if bool(shared.any()) else torch.tensor(float("nan"))
+        rank1 = (ranks == 0)[shared].float().mean() if bool(shared.any()) else torch.tensor(float("nan"))
         auc = area_above(scores[same].numpy(), scores[~same].numpy())
         found[name] = band | {"rank1": float(rank1), "people": int(person.max()) + 1, "auc": auc}
     return found

@@ -114,12 +114,15 @@ def table_columns(results: list[dict[str, Any]], keys: Iterable[str] | None = No
     differ in size, the contour is measured at the preset's size, or not at all.
     """
     measure = contour_kind(results[0]["setting"]["kind"]).measure.key
+    keys = list(keys or COLUMNS)
     if sizes_differ(results):
         measure = RULER
-        keys = [key for key in keys or COLUMNS if not is_measure(key)]
+        keys = [key for key in keys if not is_measure(key)]
+    else:
+        keys = [key for key in keys if key != RULER]
     swap = {CONTOUR: measure} | ({"frechet": "kernel"} if results[0]["pairs"] < SMALL_SET else {})
     found: dict[tuple[str, str], Column] = {}
-    for key in dict.fromkeys(swap.get(key, key) for key in keys or COLUMNS):
+    for key in dict.fromkeys(swap.get(key, key) for key in keys):
         headings = {heading_of(result, key) for result in results if figure_of(result, key) is not None}
         for heading in sorted(headings, key=lambda text: (not text.startswith("LPIPS"), text)):
             found[key, heading] = column(key)._replace(heading=heading)
@@ -128,7 +131,8 @@ def table_columns(results: list[dict[str, Any]], keys: Iterable[str] | None = No
 
 def value_in(runs: list[dict[str, Any]], one: Column) -> tuple[float, float | None, float | None] | None:
     """Value and interval of a method in a column, from those runs that were measured under the column's name."""
-    return joined([run for run in runs if heading_of(run, one.key) == one.heading], one.key)
+    named = [run for run in runs if figure_of(run, one.key) and heading_of(run, one.key) == one.heading]
+    return joined(named, one.key)
 
 
 def cell(found: tuple[float, float | None, float | None] | None, one: Column) -> str:

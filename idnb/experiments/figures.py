@@ -13,7 +13,7 @@ from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.pictures import read_picture
 from idnb.evaluation.setting import Setting, example_pairs
-from idnb.experiments.columns import column, heading_of
+from idnb.experiments.columns import RULER, column, heading_of
 from idnb.experiments.stored import figure_of, grouped, joined
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
@@ -59,6 +59,9 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
 def arms_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarity") -> Figure:
     """One measure of every method with its 95 % interval; dots are single runs. key: see `idnb.experiments.columns`."""
     groups = grouped(results)
+    lacking = [run for run in results if figure_of(run, key) is None]
+    if len(lacking) == len(results):
+        raise InputError(f"measure {key!r} was not taken in {lacking[0].get('path', 'these results')}; choose another")
     with plt.rc_context(STYLE):
         fig, axis = plt.subplots(figsize=(7.0, 0.5 + 0.4 * len(groups)), layout="constrained")
         for place, runs in enumerate(groups.values()):
@@ -72,7 +75,7 @@ def arms_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarit
             axis.plot(singles, [place] * len(singles), "|", color="black", markersize=9)
         axis.set_yticks(range(len(groups)), list(groups))
         axis.invert_yaxis()
-        title = heading_of(results[0], key)
+        title = heading_of(next(run for run in results if run not in lacking), key)
         axis.set_xlabel(f"{title} ({'larger' if column(key).sign > 0 else 'smaller'} is better)")
         name, measure = key.split("/") if "/" in key else (key, "")
         band = results[0]["bands"].get(name.removeprefix("judge."), None) if measure == "similarity" else None
@@ -96,6 +99,8 @@ def ambiguity_figure(results: list[dict[str, Any]], judge: str = "judge") -> Fig
         for place, (who, colour) in enumerate((("same", COLOURS[2]), ("strangers", COLOURS[3]))):
             left.axhspan(band[who]["q25"], band[who]["q75"], color=colour, alpha=0.15, lw=0)
             left.text(4, band[who]["q50"], ("same person", "strangers")[place], fontsize=8, va="center")
+        one_ruler = all(figure_of(run, RULER) for run in results)
+        ruler = RULER if one_ruler else "psnr"
         curves = {
             "alone": ("contour alone, to the contour's person", f"judge.{judge}/similarity_to_contour", COLOURS[0]),
             "guided": ("with identity image, to that person", f"judge.{judge}/similarity", COLOURS[1]),
@@ -103,7 +108,7 @@ def ambiguity_figure(results: list[dict[str, Any]], judge: str = "judge") -> Fig
         for name, (label, key, colour) in curves.items():
             runs = [run for run in results if run["training"]["arm"]["name"].startswith(name)]
             sizes = sorted({run["setting"]["contour_size"] for run in runs})
-            for axis, measure in ((left, key), (right, "psnr")):
+            for axis, measure in ((left, key), (right, ruler)):
                 points = [joined([r for r in runs if r["setting"]["contour_size"] == s], measure) for s in sizes]
                 table = np.array(
                     [[v, v if a is None else a, v if b is None else b] for v, a, b in filter(None, points)]
@@ -111,7 +116,8 @@ def ambiguity_figure(results: list[dict[str, Any]], judge: str = "judge") -> Fig
                 if len(table):
                     axis.plot(sizes, table[:, 0], "o-", color=colour, label=label)
                     axis.fill_between(sizes, table[:, 1], table[:, 2], color=colour, alpha=0.2, lw=0)
-        for axis, label in ((left, f"similarity, {judge}"), (right, "contour kept, dB")):
+        kept = heading_of(results[0], RULER) if one_ruler else "dB at its own size: each another ruler"
+        for axis, label in ((left, f"similarity, {judge}"), (right, kept)):
             axis.set_xscale("log", base=2)
             axis.set_xticks([4, 8, 16, 32, 64], ["4", "8", "16", "32", "64"])
             axis.set_xlabel("side of the contour, pixels")

@@ -95,7 +95,17 @@ def of_bundled(results: Results, columns: list[Column]) -> str:
         value = value_in(runs, one)
         if value is not None:
             texts.append(f"{name!r} {100 * (value[0] - low) / (high - low):.0f} %")
-    return f"Bundled: share of the way from two strangers to one person, by {one.heading}: {', '.join(texts)}."
+    text = f"Bundled: share of the way from two strangers to one person, by {one.heading}: {', '.join(texts)}."
+    return text + rulers_of(results[0])
+
+
+def rulers_of(result: dict[str, Any]) -> str:
+    """What the same pictures measure at every contour size: each size is a ruler of its own."""
+    sides = [side for side in result["figures"].get("psnr_at", {}) if side.isdigit()]
+    if len(sides) < 2:
+        return ""
+    told = ", ".join(f"{result['figures']['psnr_at'][side]['value']:.1f} dB at {side} px" for side in sides)
+    return f" The same pictures of {result['setting']['method']!r}, by contours of other sizes: {told}."
 
 
 def of_others(name: str, members: Results, rest: Results, columns: list[Column]) -> str:

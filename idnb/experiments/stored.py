@@ -68,11 +68,11 @@ def joined(results: list[dict[str, Any]], key: str) -> tuple[float, float | None
 
 
 def grouped(results: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Results by method, in order of first appearance."""
+    """Results by method, in order of first appearance; of a method with several designs the one with most pairs."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         groups.setdefault(result["setting"]["method"], []).append(result)
-    return groups
+    return {name: next(iter(designs(runs).values())) for name, runs in groups.items()}
 
 
 def design_of(result: dict[str, Any]) -> tuple[int, int]:

@@ -1,0 +1,114 @@
+"""`idnb game`: sheets that ask which of four people is drawn, and the score of whoever answered."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from idnb.contours.kinds import CONTOURS, contour_kind
+from idnb.core.errors import InputError
+from idnb.core.files import write_text
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `idnb game`."""
+    parser.add_argument("--out", required=True, help="folder for the sheets; the right answers go into OUT.key.json")
+    parser.add_argument("--answers", default=None, help="file of answers: score them, with the key of --out")
+    parser.add_argument("--kind", default=",".join(CONTOURS), help="kinds of contour, commas between (default all)")
+    parser.add_argument("--trials", type=int, default=12, help="trials of each kind, six a sheet (default 12)")
+    parser.add_argument("--seed", type=int, default=0, help="of the trials (default 0)")
+    parser.add_argument("--data", default="test", help="set of people: a name or a folder (default test)")
+    parser.add_argument("--preset", default="tiny", help="tiny or paper")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write sheets and key, or score answers."""
+    out = Path(args.out)
+    key = out.with_name(f"{out.name}.key.json")
+    if args.answers is not None:
+        print(scored(Path(args.answers), key))
+        return 0
+    if key.exists():
+        raise InputError(f"{key} exists: a game is there already; score it with --answers FILE, or give another --out")
+    write_game(args, out, key)
+    return 0
+
+
+def scored(path: Path, key: Path) -> str:
+    """The score of a file of answers, in words. Raises InputError where a file is missing or is no such file."""
+    from idnb.evaluation.game import read_answers, score
+
+    for file, remedy in ((path, "write one line a trial, its name and a letter"), (key, "make sheets first")):
+        if not file.is_file():
+            raise InputError(f"{file} does not exist; {remedy}")
+    try:
+        known = json.loads(key.read_text(encoding="utf-8"))
+        right, judged = known["right"], known["judge"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{key} is damaged ({error}); make the sheets again into another folder") from error
+    answers = read_answers(path.read_text(encoding="utf-8"), list(right), str(path))
+    lines = []
+    groups: dict[str, list[str]] = {name.rpartition("-")[0]: [] for name in right}
+    for name in right:
+        groups[name.rpartition("-")[0]].append(name)
+    parts = {"all": list(right), **(groups if len(groups) > 1 else {})}
+    for title, names in parts.items():
+        found = score(answers, {name: right[name] for name in names}, judged)
+        texts = [
+            f"{what} {100 * one.value:.0f} % ({100 * one.low:.0f}–{100 * one.high:.0f})"
+            for what, one in (("right", found.share), ("judge right", found.judge), ("as the judge", found.agreement))
+        ]
+        lines.append(f"{title}: n = {len(names)}; {'; '.join(texts)}")
+    return "\n".join([*lines, "chance 25 %; in brackets Wilson's 95 % interval over trials"])
+
+
+def write_game(args: argparse.Namespace, out: Path, key: Path) -> None:
+    """Draw all trials of all kinds, a sheet for six."""
+    import numpy as np
+    import torch
+
+    from idnb.core.presets import get_preset
+    from idnb.core.resize import resize
+    from idnb.evaluation.game import LETTERS, ROWS, draw_sheet, draw_trials, judge_answers
+    from idnb.evaluation.metrics import load_judges
+    from idnb.faces.sources import load_faces
+    from idnb.models.encoder_files import load_encoder
+    from idnb.models.stylegan2_files import load_generator
+
+    faces = load_faces(args.data, otherwise="test")
+    generator, side = load_generator(args.preset), get_preset(args.preset).encoder_size
+    (judge,) = load_judges(args.preset, ["judge"]).values()
+    right: dict[str, str] = {}
+    judged: dict[str, str] = {}
+    out.mkdir(parents=True, exist_ok=True)
+    for place, name in enumerate(args.kind.split(",")):
+        kind, encoder = contour_kind(name), load_encoder(args.preset, name)
+        trials = draw_trials(np.asarray(faces.identity), args.trials, args.seed + 1000 * place)
+        for start in range(0, len(trials), ROWS):
+            part = trials[start : start + ROWS]
+            names = [f"{name}-{start + row + 1}" for row in range(len(part))]
+            rows = np.array([trial.contour for trial in part])
+            labels = faces.label_maps(rows) if kind.uses_label_map else None
+            x_c = kind.sized(side // 8 if kind.has_side else None).make(faces.images(rows), labels)
+            given = resize(faces.images([trial.given for trial in part]), side)
+            with torch.inference_mode():
+                drawn = encoder.generate(generator, x_c, given).images[:, -1].clamp(-1, 1)  # [B, 3, H, H]
+            shown = torch.stack([faces.images(list(trial.candidates)) for trial in part])  # [B, 4, 3, H, H]
+            letters = judge_answers(
+                judge, resize(drawn, side), resize(shown.flatten(0, 1), side).unflatten(0, shown.shape[:2])
+            )
+            right |= {one: LETTERS[trial.right] for one, trial in zip(names, part, strict=True)}
+            judged |= dict(zip(names, letters, strict=True))
+            draw_sheet(drawn, shown, names).save(out / f"{name}_{start // ROWS + 1}.png")
+    write_text(
+        key, json.dumps({"seed": args.seed, "data": args.data, "right": right, "judge": judged}, indent=1) + "\n"
+    )
+    print(
+        f"{len(right)} trials on sheets in {out}; the right answers are in {key}: do not look before you have answered"
+    )
+    print(
+        f"write a line a trial into a file, such as '{next(iter(right))} b'; then: idnb game --out {out} --answers FILE"
+    )

@@ -1,0 +1,44 @@
+"""Where the variance of a map comes from: channel, place, person, and person x place.
+
+"gamma depends on the place" may mean one template that everybody shares, or places that differ between people. Only the
+second says something about a person that a vector cannot hold.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from idnb.core.errors import InputError
+
+__all__ = ["split_variance"]
+
+
+def split_variance(maps: Tensor) -> dict[str, float]:
+    """Shares of the variance of maps by where it comes from; they add up to 1.
+
+    maps: [N, C, H, W], gamma or beta of N people, two at least. Returns
+
+        channel         each channel has a value of its own
+        place           each channel has one map that is the same for everybody
+        person          each person has one value in each channel: what a vector can hold
+        person x place  the rest: places that differ between people, which only a tensor can hold
+
+    Each is the mean square of one layer of the sum  x = mean + channel + place + person + rest,  whose layers are
+    orthogonal (two-way analysis of variance within each channel). Maps that are all alike have shares of 0.
+    Raises InputError for another shape.
+    """
+    if maps.ndim != 4 or len(maps) < 2:
+        raise InputError(f"maps: expected [N, C, H, W] of two people at least, got {list(maps.shape)}")
+    x = maps.double()
+    centre = x.mean(dim=(0, 2, 3), keepdim=True)  # [1, C, 1, 1]
+    place = x.mean(dim=0, keepdim=True) - centre  # [1, C, H, W]
+    person = x.mean(dim=(2, 3), keepdim=True) - centre  # [N, C, 1, 1]
+    layers = {
+        "channel": centre - x.mean(),
+        "place": place,
+        "person": person,
+        "person x place": x - centre - place - person,
+    }
+    squares = {name: float(layer.square().mean()) for name, layer in layers.items()}
+    total = sum(squares.values())
+    return {name: square / total if total else 0.0 for name, square in squares.items()}
