@@ -16,7 +16,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 from idnb.core.errors import InputError
 from tools.notebook_files import REPO
@@ -111,7 +110,7 @@ def _make_page(folder: Path) -> None:
 class Handler(http.server.SimpleHTTPRequestHandler):
     """Serves the page with the two headers that let WebAssembly have threads."""
 
-    extensions_map: ClassVar[dict[str, str]] = {**http.server.SimpleHTTPRequestHandler.extensions_map, **TYPES}
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | TYPES
     isolated = True
 
     def end_headers(self) -> None:

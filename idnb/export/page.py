@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from idnb.contours.kinds import contour_kind
-from idnb.core.files import write_text
+from idnb.core.files import write_bytes, write_text
 from idnb.export.directions import WALKS, directions
 from idnb.export.networks import Networks
 from idnb.faces.labels import LABEL_NAMES, LABEL_PALETTE, LABEL_TITLES
@@ -91,7 +91,8 @@ def write_page_data(networks: Networks, shown: Any, learned: Any, folder: Path) 
     for name, code in walks.items():
         tensors[f"{name}.w_plus"], tensors[f"{name}.input_latent"] = code.w_plus, code.input_latent
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: x.float().contiguous() for name, x in tensors.items()}, folder / "page.safetensors")
+    content = save({name: x.float().contiguous() for name, x in tensors.items()})
+    write_bytes(folder / "page.safetensors", content)  # safetensors itself writes files that only their owner may read
     page = {
         "people": _gallery(shown, spread_people(shown, PEOPLE, 0), folder / "people", labels=False),
         "contours": _gallery(shown, spread_people(shown, CONTOURS, 1, skip=3), folder / "contours", labels=True),
