@@ -17,6 +17,7 @@ import torch
 import idnb
 from idnb.core.presets import TINY
 from idnb.env import keep_freed_memory
+from idnb.models.contour_encoder import identity_tensors, map_identity
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
@@ -77,23 +78,23 @@ def time_training(runs: int, batch: int) -> None:
         print(f"  {name:58s} {batch / clock:8.2f} {batch / processor:10.2f}", flush=True)
     pairs = data.draw(batch, torch.Generator().manual_seed(0))
     targets = loss.targets(pairs.photo, pairs.x_id)
-    code, y_hat = encoder.start(generator, batch)
-    seen = [part.detach().requires_grad_() for part in encoder.encode_identity(pairs.x_id)]
+    latents, y_hat = encoder.start(generator, batch)
+    seen = map_identity(lambda part: part.detach().requires_grad_(), encoder.encode_identity(pairs.x_id))
 
     def identity() -> None:
-        parts = encoder.encode_identity(pairs.x_id)
+        parts = identity_tensors(encoder.encode_identity(pairs.x_id))
         torch.autograd.backward(parts, [torch.ones_like(part) for part in parts])
 
     def refine() -> None:
-        encoder.refine(pairs.contour_input, seen, y_hat, code).w_plus.sum().backward()
+        encoder.refine(pairs.contour_input, seen, y_hat, latents).w_plus.sum().backward()
 
     def generate(size: int | None) -> None:
-        leaf = code._replace(w_plus=code.w_plus.clone().requires_grad_())
+        leaf = latents._replace(w_plus=latents.w_plus.clone().requires_grad_())
         picture_of(generator, leaf, 64, size).sum().backward()
 
     def losses() -> None:
         leaf = y_hat.clone().requires_grad_()
-        loss(leaf, targets, code.w_plus, generator.w_avg)["total"].backward()
+        loss(leaf, targets, latents.w_plus, generator.w_avg)["total"].backward()
 
     print(f"parts, forward and backward, ms for {batch} images              clock  processor")
     say("identity encoder and equation 1, once a batch", fastest(identity, runs))

@@ -77,10 +77,10 @@ def measure_training(batch: int, checkpoint: bool) -> dict[str, float]:
 
     def step() -> None:
         identity = encoder.encode_identity(photo)
-        code, y_hat = encoder.start(generator, batch)
-        code = encoder.refine(contour, identity, y_hat, code)
-        picture = resize(generator.synthesis(code.w_plus, code.input_latent), 256)
-        loss(picture, loss.targets(photo, photo), code.w_plus, generator.w_avg)["total"].backward()
+        latents, y_hat = encoder.start(generator, batch)
+        latents = encoder.refine(contour, identity, y_hat, latents)
+        picture = resize(generator.synthesis(*latents), 256)
+        loss(picture, loss.targets(photo, photo), latents.w_plus, generator.w_avg)["total"].backward()
         optimizer.step()
 
     return timed(step) | {"peak": peak_memory()}

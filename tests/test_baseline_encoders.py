@@ -14,7 +14,7 @@ from idnb.models.baselines.backbone import BackboneSize
 from idnb.models.baselines.psp import PSpEncoder
 from idnb.models.baselines.public import load_public_encoder
 from idnb.models.baselines.restyle import ReStyleEncoder
-from idnb.models.contour_encoder import Code
+from idnb.models.contour_encoder import Latents
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.stylegan2 import Generator
@@ -256,7 +256,7 @@ def test_an_untrained_encoder_draws_the_average_face_and_learns(method, kind, ch
     silent = [name for name, p in encoder.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
     assert not silent
     changed = [
-        encoder.eval()(*parts, Code(code.w_plus, None)).w_plus
+        encoder.eval()(*parts, Latents(code.w_plus, None)).w_plus
         for parts in ((contour, person, y_hat), (contour, -person, y_hat), (contour, person, -y_hat))
     ]
     assert not torch.equal(changed[0], changed[1])

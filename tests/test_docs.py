@@ -33,7 +33,7 @@ def anchors(path: Path) -> set[str]:
 
 
 def lookup(name: str) -> Any:
-    """What a dotted name such as idnb.models.contour_encoder.Code leads to, or None."""
+    """What a dotted name such as idnb.models.contour_encoder.Latents leads to, or None."""
     parts = name.split(".")
     for cut in range(len(parts), 0, -1):
         module = ".".join(parts[:cut])

@@ -6,10 +6,10 @@ import torch
 import idnb
 from idnb.core.errors import InputError
 from idnb.core.presets import PAPER, TINY
-from idnb.models.contour_encoder import Code
+from idnb.models.contour_encoder import Latents, identity_tensors, map_identity
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder
-from idnb.models.fusion import IFM, IFBlock, StyleHead, modulate
+from idnb.models.fusion import IFM, IFBlock, Modulation, StyleHead, modulate
 from idnb.models.stylegan2 import Generator
 
 SHAPES = {"low_res": (3, 8, 8), "sketch": (1, 64, 64), "label_map": (64, 64)}
@@ -59,12 +59,23 @@ def test_a_block_applies_equation_2_after_each_bottleneck():
     torch.manual_seed(0)
     block = IFBlock(3, 4, 2, 6, 5)
     x, features = torch.randn(2, 3, 8, 8), torch.randn(2, 6, 4, 4)
-    parts = block.modulation(features)
-    assert len(parts) == 4
+    (gamma_1, beta_1), (gamma_2, beta_2) = block.modulations(features)
     first, second = block.bottlenecks
-    by_hand = parts[0] * first(x, None, None) + parts[1]
-    by_hand = parts[2] * second(by_hand, None, None) + parts[3]
-    torch.testing.assert_close(block(x, iter(parts)), by_hand)
+    by_hand = gamma_1 * first(x) + beta_1
+    by_hand = gamma_2 * second(by_hand) + beta_2
+    torch.testing.assert_close(block(x, features), by_hand)
+    assert torch.equal(block.fuse(x, block.modulations(features)), block(x, features))
+    torch.testing.assert_close(block.fuse(x), second(first(x)))
+
+
+def test_identities_are_mapped_tensor_by_tensor():
+    one = [[Modulation(torch.ones(1), torch.zeros(1))], [Modulation(torch.full((1,), 3.0), torch.ones(1))]]
+    mean = map_identity(lambda a, b: (a + b) / 2, one, map_identity(lambda part: 3 * part, one))
+    assert isinstance(mean[1][0], Modulation) and mean[1][0].gamma == 6
+    assert torch.cat(identity_tensors(mean)).tolist() == [2, 0, 6, 2]
+    assert identity_tensors(torch.ones(2))[0].tolist() == map_identity(torch.neg, -torch.ones(2)).tolist() == [1, 1]
+    with pytest.raises(ValueError, match="zip"):
+        map_identity(torch.add, one, one[:1])
 
 
 @pytest.mark.parametrize("kind", SHAPES)
@@ -165,7 +176,7 @@ def test_style_head_starts_at_zero_and_has_a_row_for_each_style():
 def test_paper_sizes():
     with torch.device("meta"):
         encoder = IdentityGuidedEncoder("low_res", PAPER)
-        code = Code(torch.empty(1, 18, 512), torch.empty(1, 512, 4, 4))
+        code = Latents(torch.empty(1, 18, 512), torch.empty(1, 512, 4, 4))
         step = encoder(torch.empty(1, 3, 256, 256), torch.empty(1, 3, 256, 256), torch.empty(1, 3, 256, 256), code)
     assert step.w_plus.shape == (1, 18, 512)
     assert step.input_latent.shape == (1, 512, 4, 4)

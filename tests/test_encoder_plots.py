@@ -55,9 +55,9 @@ def test_a_live_step_of_the_tiny_encoder_fits() -> None:
         x = encoder.head(torch.cat([picture, picture], dim=1))
         way = {"x_c": picture, "x_id": picture, "y_hat": picture, "result": picture, "head": x}
         for i, (block, feature) in enumerate(zip(encoder.blocks, levels, strict=True), start=1):
-            parts = block.modulation(feature)  # type: ignore[operator]
-            x = block(x, iter(parts))
-            way |= {f"F{i}": feature, f"gamma {i}": parts[-2], f"H{i}": x}
+            modulations = block.modulations(feature)  # type: ignore[operator]
+            x = block.fuse(x, modulations)  # type: ignore[operator]
+            way |= {f"F{i}": feature, f"gamma {i}": modulations[-1].gamma, f"H{i}": x}
         way["neck"] = encoder.neck(x)
         way["w_plus"] = encoder.style_head(way["neck"])
         way["input_latent"] = encoder.latent_head(way["neck"])  # type: ignore[misc]

@@ -14,7 +14,7 @@ import torch
 
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
-from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.contour_encoder import ContourEncoder, Latents
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder
 from idnb.models.stylegan2 import Generator
@@ -99,8 +99,8 @@ def test_any_contour_encoder_can_be_trained(tmp_path, accelerator):
             super().__init__("low_res", TINY)
             self.change = torch.nn.Parameter(torch.zeros(TINY.n_styles, TINY.style_dim))
 
-        def refine(self, contour_input, identity, y_hat, code):
-            return Code(code.w_plus + self.change, None)
+        def refine(self, contour_input, identity, y_hat, latents):
+            return Latents(latents.w_plus + self.change, None)
 
     _, generator, data, loss = parts()
     kept = train_encoder(Constant(), generator, data, loss, config(8), tmp_path, accelerator)
@@ -207,7 +207,7 @@ def test_phases_and_rates():
 def test_generating_up_to_a_size_only():
     torch.manual_seed(0)
     generator = Generator.from_preset(TINY).requires_grad_(False)
-    code = Code(torch.randn(1, 12, 256), None)
+    code = Latents(torch.randn(1, 12, 256), None)
     *_, whole = generator.stages(code.w_plus)
     small = next(stage for stage in generator.stages(code.w_plus) if stage.resolution == 64)
     assert torch.equal(picture_of(generator, code, 64, 64), small.rgb)

@@ -7,7 +7,7 @@ import torch
 from idnb.core.errors import InputError
 from idnb.core.presets import PAPER, TINY, get_preset
 from idnb.models.stylegan2 import Generator, mix_styles
-from idnb.models.stylegan2_layers import add_noise, blur, upsample
+from idnb.models.stylegan2_layers import ModulatedConv, NoiseInjection, add_noise, blur, upsample
 
 
 def make_generator(size=32, style_dim=16, depth=3, channels=(16, 24, 16, 8)):
@@ -161,6 +161,32 @@ def test_noise_is_the_same_in_every_channel(layout):
         assert torch.allclose(noisy, x + 0.3 * noise, atol=1e-6)
         (gradient,) = torch.autograd.grad(noisy.sum(), strength)
         assert torch.allclose(gradient, 5 * noise.expand(2, -1, -1, -1).sum(), rtol=1e-4)
+
+
+def test_noise_injection_adds_its_share():
+    layer, x, noise = NoiseInjection(), torch.ones(2, 3, 4, 4), torch.full((1, 1, 4, 4), 5.0)
+    assert torch.equal(layer(x.clone(), noise), x)  # nothing at first
+    layer.weight.data.fill_(0.1)
+    torch.testing.assert_close(layer(x.clone(), noise, 2.0), x + 1.0)
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_a_modulated_convolution_is_equations_1_to_3(up):
+    """By hand, with a weight for each sample, as the paper writes it."""
+    torch.manual_seed(0)
+    conv = ModulatedConv(4, 5, 3, 6, up)
+    x, w = torch.randn(2, 4, 8, 8), torch.randn(2, 6)
+    expected = []
+    for sample, s in zip(x, conv.modulation(w), strict=True):
+        weight = conv.weight[0] * conv.scale * s[None, :, None, None]  # equation 1
+        weight = weight / torch.sqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8)  # equation 3
+        expected.append(conv.convolve(sample[None], weight))
+    expected = torch.cat(expected)
+    torch.testing.assert_close(conv(x, w), expected)
+    bias = torch.randn(5)
+    torch.testing.assert_close(conv(x, w, 2.0, bias), 2.0 * expected + bias[:, None, None])
+    with torch.no_grad():  # one picture takes the other way
+        torch.testing.assert_close(conv(x[:1], w[:1], 2.0, bias), 2.0 * expected[:1] + bias[:, None, None])
 
 
 def test_upsampling_is_a_blur_of_zero_inserted_pixels():

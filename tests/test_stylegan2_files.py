@@ -79,7 +79,7 @@ def test_both_public_files_load(tmp_path, kernels, networks):
     torch.save(content, tmp_path / "public.pt")
     generator = load_generator("paper", path=tmp_path / "public.pt")
     assert (generator.size, generator.n_styles, generator.style_dim) == (32, 8, 16)
-    assert generator.channels == (16, 16, 12, 8) and len(generator.style) == 1 + 3
+    assert generator.channels == (16, 16, 12, 8) and generator.style.depth == 3
     assert torch.equal(generator.w_avg, mean)
     assert torch.equal(generator.convs[2].conv.weight, state["convs.2.conv.weight"])
     assert not generator.training and not any(p.requires_grad for p in generator.parameters())

@@ -40,7 +40,7 @@ def pair_cost(preset: str, steps: int = 3, kind: str = "low_res") -> PairCost:
     from torch.utils.flop_counter import FlopCounterMode
 
     from idnb.core.presets import get_preset
-    from idnb.models.contour_encoder import Code
+    from idnb.models.contour_encoder import Latents
     from idnb.models.encoder import IdentityGuidedEncoder
     from idnb.models.stylegan2 import Generator
 
@@ -51,12 +51,12 @@ def pair_cost(preset: str, steps: int = 3, kind: str = "low_res") -> PairCost:
         generator = Generator.from_preset(sizes)
         picture = torch.empty(1, 3, side, side)
         contour = torch.empty(1, encoder.contour_channels, side, side)
-        code = Code(torch.empty(1, sizes.n_styles, sizes.style_dim), torch.empty(1, *sizes.input_latent_shape))
+        latents = Latents(torch.empty(1, sizes.n_styles, sizes.style_dim), torch.empty(1, *sizes.input_latent_shape))
         with FlopCounterMode(display=False) as once:
             identity = encoder.encode_identity(picture)
         with FlopCounterMode(display=False) as each:
-            code = encoder.refine(contour, identity, picture, code)
-            generator.synthesis(code.w_plus, code.input_latent)
+            latents = encoder.refine(contour, identity, picture, latents)
+            generator.synthesis(*latents)
     counts = [sum(p.numel() for p in network.parameters()) for network in (encoder, generator)]
     operations = once.get_total_flops() + steps * each.get_total_flops()
     return PairCost(preset, counts[0], counts[1], steps, float(operations))

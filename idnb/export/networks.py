@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.resize import resize
-from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.contour_encoder import ContourEncoder, Identity, Latents, identity_tensors, map_identity
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.encoder_files import bundled_encoders
 from idnb.models.face_parser import FaceParser, load_face_parser
@@ -102,19 +102,23 @@ class _Identity(nn.Module):
         self.encoder = encoder
 
     def forward(self, x_id: Tensor) -> list[Tensor]:
-        return self.encoder.encode_identity(x_id)
+        return identity_tensors(self.encoder.encode_identity(x_id))
 
 
 class _Refine(nn.Module):
-    def __init__(self, encoder: ContourEncoder) -> None:
+    """One step, with the identity as tensors in a row; `like` is an `Identity` that shows how they are nested."""
+
+    def __init__(self, encoder: ContourEncoder, like: Identity) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.like = encoder, like
 
     def forward(
         self, contour: Tensor, y_hat: Tensor, w_plus: Tensor, input_latent: Tensor, *identity: Tensor
     ) -> tuple[Tensor, Tensor]:
-        code = self.encoder.refine(contour, identity, y_hat, Code(w_plus, input_latent))
-        return code.w_plus, input_latent if code.input_latent is None else code.input_latent
+        row = iter(identity)
+        nested = map_identity(lambda _: next(row), self.like)
+        latents = self.encoder.refine(contour, nested, y_hat, Latents(w_plus, input_latent))
+        return latents.w_plus, input_latent if latents.input_latent is None else latents.input_latent
 
 
 class _Parser(nn.Module):
@@ -160,14 +164,14 @@ def portable(networks: Networks, faces: Any, rows: Sequence[int]) -> list[Portab
         contour = contour_kind(kind).network_input(contour_kind(kind).make(images, labels), size)
         x_id = resize(images.roll(1, 0), size)
         identity = encoder.encode_identity(x_id)
-        code, y_hat = encoder.start(generator, batch)
-        latent = constant if code.input_latent is None else code.input_latent
-        parts = {f"identity_{i}": part for i, part in enumerate(identity)}
+        latents, y_hat = encoder.start(generator, batch)
+        input_latent = constant if latents.input_latent is None else latents.input_latent
+        parts = {f"identity_{i}": part for i, part in enumerate(identity_tensors(identity))}
         found += [
             Portable(f"identity_{kind}", f"what the {kind} encoder keeps of a person, once for all steps",
                      _Identity(encoder), {"x_id": x_id}, tuple(parts)),
-            Portable(f"refine_{kind}", f"one step of the {kind} encoder", _Refine(encoder),
-                     {"contour": contour, "y_hat": y_hat.contiguous(), "w_plus": code.w_plus.contiguous(),
-                      "input_latent": latent.contiguous(), **parts}, ("next_w_plus", "next_input_latent")),
+            Portable(f"refine_{kind}", f"one step of the {kind} encoder", _Refine(encoder, identity),
+                     {"contour": contour, "y_hat": y_hat.contiguous(), "w_plus": latents.w_plus.contiguous(),
+                      "input_latent": input_latent.contiguous(), **parts}, ("next_w_plus", "next_input_latent")),
         ]  # fmt: skip
     return found

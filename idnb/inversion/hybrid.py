@@ -14,7 +14,7 @@ from torch import Tensor
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.inversion.optimise import Inversion, InversionConfig, batch_size, in_batches, invert_guided
-from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.contour_encoder import ContourEncoder, Latents
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.stylegan2 import Generator
 
@@ -27,11 +27,11 @@ HYBRID = InversionConfig(steps=60, learning_rate=0.05, stay_near=0.1)
 @torch.no_grad()
 def encoder_answer(
     encoder: ContourEncoder, generator: Generator, x_c: Tensor, x_id: Tensor, steps: int | None = None
-) -> Code:
-    """The code of the encoder's last refinement step; arguments as for `ContourEncoder.generate`."""
+) -> Latents:
+    """The latents of the encoder's last refinement step; arguments as for `ContourEncoder.generate`."""
     result = encoder.generate(generator, x_c, x_id, steps)
-    latent = None if result.input_latent is None else result.input_latent[:, -1]
-    return Code(result.w_plus[:, -1], latent)
+    input_latent = None if result.input_latent is None else result.input_latent[:, -1]
+    return Latents(result.w_plus[:, -1], input_latent)
 
 
 def hybrid_guided(
@@ -58,15 +58,15 @@ def hybrid_guided(
     config = config or HYBRID
 
     def run(rows: slice) -> Inversion:
-        code = encoder_answer(encoder, generator, x_c[rows], x_id[rows], steps)
+        latents = encoder_answer(encoder, generator, x_c[rows], x_id[rows], steps)
         return invert_guided(
             generator,
             x_c[rows],
             x_id[rows],
             identity_network,
-            code.w_plus,
+            latents.w_plus,
             config,
-            input_latent=code.input_latent,
+            input_latent=latents.input_latent,
             weights=weights,
             progress=progress,
         )

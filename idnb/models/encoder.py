@@ -3,7 +3,7 @@
     x_id  --identity encoder--> features of four levels --equation 1--> gamma, beta of every bottleneck
     x_c, y_hat --head--> IFBlock 1 --> ... --> IFBlock 4 --> change of W+, change of the generator's 4 x 4 input
                             each bottleneck: equation 2
-    generator(code) --> y_hat, which goes back into the head, as many times as asked
+    generator(latents) --> y_hat, which goes back into the head, as many times as asked
 
 Both heads start at zero and add to the mean of w and to the generator's constant, so an untrained encoder draws the
 average face. What it shares with the other learned encoders, pSp and ReStyle, is in `idnb.models.contour_encoder`.
@@ -13,15 +13,15 @@ Paper: sections 2.2 and 2.3, figure 2; the feedback loop is ReStyle's (Alaluf et
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
-from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.contour_encoder import ContourEncoder, Identity, Latents
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.fusion import SLOPE, IFBlock, StyleHead
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
@@ -150,24 +150,26 @@ class IdentityGuidedEncoder(ContourEncoder):
             raise InputError(f"network: {type(network).__name__} is no identity network of preset {self.preset.name!r}")
         self.identity_encoder.network.load_state_dict(found)
 
-    def encode_identity(self, x_id: Tensor) -> list[Tensor]:
-        """gamma and beta of every bottleneck in turn; x_id: [B, 3, S, S] in [-1, 1]. Paper: equation 1."""
-        if self.identity_encoder is None:
-            return [x_id]
-        levels = self.identity_encoder(x_id.contiguous(memory_format=torch.channels_last))
-        pairs = zip(self.blocks, levels, strict=True)
-        return [part for block, features in pairs for part in block.modulation(features)]  # type: ignore[operator]
+    def encode_identity(self, x_id: Tensor) -> Identity:
+        """gamma and beta of every bottleneck; x_id: [B, 3, S, S] in [-1, 1]. Paper: equation 1.
 
-    def refine(self, contour_input: Tensor, identity: Sequence[Tensor], y_hat: Tensor, code: Code) -> Code:
-        """One step; see `ContourEncoder.refine`."""
-        seen = [contour_input, y_hat] if self.identity_encoder is not None else [contour_input, y_hat, identity[0]]
+        Returns `identity[i][j]` for bottleneck j of block i, or the image where there is no identity encoder.
+        """
+        if self.identity_encoder is None:
+            return x_id
+        levels = self.identity_encoder(x_id.contiguous(memory_format=torch.channels_last))
+        return [block.modulations(features) for block, features in zip(self.blocks, levels, strict=True)]
+
+    def refine(self, contour_input: Tensor, identity: Any, y_hat: Tensor, latents: Latents) -> Latents:
+        """One step; see `ContourEncoder.refine`. Paper: figure 2."""
+        guided = self.identity_encoder is not None
+        seen = [contour_input, y_hat] if guided else [contour_input, y_hat, identity]
         x = torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last)  # [B, C_k + 3 (+ 3), S, S]
-        x = self.head(x)
-        modulation = iter(identity)
-        for block in self.blocks:
-            x = block(x, modulation)
-        x = self.neck(x)  # [B, C, 4, 4]
-        latent = code.input_latent
-        if self.latent_head is not None and latent is not None:
-            latent = latent + self.latent_head(x)
-        return Code(code.w_plus + self.style_head(x).to(code.w_plus.dtype), latent)
+        h = self.head(x)  # [B, C, S, S]
+        for i, block in enumerate(self.blocks):
+            h = block.fuse(h, identity[i] if guided else None)  # [B, C_i, S / 2^(i + 1), S / 2^(i + 1)]
+        h = self.neck(h)  # [B, C, 4, 4]
+        w_plus, input_latent = latents
+        if self.latent_head is not None and input_latent is not None:
+            input_latent = input_latent + self.latent_head(h)  # [B, C', 4, 4]
+        return Latents(w_plus + self.style_head(h).to(w_plus.dtype), input_latent)  # [B, n_styles, style_dim]

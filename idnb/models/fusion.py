@@ -3,9 +3,9 @@
     identity features F of a level --two small convolutional networks--> gamma, beta   (equation 1)
     contour features H of that level -------------------------------> gamma * H + beta (equation 2)
 
-gamma and beta are tensors with one value for each channel and place, not one for each channel: where the identity image
-has an eye, the modulation may differ from where it has a cheek. They depend on the identity image alone, so all
-refinement steps share one computation of them.
+`Modulation` holds gamma and beta. They have one value for each channel and each place, not one for each channel: where
+the identity image has an eye, the modulation may differ from where it has a cheek. They depend on the identity image
+alone, so all refinement steps share one computation of them.
 
 The networks inside equation 1 are not described in the paper; ours have two layers. No layer here normalises: a picture
 and its next refinement have other statistics, and a batch of one must behave like a batch of many.
@@ -16,15 +16,26 @@ Paper: section 2.3, equations 1 and 2.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["IFM", "IFBlock", "IFBottleneck", "StyleHead", "modulate"]
+__all__ = ["IFM", "IFBlock", "IFBottleneck", "Modulation", "StyleHead", "modulate"]
 
 SLOPE = 0.2  # of every leaky ReLU
+
+
+class Modulation(NamedTuple):
+    """What an identity does to the contour features of one bottleneck: gamma and beta of equation 1.
+
+    gamma, beta: [B, C, H, W] each, or [B, C, 1, 1] for one value a channel.
+    """
+
+    gamma: Tensor
+    beta: Tensor
 
 
 def modulate(features: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -57,12 +68,12 @@ class IFM(nn.Module):
         nn.init.constant_(last.bias, start)  # type: ignore[arg-type]
         return nn.Sequential(nn.Conv2d(inputs, hidden, 1), nn.LeakyReLU(SLOPE), last)
 
-    def forward(self, identity_features: Tensor) -> tuple[Tensor, Tensor]:
-        """identity_features: [B, C_id, H, W]. Returns gamma and beta, [B, C, H, W] each, or [B, C, 1, 1]."""
+    def forward(self, identity_features: Tensor) -> Modulation:
+        """identity_features: F, [B, C_id, H, W]. Returns gamma and beta, [B, C, H, W] each, or [B, C, 1, 1]."""
         gamma, beta = self.fcn_gamma(identity_features), self.fcn_beta(identity_features)
         if not self.spatial:
             gamma, beta = gamma.mean(dim=(2, 3), keepdim=True), beta.mean(dim=(2, 3), keepdim=True)  # [B, C, 1, 1]
-        return gamma, beta
+        return Modulation(gamma, beta)
 
 
 class IFBottleneck(nn.Module):
@@ -86,15 +97,18 @@ class IFBottleneck(nn.Module):
                 nn.AvgPool2d(stride) if stride > 1 else nn.Identity(), nn.Conv2d(in_channels, channels, 1, bias=False)
             )
 
-    def forward(self, x: Tensor, gamma: Tensor | None, beta: Tensor | None) -> Tensor:
-        """x: [B, C_in, H, W]. gamma, beta: as from `IFM`, or None to leave the result as it is. Returns [B, C, ...]."""
+    def forward(self, x: Tensor, modulation: Modulation | None = None) -> Tensor:
+        """x: [B, C_in, H, W]. modulation: from `IFM`; None leaves out equation 2. Returns [B, C, H / stride, ...]."""
         residual = self.conv1(F.leaky_relu(x, SLOPE))
         h = self.shortcut(x) + self.conv2(F.leaky_relu(residual, SLOPE, inplace=True))
-        return h if gamma is None or beta is None else modulate(h, gamma, beta)
+        return h if modulation is None else modulate(h, *modulation)
 
 
 class IFBlock(nn.Module):
-    """The bottlenecks of one level; the first halves the resolution.
+    """The bottlenecks of one level, each with its `IFM`; the first halves the resolution.
+
+    `block(x, features)` is the block of figure 2. It does two things: `modulations(features)` is equation 1,
+    `fuse(x, modulations)` is equation 2. The encoder asks for them one by one, as all refinement steps share the first.
 
     in_channels, channels: before and after. count: number of bottlenecks. identity_channels: of this level's identity
     features, or None for a block without modulation (the baseline of table 2). hidden, spatial: see `IFM`.
@@ -117,15 +131,22 @@ class IFBlock(nn.Module):
             IFM(identity_channels or 0, channels, hidden, spatial) for _ in range(count if identity_channels else 0)
         )
 
-    def modulation(self, identity_features: Tensor) -> list[Tensor]:
-        """Equation 1 for all bottlenecks: [gamma, beta, gamma, beta, ...]."""
-        return [part for ifm in self.ifms for part in ifm(identity_features)]
+    def forward(self, x: Tensor, identity_features: Tensor) -> Tensor:
+        """x: [B, C_in, H, W]. identity_features: [B, C_id, H / 2, W / 2]. Returns [B, C, H / 2, W / 2]."""
+        return self.fuse(x, self.modulations(identity_features))
 
-    def forward(self, x: Tensor, modulation: Iterator[Tensor]) -> Tensor:
-        """x: [B, C_in, H, W]. modulation: gives gamma and beta in turn. Returns [B, C, H / 2, W / 2]."""
-        for bottleneck in self.bottlenecks:
-            gamma, beta = (next(modulation), next(modulation)) if len(self.ifms) else (None, None)
-            x = bottleneck(x, gamma, beta)
+    def modulations(self, identity_features: Tensor) -> list[Modulation]:
+        """Equation 1: gamma and beta of every bottleneck, from identity features [B, C_id, H / 2, W / 2]."""
+        return [ifm(identity_features) for ifm in self.ifms]
+
+    def fuse(self, x: Tensor, modulations: Sequence[Modulation] | None = None) -> Tensor:
+        """The bottlenecks, each ending in equation 2.
+
+        x: [B, C_in, H, W]. modulations: one for each bottleneck; None leaves equation 2 out.
+        Returns [B, C, H / 2, W / 2].
+        """
+        for j, bottleneck in enumerate(self.bottlenecks):
+            x = bottleneck(x, None if modulations is None else modulations[j])
         return x
 
 

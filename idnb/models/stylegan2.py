@@ -26,7 +26,7 @@ from torch.utils.checkpoint import checkpoint
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
 from idnb.core.shapes import check_shape
-from idnb.models.stylegan2_layers import EqualizedLinear, PixelNorm, StyledConv, ToRGB
+from idnb.models.stylegan2_layers import MappingNetwork, StyledConv, ToRGB
 
 __all__ = ["Generator", "Stage", "mix_styles"]
 
@@ -48,6 +48,10 @@ class ConstantInput(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.input = nn.Parameter(torch.randn(1, channels, 4, 4))
+
+    def forward(self, batch: int) -> Tensor:
+        """The picture for every sample of a batch: [batch, C, 4, 4]."""
+        return self.input.expand(batch, -1, -1, -1)
 
 
 class Generator(nn.Module):
@@ -77,9 +81,7 @@ class Generator(nn.Module):
         self.checkpoint = False
         self.register_buffer("w_avg", torch.zeros(style_dim))
 
-        layers = [EqualizedLinear(style_dim, style_dim, lr_mul=0.01, activate=True) for _ in range(mapping_depth)]
-        self.style = nn.Sequential(PixelNorm(), *layers)
-
+        self.style = MappingNetwork(style_dim, mapping_depth)  # the checkpoint's name for it
         self.input = ConstantInput(channels[0])
         self.conv1 = StyledConv(channels[0], channels[0], style_dim)
         self.to_rgb1 = ToRGB(channels[0], style_dim)
@@ -140,7 +142,7 @@ class Generator(nn.Module):
                 f"noise: expected {self.n_styles - 1} pictures, got {len(noise)}; see Generator.random_noise"
             )
         if input_latent is None:
-            x = self.input.input.expand(w_plus.shape[0], -1, -1, -1)  # [B, C, 4, 4]
+            x = self.input(w_plus.shape[0])  # [B, C, 4, 4]
         else:
             check_shape("input_latent", input_latent, [w_plus.shape[0], self.channels[0], 4, 4])
             x = input_latent

@@ -26,8 +26,10 @@ __all__ = [
     "SLOPE",
     "BiasedActivation",
     "EqualizedLinear",
+    "MappingNetwork",
     "ModulatedConv",
-    "NoiseStrength",
+    "ModulatedPixelConv",
+    "NoiseInjection",
     "PixelNorm",
     "StyledConv",
     "ToRGB",
@@ -80,6 +82,27 @@ class EqualizedLinear(nn.Module):
         return scaled_leaky_relu(y) if self.activate else y
 
 
+class MappingNetwork(nn.Sequential):
+    """z -> w: z is brought to length sqrt(D), then linear layers with activation. Layer i is parameter `i.weight`.
+
+    style_dim: D, length of z and of w. depth: number of linear layers.
+    Source: Karras et al., "A Style-Based Generator Architecture for GANs", 2019, section 2.
+    """
+
+    def __init__(self, style_dim: int, depth: int) -> None:
+        layers = [EqualizedLinear(style_dim, style_dim, lr_mul=0.01, activate=True) for _ in range(depth)]
+        super().__init__(PixelNorm(), *layers)
+
+    @property
+    def depth(self) -> int:
+        """Number of linear layers."""
+        return len(self) - 1
+
+    def forward(self, z: Tensor) -> Tensor:
+        """z: [B, D], standard normal. Returns w, [B, D], without truncation."""
+        return super().forward(z)
+
+
 def blur_kernel(like: Tensor) -> Tensor:
     """The 4 x 4 binomial kernel, outer product of [1, 3, 3, 1], with sum 1."""
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=like.dtype, device=like.device) / 8
@@ -121,8 +144,13 @@ def upsampling_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Te
     return blur(doubled, padding=1, gain=4.0, bias=bias)  # [B, O, 2H, 2W]
 
 
+def is_single_picture(x: Tensor) -> bool:
+    """Whether x [B, C, H, W] is one picture that is only looked at: then the scales of a layer fit onto its weight."""
+    return not torch.is_grad_enabled() and x.shape[0] == 1
+
+
 class ModulatedConv(nn.Module):
-    """A convolution whose input channels are scaled by a style (equations 1-3).
+    """A convolution that a style modulates: equations 1 to 3.
 
     in_channels, out_channels, kernel_size: of the convolution.
     style_dim: length of w.
@@ -137,76 +165,116 @@ class ModulatedConv(nn.Module):
         self.padding = kernel_size // 2
         self.up = up
 
+    def forward(self, x: Tensor, w: Tensor, gain: float = 1.0, bias: Tensor | None = None) -> Tensor:
+        """Modulate, convolve, demodulate: `gain * d * conv(s * x) + bias`.
+
+        x: [B, I, H, W]. w: [B, D]. gain: factor on the result. bias: [O] or None. Returns [B, O, H', W'], H' = 2H
+        where `up`.
+        """
+        s = self.input_scale(w)  # [B, I], equation 1
+        d = self.output_scale(s) * gain  # [B, O], equation 3
+        if is_single_picture(x):  # the same on weights, as the paper writes it; this saves two passes over the map
+            weight = self.weight[0] * (d.T * s)[:, :, None, None]  # [O, I, k, k]
+            return self.convolve(x, weight, bias)
+        y = self.convolve(x * s[:, :, None, None].to(x.dtype), self.weight[0])  # modulate, convolve: [B, O, H', W']
+        d = d[:, :, None, None].to(y.dtype)  # [B, O, 1, 1]
+        return y * d if bias is None else torch.addcmul(bias[None, :, None, None].to(y.dtype), y, d)  # demodulate
+
     def input_scale(self, w: Tensor) -> Tensor:
-        """What the style multiplies the input channels by, equalising factor included: w [B, D] -> [B, I]."""
+        """The style s of equation 1: what each input channel is multiplied by, w [B, D] -> [B, I].
+
+        The factor of equalised learning rate belongs to the weight; it is put here, where it costs nothing.
+        """
         return self.modulation(w) * self.scale
 
-    def output_scale(self, input_scale: Tensor) -> Tensor:
-        """Demodulation: the factor that gives each output channel unit variance again: [B, I] -> [B, O]."""
+    def output_scale(self, s: Tensor) -> Tensor:
+        """Equation 3, demodulation: what gives each output channel unit variance again, s [B, I] -> [B, O]."""
         energy = self.weight[0].square().sum(dim=(2, 3))  # [O, I]
-        return torch.rsqrt(F.linear(input_scale.square(), energy) + 1e-8)
+        return torch.rsqrt(F.linear(s.square(), energy) + 1e-8)
 
-    def convolve(self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-        """The convolution itself, the same for every sample: [B, I, H, W] -> [B, O, H', W'].
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The convolution alone, the same for every sample.
 
-        weight: [O, I, k, k] in place of the stored one. bias: [O] or None.
+        x: [B, I, H, W]. weight: [O, I, k, k]. bias: [O] or None. Returns [B, O, H', W'].
         """
-        weight = (self.weight[0] if weight is None else weight).to(x.dtype)  # [O, I, k, k]
-        bias = None if bias is None else bias.to(x.dtype)
-        if self.up:
-            return upsampling_conv(x, weight, bias)
-        return F.conv2d(x, weight, bias, padding=self.padding)
+        weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+        return upsampling_conv(x, weight, bias) if self.up else F.conv2d(x, weight, bias, padding=self.padding)
 
 
-class NoiseStrength(nn.Module):
-    """One learned number per layer: how much noise it adds. Zero at first."""
+class ModulatedPixelConv(ModulatedConv):
+    """A modulated 1 x 1 convolution to a few channels, without demodulation: equation 1 on weights.
+
+    With so few outputs a weight for each sample costs nothing and saves a pass over x. Each pixel is a row of a matrix.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, style_dim: int) -> None:
+        super().__init__(in_channels, out_channels, 1, style_dim)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:  # type: ignore[override]
+        """x: [B, I, H, W]. w: [B, D]. Returns [B, O, H, W]."""
+        weight = self.weight[0, :, :, 0, 0] * self.input_scale(w)[:, None, :]  # [B, O, I]
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # [B, HW, I]
+        y = pixels @ weight.transpose(1, 2).to(x.dtype)  # [B, HW, O]
+        return y.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)  # [B, O, H, W]
+
+
+class NoiseInjection(nn.Module):
+    """Adds noise, the same to every channel, times one learned number for the layer. The number is zero at first.
+
+    Source: Karras et al., "A Style-Based Generator Architecture for GANs", 2019, section 3.2.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
 
+    def forward(self, x: Tensor, noise: Tensor, gain: float = 1.0) -> Tensor:
+        """`x + gain * weight * noise`, in place.
+
+        x: [B, C, H, W]. noise: [B or 1, 1, H, W]. gain: factor on the noise. Returns [B, C, H, W].
+        """
+        strength = self.weight * gain  # [1]
+        return add_noise(x, noise, strength) if is_single_picture(x) else x.add_((noise * strength).to(x.dtype))
+
 
 class BiasedActivation(nn.Module):
-    """The bias that is added before the activation."""
+    """The bias of a layer and the leaky ReLU after it; the convolution adds the bias, where it costs nothing."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels))
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Leaky ReLU in place of x [B, C, H, W], to which bias and gain have been applied. Returns [B, C, H, W]."""
+        return F.leaky_relu(x, SLOPE, inplace=True)
+
 
 class StyledConv(nn.Module):
-    """Modulated convolution, noise, bias, activation: `sqrt(2) lrelu(d * conv(s * x) + strength * noise + bias)`."""
+    """Modulated convolution, bias, noise, activation: `sqrt(2) * leaky_relu(d * conv(s * x) + bias + m * noise)`.
+
+    in_channels, out_channels, style_dim, up: see `ModulatedConv`.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, style_dim: int, up: bool = False) -> None:
         super().__init__()
         self.conv = ModulatedConv(in_channels, out_channels, 3, style_dim, up)
-        self.noise = NoiseStrength()
+        self.noise = NoiseInjection()
         self.activate = BiasedActivation(out_channels)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
         """x: [B, I, H, W]. w: [B, D]. noise: [B or 1, 1, H', W']. Returns [B, O, H', W'], H' = 2H where `up`."""
-        s = self.conv.input_scale(w)  # [B, I]
-        d = self.conv.output_scale(s)  # [B, O]
-        # lrelu(g v) = g lrelu(v) for g > 0, so the gain goes onto the three small factors instead of the large map.
-        d, bias, strength = d * GAIN, self.activate.bias * GAIN, self.noise.weight * GAIN
-        if not torch.is_grad_enabled() and x.shape[0] == 1:
-            # One picture, only looked at: both scales fit onto the weight, and no pass over the map is left of them.
-            weight = self.conv.weight[0] * (d.T * s)[:, :, None, None]  # [O, I, 3, 3]
-            y = add_noise(self.conv.convolve(x, weight, bias), noise, strength)  # [1, O, H', W']
-        else:
-            y = self.conv.convolve(x * s[:, :, None, None].to(x.dtype))  # [B, O, H', W']
-            y = torch.addcmul(bias[None, :, None, None].to(y.dtype), y, d[:, :, None, None].to(y.dtype))  # bias + y * d
-            y.add_((noise * strength).to(y.dtype))
-        return F.leaky_relu(y, SLOPE, inplace=True)
+        # leaky_relu(g * v) = g * leaky_relu(v) for g > 0. So sqrt(2) goes onto d, bias and strength, which are small.
+        y = self.conv(x, w, GAIN, self.activate.bias * GAIN)  # [B, O, H', W']
+        y = self.noise(y, noise, GAIN)
+        return self.activate(y)
 
 
 def add_noise(x: Tensor, noise: Tensor, strength: Tensor) -> Tensor:
-    """Add the same noise to every channel, in place where x lies channels-last: `x + strength * noise`.
+    """`x + strength * noise`, in place where x lies channels-last: the fast way for one picture that is only looked at.
 
     Each pixel is a row of a matrix, and to such rows the noise is an outer product. For bf16 on a CPU that takes a
     seventh of the time of a sum that repeats the noise for every channel; on the way back it would take longer.
     x: [B, C, H, W]. noise: [B or 1, 1, H, W]. strength: [1]. Returns [B, C, H, W].
-    Source: Karras et al., "A Style-Based Generator Architecture for GANs", 2019, section 3.2.
     """
     batch, channels, height, width = x.shape
     pixels = x.permute(0, 2, 3, 1).flatten(0, 2)  # [BHW, C]
@@ -216,20 +284,14 @@ def add_noise(x: Tensor, noise: Tensor, strength: Tensor) -> Tensor:
 
 
 class ToRGB(nn.Module):
-    """A modulated 1 x 1 convolution to three channels, without demodulation and activation; images are summed up."""
+    """Features to a picture, without activation; the pictures of all resolutions are added up."""
 
     def __init__(self, in_channels: int, style_dim: int) -> None:
         super().__init__()
-        self.conv = ModulatedConv(in_channels, 3, 1, style_dim)
+        self.conv = ModulatedPixelConv(in_channels, 3, style_dim)
         self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
 
     def forward(self, x: Tensor, w: Tensor, rgb: Tensor | None) -> Tensor:
-        """x: [B, I, H, W]. w: [B, D]. rgb: image so far, half the side, or None. Returns the image, [B, 3, H, W]."""
-        batch, channels, height, width = x.shape
-        # Three outputs only: here per-sample weights cost nothing and save a pass over x. Each pixel is a row of a
-        # matrix.
-        weight = self.conv.weight[0, :, :, 0, 0] * self.conv.input_scale(w)[:, None, :]  # [B, 3, I]
-        pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)  # [B, HW, I]
-        y = pixels @ weight.transpose(1, 2).to(x.dtype)  # [B, HW, 3]
-        image = y.float().reshape(batch, height, width, 3).permute(0, 3, 1, 2) + self.bias  # [B, 3, H, W]
+        """x: [B, I, H, W]. w: [B, D]. rgb: picture so far, [B, 3, H / 2, W / 2] or None. Returns [B, 3, H, W]."""
+        image = self.conv(x, w).float() + self.bias  # [B, 3, H, W]
         return image if rgb is None else image + upsample(rgb)

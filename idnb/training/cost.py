@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from idnb.contours.kinds import contour_kind
 from idnb.core.presets import get_preset
 from idnb.core.resize import resize
-from idnb.models.contour_encoder import Code
+from idnb.models.contour_encoder import Latents
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures
@@ -132,17 +132,17 @@ def step_cost(
         contour = torch.empty(1, contour_kind(kind).channels, side, side, dtype=dtype)
         photo = torch.empty(1, 3, side, side, dtype=dtype)
         w_plus = torch.empty(1, sizes.n_styles, sizes.style_dim)
-        before = Code(w_plus, torch.empty(1, *sizes.input_latent_shape))
+        before = Latents(w_plus, torch.empty(1, *sizes.input_latent_shape))
         kept: dict[str, int] = {}
         with FlopCounterMode(display=False) as flops, count_kept(encoder, generator, loss) as counter:
             identity = encoder.encode_identity(photo)
             kept["identity encoder, equation 1"] = counter.total
-            code = encoder.refine(contour, identity, photo, before)
+            latents = encoder.refine(contour, identity, photo, before)
             kept["main encoder"] = counter.total - sum(kept.values())
-            image = generator.synthesis(code.w_plus, code.input_latent)
+            image = generator.synthesis(*latents)
             kept["generator"] = counter.total - sum(kept.values())
             output = resize(image, side).to(dtype)
-            terms = loss(output, loss.targets(photo, photo), code.w_plus, generator.w_avg)
+            terms = loss(output, loss.targets(photo, photo), latents.w_plus, generator.w_avg)
             kept["losses"] = counter.total - sum(kept.values())
             operations = flops.get_total_flops()
             if checkpoint:
@@ -152,7 +152,7 @@ def step_cost(
         again_operations = 0
         if checkpoint:
             with FlopCounterMode(display=False) as more, torch.no_grad():
-                generator.synthesis(code.w_plus.detach(), before.input_latent)
+                generator.synthesis(latents.w_plus.detach(), before.input_latent)
             again_operations = more.get_total_flops()
         return StepCost(
             preset=preset,

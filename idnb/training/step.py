@@ -1,9 +1,9 @@
 """One step of training an encoder.
 
-A step: draw a batch; compute what depends on the identity image once; then, for each refinement step, change the code,
-generate, compare, and go backward at once. The picture is fed back without its graph, so memory stays that of a single
-refinement step. The gradient that all refinement steps leave on the identity features goes back through the identity
-encoder once, at the end: the sum of gradients is the gradient of the sum.
+A step: draw a batch; compute what depends on the identity image once; then, for each refinement step, change the
+latents, generate, compare, and go backward at once. The picture is fed back without its graph, so memory stays that of
+a single refinement step. The gradient that all refinement steps leave on the identity features goes back through the
+identity encoder once, at the end: the sum of gradients is the gradient of the sum.
 
 Feedback without gradient is ReStyle's.
 """
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from idnb.core.resize import resize
-from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.contour_encoder import ContourEncoder, Latents, identity_tensors, map_identity
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import Phase
 from idnb.training.critic import Critic
@@ -31,9 +31,9 @@ __all__ = ["TERMS", "picture_of", "run_step"]
 TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "realism")
 
 
-def picture_of(generator: Generator, code: Code, encoder_size: int, size: int | None = None) -> Tensor:
-    """The generator's picture of a code at the encoder's size, [B, 3, S, S]; `size` stops the generator there."""
-    for stage in generator.stages(code.w_plus, code.input_latent):
+def picture_of(generator: Generator, latents: Latents, encoder_size: int, size: int | None = None) -> Tensor:
+    """The generator's picture of latents at the encoder's size, [B, 3, S, S]; `size` stops the generator there."""
+    for stage in generator.stages(*latents):
         if stage.resolution == size:
             break
     return resize(stage.rgb, encoder_size)
@@ -60,24 +60,25 @@ def run_step(
     with accelerator.autocast():
         identity = encoder.encode_identity(batch.x_id)
     # A copy of the identity features without graph collects the gradients of all refinement steps.
-    seen = [part.detach().requires_grad_(part.requires_grad) for part in identity]
-    code, y_hat = encoder.start(generator, len(batch.photo))
-    constant = code.input_latent
+    seen = map_identity(lambda part: part.detach().requires_grad_(part.requires_grad), identity)
+    latents, y_hat = encoder.start(generator, len(batch.photo))
+    constant = latents.input_latent
     rows = []
     for look in range(phase.steps):
         asked = critic if look == phase.steps - 1 else None
         with accelerator.autocast():
-            code = encoder.refine(batch.contour_input, seen, y_hat, code.detach())
+            latents = encoder.refine(batch.contour_input, seen, y_hat, latents.detach())
         size = encoder.preset.encoder_size
-        shown = picture_of(generator, code, asked.size if asked else size, phase.size)
+        shown = picture_of(generator, latents, asked.size if asked else size, phase.size)
         picture = resize(shown, size)
-        change = None if code.input_latent is None or constant is None else code.input_latent - constant
+        change = None if latents.input_latent is None or constant is None else latents.input_latent - constant
         realism = asked(shown, random, accelerator) if asked else None
-        terms = loss(picture, targets, code.w_plus, generator.w_avg, random, change, realism)
+        terms = loss(picture, targets, latents.w_plus, generator.w_avg, random, change, realism)
         accelerator.backward(terms["total"] / (phase.steps * batches))
         y_hat = picture.detach()
         rows.append({name: term.item() for name, term in terms.items()})
-    learnt = [(part, copied.grad) for part, copied in zip(identity, seen, strict=True) if copied.grad is not None]
+    pairs = zip(identity_tensors(identity), identity_tensors(seen), strict=True)
+    learnt = [(part, copied.grad) for part, copied in pairs if copied.grad is not None]
     if learnt:
         torch.autograd.backward([part for part, _ in learnt], [gradient for _, gradient in learnt])
     return rows

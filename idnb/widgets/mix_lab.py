@@ -7,7 +7,7 @@ import ipywidgets
 import torch
 
 from idnb.contours.kinds import contour_kind
-from idnb.models.contour_encoder import Code
+from idnb.models.contour_encoder import Latents
 from idnb.widgets.gallery import Gallery
 from idnb.widgets.parts import Lab, Panel
 from idnb.widgets.sample_labs import LABELS, WIDE
@@ -37,7 +37,7 @@ class MixLab(Lab):
         rows = pick_faces(faces, contours, 8, 1), pick_faces(faces, identities, 8, 0)
         self._contours = list(zip(faces.images(rows[0]), faces.label_maps(rows[0]), strict=True))
         self._people = list(faces.images(rows[1]))
-        self._alone: dict[Any, tuple[Code, torch.Tensor]] = {}
+        self._alone: dict[Any, tuple[Latents, torch.Tensor]] = {}
         names = [[f"person {faces.identity[i]}, picture {faces.shot[i]}" for i in part] for part in rows]
         kinds = [(contour_kind(kind).title, kind) for kind in session.encoders]
         n = session.generator.n_styles
@@ -79,26 +79,26 @@ class MixLab(Lab):
         shares[state["other_kind"]] = shares.get(state["other_kind"], 0.0) + state["to_other"]
         contours = {kind: session.contour(kind, image, labels) for kind in shares}
 
-        def code(people: list[tuple[torch.Tensor, float]]) -> Code:
+        def latents_of(people: list[tuple[torch.Tensor, float]]) -> Latents:
             used = [kind for kind, share in shares.items() if share > 0]
-            return blend([session.run(k, contours[k], people).code for k in used], [shares[k] for k in used])
+            return blend([session.run(k, contours[k], people).latents for k in used], [shares[k] for k in used])
 
-        def alone_as(number: int) -> tuple[Code, torch.Tensor]:
+        def alone_as(number: int) -> tuple[Latents, torch.Tensor]:
             key = (tuple(shares.items()), state["contour"], number)
             if key not in self._alone:
-                found = code([(self._people[number], 1.0)])
+                found = latents_of([(self._people[number], 1.0)])
                 self._alone[key] = found, session.paint(found)
                 if len(self._alone) > 24:
                     self._alone.pop(next(iter(self._alone)))
             return self._alone[key]
 
-        (code_a, face_a), (code_b, face_b) = alone_as(state["a"]), alone_as(state["b"])
-        alone, share = (code_a, code_b), state["to_b"]
-        mixed = alone[int(share)] if share in (0.0, 1.0) else code([(a, 1.0 - share), (b, share)])
+        (latents_a, face_a), (latents_b, face_b) = alone_as(state["a"]), alone_as(state["b"])
+        alone, share = (latents_a, latents_b), state["to_b"]
+        mixed = alone[int(share)] if share in (0.0, 1.0) else latents_of([(a, 1.0 - share), (b, share)])
         first, last = state["rows"]
         w_plus = mixed.w_plus.clone()
         w_plus[:, first:last] = alone[1].w_plus[:, first:last]
-        result = session.paint(Code(w_plus, mixed.input_latent))
+        result = session.paint(Latents(w_plus, mixed.input_latent))
         kind = state["kind"]
         numbers, below = score(session, kind, result, contours[kind], {"A": a, "B": b}, self.bands)
         panels = [Panel(contour_kind(k).display(contours[k], session.size)[0], contour_kind(k).title) for k in shares]

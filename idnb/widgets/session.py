@@ -2,7 +2,7 @@
 
 Identities are mixed where the encoder keeps them: in what `encode_identity` makes of an identity image, which for the
 dual encoder is gamma and beta of equation 1. Strength 0 takes those of the average face, 1 those of the person.
-Contours of two kinds go through their own encoders, and the codes are mixed.
+Contours of two kinds go through their own encoders, and the latents are mixed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from idnb.contours.contour import Measure
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.resize import resize
-from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.contour_encoder import ContourEncoder, Identity, Latents, map_identity
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.face_parser import FaceParser
 from idnb.models.stylegan2 import Generator
@@ -29,20 +29,21 @@ KEPT = 64
 
 
 class Outcome(NamedTuple):
-    """One answer: images [1 + steps, 3, H, W], from the average face to the result, and the code of the result."""
+    """One answer: images [1 + steps, 3, H, W], from the average face to the result, and the latents of the result."""
 
     images: Tensor
-    code: Code
+    latents: Latents
 
 
-def blend(codes: Sequence[Code], weights: Sequence[float]) -> Code:
-    """Weighted sum of codes. Weights should add up to 1. Codes without input latent take part in W+ alone."""
-    w_plus = sum(weight * code.w_plus for code, weight in zip(codes, weights, strict=True))
-    latents = [(c.input_latent, weight) for c, weight in zip(codes, weights, strict=True) if c.input_latent is not None]
-    total = sum(weight for _, weight in latents)
-    if not latents or abs(total) < 1e-8:
-        return Code(w_plus, latents[0][0] if latents else None)  # type: ignore[arg-type]
-    return Code(w_plus, sum(weight / total * latent for latent, weight in latents))  # type: ignore[arg-type]
+def blend(parts: Sequence[Latents], weights: Sequence[float]) -> Latents:
+    """Weighted sum of latents. Weights should add up to 1. Parts without input latent take part in W+ alone."""
+    weighted = list(zip(parts, weights, strict=True))
+    w_plus = sum(weight * part.w_plus for part, weight in weighted)
+    inputs = [(part.input_latent, weight) for part, weight in weighted if part.input_latent is not None]
+    total = sum(weight for _, weight in inputs)
+    if not inputs or abs(total) < 1e-8:
+        return Latents(w_plus, inputs[0][0] if inputs else None)  # type: ignore[arg-type]
+    return Latents(w_plus, sum(weight / total * latent for latent, weight in inputs))  # type: ignore[arg-type]
 
 
 def _content(tensor: Tensor) -> int:
@@ -73,9 +74,9 @@ class Session:
         if not encoders:
             raise InputError("encoders is empty; a lab needs an encoder for at least one kind of contour")
         self.generator, self.encoders, self.judge, self.parser = generator, dict(encoders), judge, parser
-        self._known: dict[Any, list[Tensor]] = {}
+        self._known: dict[Any, Identity] = {}
         self._contours: dict[Any, Tensor] = {}
-        self._starts: dict[str, tuple[Code, Tensor]] = {}
+        self._starts: dict[str, tuple[Latents, Tensor]] = {}
         self._average: dict[str, Tensor] = {}
 
     @classmethod
@@ -120,7 +121,7 @@ class Session:
         return self.encoders[kind]
 
     @torch.inference_mode()
-    def identity(self, kind: str, people: Sequence[tuple[Tensor, float]], strength: float = 1.0) -> list[Tensor]:
+    def identity(self, kind: str, people: Sequence[tuple[Tensor, float]], strength: float = 1.0) -> Identity:
         """What the encoder of a kind keeps of one person, or of a mixture.
 
         people: identity images [3, H, H] with their weights, which are made to add up to 1. strength: 0 is nobody in
@@ -129,21 +130,26 @@ class Session:
         total = sum(weight for _, weight in people)
         if not people or total <= 0:
             raise InputError("a mixture needs at least one person with a weight above zero")
-        known = [(self._encoded(kind, image), weight / total) for image, weight in people if weight]
-        mixed = [sum(weight * parts[i] for parts, weight in known) for i in range(len(known[0][0]))]
-        if strength == 1.0:
-            return mixed  # type: ignore[return-value]
-        nobody = self._encoded(kind, self._start(kind)[1][0])
-        return [neutral + strength * (part - neutral) for neutral, part in zip(nobody, mixed, strict=True)]
+        weights = [weight / total for _, weight in people if weight]
+        known = [self._encoded(kind, image) for image, weight in people if weight]
 
-    def _encoded(self, kind: str, image: Tensor) -> list[Tensor]:
+        def weighted_sum(*parts: Tensor) -> Tensor:
+            return sum(weight * part for weight, part in zip(weights, parts, strict=True))  # type: ignore[return-value]
+
+        mixed = map_identity(weighted_sum, *known)
+        if strength == 1.0:
+            return mixed
+        nobody = self._encoded(kind, self._start(kind)[1][0])
+        return map_identity(lambda neutral, part: neutral + strength * (part - neutral), nobody, mixed)
+
+    def _encoded(self, kind: str, image: Tensor) -> Identity:
         key = (kind, _content(image))
         if key not in self._known:
             small = resize(image[None], self.encoder(kind).preset.encoder_size)
             _remember(self._known, key, self.encoder(kind).encode_identity(small))
         return self._known[key]
 
-    def _start(self, kind: str) -> tuple[Code, Tensor]:
+    def _start(self, kind: str) -> tuple[Latents, Tensor]:
         if kind not in self._starts:
             self._starts[kind] = self.encoder(kind).start(self.generator, 1)
         return self._starts[kind]
@@ -168,20 +174,20 @@ class Session:
         size = encoder.preset.encoder_size
         contour = contour_kind(kind).network_input(x_c, size)
         identity = self.identity(kind, people, strength)
-        code, y_hat = self._start(kind)
+        latents, y_hat = self._start(kind)
         if kind not in self._average:
-            self._average[kind] = self.generator.synthesis(code.w_plus, code.input_latent)
+            self._average[kind] = self.generator.synthesis(*latents)
         images = [self._average[kind]]
         for _ in range(steps):
-            code = encoder.refine(contour, identity, y_hat, code)
-            images.append(self.generator.synthesis(code.w_plus, code.input_latent))
+            latents = encoder.refine(contour, identity, y_hat, latents)
+            images.append(self.generator.synthesis(*latents))
             y_hat = resize(images[-1], size)
-        return Outcome(torch.cat(images), code)
+        return Outcome(torch.cat(images), latents)
 
     @torch.inference_mode()
-    def paint(self, code: Code) -> Tensor:
-        """The picture of a code: [3, H, H]."""
-        return self.generator.synthesis(code.w_plus, code.input_latent)[0]
+    def paint(self, latents: Latents) -> Tensor:
+        """The picture of latents, a batch of one: [3, H, H]."""
+        return self.generator.synthesis(*latents)[0]
 
     @torch.inference_mode()
     def similarity(self, image: Tensor, person: Tensor) -> float | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
-from idnb.models.contour_encoder import Code, ContourEncoder
+from idnb.models.contour_encoder import ContourEncoder, Latents
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork, IRSEUnit, activation
 from idnb.models.stylegan2_layers import EqualizedLinear
@@ -172,15 +173,15 @@ class BackboneEncoder(ContourEncoder):
         """What each style gives, n_styles times [B, style_dim], from the maps of the body."""
         raise NotImplementedError
 
-    def refine(self, contour_input: Tensor, identity: Sequence[Tensor], y_hat: Tensor, code: Code) -> Code:
+    def refine(self, contour_input: Tensor, identity: Any, y_hat: Tensor, latents: Latents) -> Latents:
         """One step; see `ContourEncoder.refine`."""
         contour = 0.5 * contour_input + 0.5 if self.unit_contour else contour_input
-        seen = [contour, *(identity[:1] if self.uses_identity else []), *([y_hat] if self.sees_output else [])]
+        seen = [contour, *([identity] if self.uses_identity else []), *([y_hat] if self.sees_output else [])]
         rows = self.styles_of(self.maps(torch.cat(seen, dim=1)))
         if self.deltas:
             rows = [rows[0], *(rows[0] + row for row in rows[1:])]
         change = torch.stack(rows, dim=1)  # [B, n_styles, style_dim]
-        return Code(code.w_plus + change.to(code.w_plus.dtype), code.input_latent)
+        return latents._replace(w_plus=latents.w_plus + change.to(latents.w_plus.dtype))
 
 
 def enlarge_and_add(coarse: Tensor, fine: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ def build_encoder(
         name="paper",
         image_size=generator.size,
         style_dim=generator.style_dim,
-        mapping_depth=len(generator.style) - 1,
+        mapping_depth=generator.style.depth,
         generator_channels=generator.channels,
         discriminator_channels=generator.channels,
         encoder_size=encoder_size,

@@ -108,7 +108,7 @@ class MappingTraining(Training):
         self.generator, self.w, self.weight, self.codes = generator, w, weight, codes
         self.steps, self.seed = steps, seed
         torch.manual_seed(seed)
-        fresh = Generator(generator.size, generator.style_dim, len(generator.style) - 1, generator.channels)
+        fresh = Generator(generator.size, generator.style_dim, generator.style.depth, generator.channels)
         generator.style.load_state_dict(fresh.style.state_dict())
         generator.style.requires_grad_(True)
         self.random = torch.Generator().manual_seed(seed)
