@@ -158,7 +158,8 @@ class IdentityGuidedEncoder(ContourEncoder):
         if self.identity_encoder is None:
             return x_id
         levels = self.identity_encoder(x_id.contiguous(memory_format=torch.channels_last))
-        return [block.modulations(features) for block, features in zip(self.blocks, levels, strict=True)]
+        pairs = zip(self.blocks, levels, strict=True)
+        return [block.modulations(features) for block, features in pairs]  # type: ignore[operator]
 
     def refine(self, contour_input: Tensor, identity: Any, y_hat: Tensor, latents: Latents) -> Latents:
         """One step; see `ContourEncoder.refine`. Paper: figure 2."""
@@ -167,7 +168,7 @@ class IdentityGuidedEncoder(ContourEncoder):
         x = torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last)  # [B, C_k + 3 (+ 3), S, S]
         h = self.head(x)  # [B, C, S, S]
         for i, block in enumerate(self.blocks):
-            h = block.fuse(h, identity[i] if guided else None)  # [B, C_i, S / 2^(i + 1), S / 2^(i + 1)]
+            h = block.fuse(h, identity[i] if guided else None)  # type: ignore[operator]  # [B, C_i, S / 2^(i+1), ...]
         h = self.neck(h)  # [B, C, 4, 4]
         w_plus, input_latent = latents
         if self.latent_head is not None and input_latent is not None:
