@@ -19,9 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, help="folder for the sheets; the right answers go into OUT.key.json")
     parser.add_argument("--answers", default=None, help="file of answers: score them, with the key of --out")
     parser.add_argument("--kind", default=",".join(CONTOURS), help="kinds of contour, commas between (default all)")
-    parser.add_argument(
-        "--trials", type=Whole(1, 10_000), default=12, help="trials of each kind, six a sheet (default 12)"
-    )
+    parser.add_argument("--trials", type=Whole(1, 10_000), default=12, help="trials a kind, six a sheet (default 12)")
     parser.add_argument("--seed", type=SEED, default=0, help="of the trials (default 0)")
     parser.add_argument("--data", default="test", help="set of people: a name or a folder (default test)")
     parser.add_argument("--preset", default="tiny", help="tiny or paper")
