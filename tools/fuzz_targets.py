@@ -96,7 +96,7 @@ def train_parser(folder: Path) -> str | None:
 
     labels = torch.zeros(4, 64, 64, dtype=torch.uint8)
     data = IdentityData(torch.zeros(4, 3, 64, 64, dtype=torch.uint8), labels, torch.arange(4))
-    train_reader(FaceParser(), data, labels, ReaderConfig(steps=1, batch=4), folder, lambda text: None)
+    train_reader(FaceParser(), data, labels, ReaderConfig(steps=1, batch=4), folder, report=lambda text: None)
     return None
 
 
