@@ -85,7 +85,7 @@ def test_people_of_two_sets_are_different_people(faces):
 def test_the_cache_is_used_and_a_damaged_file_is_made_again(faces, tmp_path, monkeypatch):
     monkeypatch.setenv("IDNB_CACHE", str(tmp_path))
     first = read_pair_data([faces], "label_map", TINY, people=2, report=lambda text: None)
-    (file,) = (tmp_path / "pairs").iterdir()
+    (file,) = (tmp_path / "pairs").glob("*.pt")
 
     def nothing(*args, **options):
         raise AssertionError("read again")

@@ -24,12 +24,12 @@ from tqdm.auto import tqdm
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.core.files import make_private, whole_file
+from idnb.core.files import make_private, whole_file, write_text
 from idnb.core.images import to_bytes
 from idnb.core.presets import Preset
 from idnb.core.resize import resize
 from idnb.core.tensor_files import map_content
-from idnb.core.weights import cache_folder
+from idnb.core.weights import cache_folder, file_sha256
 from idnb.faces.photo_faces import PhotoFaces
 from idnb.faces.sources import load_faces
 from idnb.faces.synthetic import finished
@@ -164,16 +164,18 @@ def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tens
 
 
 def _kept(path: Path, identity: Tensor, size: int) -> dict[str, Tensor] | None:
-    """A file of the cache, mapped; None where there is none. One that is damaged is deleted, and made again."""
+    """A file of the cache, mapped; None where there is none. One that is not as it was written is made again."""
     if not path.is_file():
         return None
     try:
+        if path.with_suffix(".sha256").read_text(encoding="utf-8") != file_sha256(path):
+            raise InputError(f"{path} is not as it was written")
         found = map_content(path)
         photos, contours = found["photos"], found["contours"]
         fits = photos.shape == (len(identity), 3, size, size) and photos.dtype == torch.uint8
         if fits and len(contours) == len(identity) and torch.equal(found["identity"], identity):
             return {"photos": photos, "identity": identity, "contours": contours}
-    except (InputError, KeyError, TypeError, AttributeError, RuntimeError):
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         pass
     with suppress(OSError):
         path.unlink(missing_ok=True)
@@ -186,6 +188,7 @@ def _keep(part: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
         make_private(path.parent)
         with whole_file(path) as file:
             torch.save(part, file)
+        write_text(path.with_suffix(".sha256"), file_sha256(path))
         return torch.load(path, weights_only=True, mmap=True)
     except (OSError, RuntimeError, InputError):
         return part
