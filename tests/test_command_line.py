@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -288,7 +289,10 @@ def running(pid: int) -> bool:
 def test_a_command_that_is_stopped_leaves_no_children(signal_number, tmp_path):
     words = ["evaluate", "copy", "--processes", "2", "--threads", "1", "--contours", "all", "--out", str(tmp_path)]
     command = [sys.executable, "-m", "idnb", *words]
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE) as process:
+    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    with subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE, preexec_fn=heard
+    ) as process:
         ends = time.monotonic() + 180
         while len(below(process.pid)) < 3 and time.monotonic() < ends:  # two shares, and Python's own tracker
             time.sleep(0.1)
