@@ -92,7 +92,7 @@ def test_good_and_bad_files(page: Any, tmp_path: Path):
     bad = tmp_path / "notes.png"
     bad.write_text("no picture")
     field.send_keys(str(bad))
-    until(lambda: "notes.png is not a picture" in lab.text, "words about the bad file")
+    until(lambda: "notes.png is not an image" in lab.text, "words about the bad file")
     shoot(page, lab, "bad_file")
     good = tmp_path / "me.png"
     Image.fromarray(idnb.load_faces("test").pixels([40])[0]).resize((400, 400)).save(good)

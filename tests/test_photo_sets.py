@@ -56,7 +56,8 @@ def test_ablate(folder, tmp_path, monkeypatch, capsys):
     words = ["ablate", "table2", "--arms", "baseline", "--seeds", "0", "--images", "2", "--batch", "2", "--steps", "1"]
     words += ["--contours", "2", "--data", str(folder), "--test", str(folder), "--out", str(tmp_path / "runs")]
     assert main(words) == 0
-    assert f"set '{folder.name}', 2 contours" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"set '{folder.name}', n = contours x identities" in said and "of 2 contours" in said
 
 
 def test_what_only_rendered_people_have_says_so(folder):
