@@ -107,7 +107,7 @@ def test_a_damaged_file_of_the_cache_is_made_again(people, tmp_path, monkeypatch
     monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "cache"))
     faces = load_faces(people)
     first = read_pair_data([faces], "low_res", TINY, report=silent)
-    (path,) = (tmp_path / "cache" / "pairs").iterdir()
+    (path,) = (tmp_path / "cache" / "pairs").glob("*.pt")
     whole = path.read_bytes()
     place = len(whole) // 2  # among the photos
     stored = torch.load(path, weights_only=True)

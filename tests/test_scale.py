@@ -57,10 +57,11 @@ def test_photographs_are_read_like_rendered_people(tmp_path, monkeypatch, kind):
     assert len(data) == 2 and data.people == 1
     batch = data.draw(3, torch.Generator().manual_seed(0))
     assert batch.photo.shape == (3, 3, 64, 64) and batch.contour_input.shape[-1] == 64
-    (first,) = (tmp_path / "cache" / "pairs").iterdir()
+    (first,) = (tmp_path / "cache" / "pairs").glob("*.pt")
+    assert first.with_suffix(".sha256").is_file()
     photo(9, 128).save(tree / "CelebA-HQ-img" / "0.jpg")  # another picture under the same name
     read_pair_data([idnb.load_faces(tree, split="train")], kind, TINY, report=lambda text: None)
-    assert len(list((tmp_path / "cache" / "pairs").iterdir())) == 2 and first.exists()
+    assert len(list((tmp_path / "cache" / "pairs").glob("*.pt"))) == 2 and first.exists()
 
 
 # --- one step -------------------------------------------------------------------------------------------------------
