@@ -1,18 +1,16 @@
 """`idnb train encoder`: what its options mean, what it exports, and what bad options are told."""
 
-import argparse
-import json
-
 import pytest
 import torch
 from safetensors.torch import save_file
 
 import idnb.cli.train_encoder as command
-from idnb.__main__ import main
+from idnb.__main__ import build_parser, main
+from idnb.cli import export
 from idnb.cli.train_encoder import parse_phases, parse_start, parse_weights
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
-from idnb.core.weights import export_bundled
+from idnb.core.weights import export_bundled, file_sha256, read_manifest, weight_path
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder, start_from
 from idnb.training.config import Phase
@@ -47,19 +45,47 @@ def test_only_the_whole_encoder_is_exported(capsys):
 
 
 def test_an_exported_encoder_loads_and_says_how_it_was_made(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "export_bundled", lambda entry, state: export_bundled(entry, state, tmp_path))
+    assets, out = tmp_path / "assets", tmp_path / "run"
+    monkeypatch.setattr(export, "export_bundled", lambda entry, state: export_bundled(entry, state, assets))
     encoder, _, data, _ = parts("sketch")
-    args = argparse.Namespace(kind="sketch", method="dual", data=["/somewhere/train"], people=None, identity=[])
-    args.start = None
-    command.export(args, encoder, data, CONFIGS["tiny"], LossWeights(), 1)
-    (entry,) = json.loads((tmp_path / "manifest.json").read_text())["weights"]
-    assert entry["name"] == "encoder_sketch"
-    assert entry["command"].startswith("idnb train encoder --kind sketch --method dual --data train --phases 1:")
-    file = tmp_path / entry["file"]
+    words = ["train", "encoder", "--kind", "sketch", "--data", "/somewhere/train", "--no-pretrained-identity"]
+    args = build_parser("train").parse_args([*words, "--accumulate", "2", "--out", str(out)])
+    with export.noted(args, out):
+        (out / "checkpoint.pt").touch()
+    chosen = command.choices(CONFIGS["tiny"], LossWeights(), 1) | {"precision": "no"}
+    command.export(args, out, encoder, data, CONFIGS["tiny"], chosen)
+    (entry,) = read_manifest(assets)
+    assert entry.name == "encoder_sketch"
+    told = "idnb train encoder --kind sketch --data train --accumulate 2 --no-pretrained-identity --export"
+    assert entry.command == told
+    assert entry.defaults["--method"] == "dual" and entry.defaults["--phases"] == "1:40000,2:60000,3:20000"
+    assert entry.defaults["--weights"] == "0.1,1,0.5,0.003" and entry.defaults["--precision"] == "no"
+    assert [*entry.made_from] == ["arcface_tiny.safetensors", "face_features.safetensors", "generator_tiny.safetensors"]
+    file = assets / entry.file
     assert file.stat().st_size < 10.5e6
     loaded = load_encoder("tiny", "sketch", file)
     weight = encoder.blocks[0].bottlenecks[0].conv1.weight
     assert torch.equal(loaded.blocks[0].bottlenecks[0].conv1.weight, weight.half().float())
+
+
+@pytest.mark.slow
+def test_from_the_command_to_the_package(tmp_path, monkeypatch, capsys):
+    """An ablated encoder, trained for real, begins with a file; both are told. An unfinished run is refused."""
+    assets = tmp_path / "assets"
+    monkeypatch.setattr(export, "export_bundled", lambda entry, state: export_bundled(entry, state, assets))
+    start = weight_path("encoder_low_res")
+    words = ["train", "encoder", "--kind", "low_res", "--people", "4", "--phases", "1@8:8", "--batch", "2"]
+    words += ["--no-pretrained-identity", "--accumulate", "2", "--precision", "no", "--device", "cpu", "--threads", "1"]
+    words += ["--start", f"low_res={start}", "--out", str(tmp_path / "run"), "--export"]
+    assert main([*words, "--minutes", "0"]) == 2
+    assert "has seen 4 of 8 images; give the same command until its end" in capsys.readouterr().err
+    assert main(words) == 0
+    (entry,) = read_manifest(assets)
+    assert entry.command == (
+        "idnb train encoder --kind low_res --people 4 --start low_res=encoder_low_res.safetensors --phases 1@8:8 "
+        "--batch 2 --accumulate 2 --no-pretrained-identity --device cpu --precision no --export"
+    )
+    assert entry.made_from["--start encoder_low_res.safetensors"] == file_sha256(start)
 
 
 def test_another_kind_of_contour_can_begin_with_trained_weights(tmp_path):

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from idnb.__main__ import main
+from idnb.__main__ import build_parser, main
 from idnb.cli.evaluate import export
 from idnb.core.errors import InputError
 from idnb.core.roc import area_above
@@ -207,9 +207,11 @@ def test_figures_of_a_bundled_encoder_go_into_the_manifest(data, tmp_path, monke
     monkeypatch.setattr("idnb.cli.evaluate.find_weight", lambda name: {entry.name: entry}[name])
     monkeypatch.setattr("idnb.cli.evaluate.write_entry", written.append)
     result = evaluate(CopyIdentity(), None, data, Setting("dual", contours=16), tmp_path, progress=False)
-    export("dual", result)
+    words = ["evaluate", "dual", "average", "--contours", "16", "--seeds", "0,1", "--data", "/far/people@test"]
+    export(build_parser("evaluate").parse_args(words), "dual", result)
     told = entry.figures["evaluated"]
     assert written == [entry] and entry.figures["images_shown"] == 7 and told["pairs"] == 160
     assert told["preference"] == result["figures"]["judge.judge"]["preference"]
     assert told["command"].startswith("idnb evaluate dual --kind low_res --mode any --contours 16 --count 10 --seeds 0")
+    assert told["command"].endswith("--preset tiny --data people@test --reference starter --features identity")
     assert main(["evaluate", "average", "--export"]) == 2

@@ -8,13 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from idnb.cli import train_sharpening
+from idnb.cli import export, train_sharpening
 from idnb.cli.arguments import Parser
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
+from idnb.core.weights import export_bundled, file_sha256, read_manifest, weight_path
 from idnb.faces.real_images import RealImages
 from idnb.models.projected_discriminator import TAPS, PretrainedFeatures, ProjectedDiscriminator
 from idnb.models.stylegan2 import Generator
+from idnb.models.stylegan2_files import load_generator
 from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.gan.sharpening import CodeEncoder, Sharpening, augmented, interpolated
@@ -166,19 +168,26 @@ def test_codes_of_a_picture():
 
 
 def test_from_the_command_to_the_weights(tmp_path, monkeypatch):
-    parser = Parser()
+    parser = Parser(prog="idnb train sharpening")
     train_sharpening.add_arguments(parser)
-    from idnb.core.weights import weight_path
-
-    taken = {}
-    monkeypatch.setattr(train_sharpening, "put_into_package", lambda *parts: taken.update(parts=parts))
-    given = ["--start", str(weight_path("generator_tiny")), "--people", "5", "--images", "12", "--batch", "4"]
+    assets = tmp_path / "assets"
+    monkeypatch.setattr(export, "export_bundled", lambda entry, state: export_bundled(entry, state, assets))
+    start = weight_path("generator_tiny")
+    given = ["--start", str(start), "--people", "5", "--images", "12", "--batch", "4"]
     args = parser.parse_args([*given, "--head-start", "4", "--out", str(tmp_path), "--export"])
     assert train_sharpening.run(args) == 0
-    generator, words, data, seed, figures = taken["parts"]
-    assert generator.size == 128 and seed == 1 and figures["images_shown"] == 12
-    assert words[:5] == ["idnb", "train", "sharpening", "--start", "generator_tiny.safetensors"]
-    assert "--people 5 --images 12" in " ".join(words) and "12 images shown" in data
+    [entry] = read_manifest(assets)
+    assert load_generator(path=assets / entry.file).size == 128 and entry.seed == 1
+    assert entry.figures["images_shown"] == 12 and "12 images shown" in entry.data
+    assert entry.command == (
+        "idnb train sharpening --start generator_tiny.safetensors --people 5 --images 12 --head-start 4 --batch 4 "
+        "--export"
+    )
+    assert entry.made_from["--start generator_tiny.safetensors"] == file_sha256(start)
+    assert entry.made_from["face_features.safetensors"] == file_sha256(weight_path("face_features"))
+    args.people, args.minutes = 6, 0.0
+    with pytest.raises(InputError, match=r"--out|not trained by this command alone"):
+        train_sharpening.run(args)
     with pytest.raises(InputError, match=r"--keep: '1\.5' is not a number from 0 to 1"):
         parser.parse_args([*given, "--keep", "1.5"])
     small = Generator.from_preset(SMALL, 64)

@@ -1,6 +1,5 @@
 """The training of the generator: exact resume, growing without a jump, a clean stop, readable errors."""
 
-import argparse
 import copy
 import csv
 import dataclasses
@@ -12,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from idnb.__main__ import build_parser, main
 from idnb.cli import export, train_generator
 from idnb.cli.train_generator import parse_rates
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
-from idnb.core.weights import export_bundled
+from idnb.core.weights import export_bundled, read_manifest
 from idnb.faces.real_images import RealImages, read_strips
 from idnb.models.discriminator import Discriminator, minibatch_deviation
 from idnb.models.stylegan2 import Generator
@@ -224,39 +224,25 @@ def test_phases_and_rates_are_read():
             parse_phases(text)
 
 
-def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
+def test_export_writes_a_bundled_generator(tmp_path, monkeypatch, capsys):
     """Trained at 8 px only, it is exported at full size, and its pictures come out enlarged."""
-    written = {}
+    assets, out = tmp_path / "assets", tmp_path / "run"
     monkeypatch.setattr(train_generator, "get_preset", lambda name: SMALL)
-    monkeypatch.setattr(
-        export,
-        "export_bundled",
-        lambda entry, tensors: written.update(entry=entry, tensors=tensors) or export_bundled(entry, tensors, tmp_path),
-    )
+    monkeypatch.setattr(export, "export_bundled", lambda entry, state: export_bundled(entry, state, assets))
     average = GanTraining(SMALL, CONFIG).average
-    args = argparse.Namespace(
-        preset="tiny",
-        data=["/some/train"],
-        people=30,
-        warm_up="8:8",
-        phases="8:24",
-        batch=4,
-        learning_rate=2e-3,
-        r1_gamma=0.2,
-        generator_rates="1",
-        paired=2.0,
-        head_start=0,
-        seed=1,
-    )
+    words = ["train", "generator", "--data", "/some/train", "--people", "30", "--warm-up", "8:8", "--phases", "8:24"]
+    args = build_parser("train").parse_args([*words, "--batch", "4", "--out", str(out), "--export"])
+    with export.noted(args, out):
+        (out / "checkpoint.pt").touch()
     train_generator.export(args, average, 24)
-    command = "idnb train generator --data train --people 30 --preset tiny --warm-up 8:8 --phases 8:24"
-    assert written["entry"].command.startswith(command)
-    assert written["entry"].data == "rendered people: train; 8 images shown in the warm-up, then 24"
-    generator = load_generator(path=tmp_path / "generator_tiny.safetensors")
+    [entry] = read_manifest(assets)
+    command = "idnb train generator --data train --people 30 --warm-up 8:8 --phases 8:24 --batch 4"
+    assert entry.command == f"{command} --export" and entry.defaults["--preset"] == "tiny"
+    assert entry.data == "rendered people: train; 8 images shown in the warm-up, then 24"
+    generator = load_generator(path=assets / "generator_tiny.safetensors")
     assert generator.size == 16 and generator.n_styles == 6
-    args.preset = "paper"
-    with pytest.raises(InputError, match="only the tiny generator"):
-        train_generator.export(args, average, 24)
+    assert main([*words, "--preset", "paper", "--phases", "8:8", "--export"]) == 2
+    assert "only the tiny generator" in capsys.readouterr().err
 
 
 def codes():

@@ -11,8 +11,9 @@ from PIL import Image
 
 import idnb.cli.train_identity as command
 from idnb.__main__ import main
+from idnb.cli import export
 from idnb.core.errors import InputError
-from idnb.core.weights import read_manifest
+from idnb.core.weights import export_bundled, read_manifest
 from idnb.faces.sources import load_faces
 from idnb.models.identity_files import load_identity_network
 
@@ -37,23 +38,19 @@ def write_set(folder, people=40, shots=2, size=64, missing=()):
 
 @pytest.mark.parametrize("kind", command.KINDS)
 def test_from_set_to_bundled_file(kind, tmp_path, monkeypatch, capsys):
-    data, test = write_set(tmp_path / "train"), write_set(tmp_path / "test", 6)
+    data, test = write_set(tmp_path / "people"), write_set(tmp_path / "others", 6)
     assets = tmp_path / "assets"
-    monkeypatch.setattr(command, "export_bundled", lambda entry, state: original(entry, state, assets))
+    monkeypatch.setattr(export, "export_bundled", lambda entry, state: export_bundled(entry, state, assets))
     words = ["train", kind, "--data", str(data), "--test", str(test), "--out", str(tmp_path / "run"), "--device", "cpu"]
     assert main([*words, "--steps", "2", "--batch", "8", "--threads", "1", "--export"]) == 0
     assert "n = 12 images of 6 people" in capsys.readouterr().out
     assert (tmp_path / "run" / "verification.png").stat().st_size > 10_000
     [entry] = read_manifest(assets)
     assert entry.name == command.NAMES[kind] and entry.licence == "CC0-1.0" and "auc" in entry.figures["as rendered"]
-    assert entry.command == f"idnb train {kind} --data train --steps 2 --batch 8 --learning-rate 0.002 " + (
-        f"--seed {command.SEEDS[kind]} --export"
-    )
+    assert entry.command == f"idnb train {kind} --data people --test others --steps 2 --batch 8 --device cpu --export"
+    assert entry.defaults == {"--learning-rate": "0.002", "--seed": str(command.SEEDS[kind])}
     network = load_identity_network(judge=kind == "judge", path=assets / entry.file)
     assert network(torch.zeros(1, 3, 128, 128)).shape[0] == 1
-
-
-original = command.export_bundled
 
 
 def test_half_rendered_set_and_limit(tmp_path, capsys):

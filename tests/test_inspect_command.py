@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from idnb import load_faces
 from idnb.__main__ import main
-from idnb.cli.inspect import command_of, export, sheet
+from idnb.cli.export import recorded
+from idnb.cli.inspect import export, sheet
 from idnb.core.errors import InputError
 from idnb.core.weights import WeightFile
 from idnb.evaluation.features import FeatureNetwork
@@ -137,6 +138,6 @@ def test_the_command_can_be_repeated(tmp_path):
 
     parser = build_parser("inspect")
     args = parser.parse_args(["inspect", "generator", "--data", "/some/where/train", "--rate", "0.2"])
-    words = command_of(args).split()[1:]
+    words = recorded(args).whole.split()[1:]
     again = parser.parse_args(words)
     assert again.data == "train" and again.rate == 0.2 and again.images == args.images

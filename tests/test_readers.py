@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-import idnb.cli.train_readers as command
 from idnb.__main__ import main
+from idnb.cli import export
 from idnb.core.errors import InputError
-from idnb.core.weights import read_manifest
+from idnb.core.weights import export_bundled, read_manifest
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import MIRRORED, READINGS, FaceReader, load_face_reader, truth_table
 from idnb.pretraining.data import IdentityData
@@ -114,8 +114,7 @@ def write_set(folder, people, shots=2):
 @pytest.mark.parametrize("kind", ("parser", "reader"))
 def test_from_set_to_bundled_file(kind, tmp_path, monkeypatch, capsys):
     data, assets = write_set(tmp_path / "people", 6), tmp_path / "assets"
-    original = command.export_bundled
-    monkeypatch.setattr(command, "export_bundled", lambda entry, state: original(entry, state, assets))
+    monkeypatch.setattr(export, "export_bundled", lambda entry, state: export_bundled(entry, state, assets))
     words = ["train", kind, "--data", str(data), "--test", str(data), "--out", str(tmp_path / "run"), "--people", "5"]
     assert main([*words, "--steps", "2", "--batch", "4", "--export"]) == 0
     text = capsys.readouterr().out

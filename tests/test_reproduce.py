@@ -8,7 +8,7 @@ import pytest
 
 from idnb.__main__ import main
 from idnb.core.errors import InputError
-from idnb.experiments.reproduce import Recipe
+from idnb.experiments.reproduce import Recipe, says_the_same
 from idnb.experiments.stages import STAGES, Stage
 
 PEOPLE = Stage(
@@ -76,6 +76,24 @@ def test_done_stale_and_missing(tmp_path, capfd):
         recipe.stage("face")
     with pytest.raises(InputError, match="--profile 'big': use full or smoke"):
         Recipe(tmp_path, "big")
+
+
+def test_a_recorded_command_says_the_same_by_its_defaults():
+    wanted = "idnb train judge --data starter train --steps 9 --batch 64 --export"
+    defaults = {"--batch": "64", "--seed": "2"}
+    assert says_the_same(wanted, {}, wanted) and says_the_same(wanted, {"--seed": "2"}, wanted)
+    assert says_the_same("idnb train judge --steps 9 --data starter train --export", defaults, wanted)
+    for other in (
+        "idnb train judge --data starter train --steps 9 --export --batch 65",
+        "idnb train judge --data starter --steps 9 --export",
+        "idnb train judge --data starter train --steps 9 --export --without",
+        "idnb train judge --data starter train --steps 9",
+        "idnb train identity --data starter train --steps 9 --export",
+    ):
+        assert not says_the_same(other, defaults, wanted), other
+    assert not says_the_same("idnb train judge --data starter train --steps 9 --export", {"--batch": "32"}, wanted)
+    told = "idnb train judge --data starter train --steps 9 --device cuda --export"
+    assert says_the_same(told, defaults, wanted, ["device"]) and not says_the_same(told, defaults, wanted)
 
 
 def test_the_list_shows_every_stage(tmp_path, capsys):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 from idnb.cli.arguments import COUNT, OWN_STEPS, PROCESSES, SEED, THREADS, Listed, Whole, parse_shard
+from idnb.cli.export import a_file, add_export, recorded, sets
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.messages import explain, printable
@@ -55,10 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="refinement steps; 1,2,3 is a run each; the method's own if not",
     )
     parser.add_argument("--preset", default="tiny", help="tiny or paper")
-    parser.add_argument("--generator", default=None, help="a generator file of your own")
-    parser.add_argument("--weights", default=None, help="weights of the method: a file, for methods that are trained")
-    parser.add_argument("--data", default="test", help="set of test people: a name or a folder (default test)")
-    parser.add_argument("--reference", default="starter", help="set for the distance between sets; none: the test set")
+    parser.add_argument("--generator", type=a_file, default=None, help="a generator file of your own")
+    parser.add_argument(
+        "--weights", type=a_file, default=None, help="weights of the method: a file, for methods that are trained"
+    )
+    parser.add_argument(
+        "--data", type=sets, default="test", help="set of test people: a name or a folder (default test)"
+    )
+    parser.add_argument(
+        "--reference", type=sets, default="starter", help="set for the distance between sets; none: the test set"
+    )
     parser.add_argument(
         "--features", default="identity", help="features of that distance: identity, efficientnet or inception"
     )
@@ -71,8 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--processes", type=PROCESSES, default=1, help="share the work among so many processes")
     parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads of each process")
-    parser.add_argument("--export", action="store_true", help="write the figures into the manifest of the package")
     parser.add_argument("--shard", default=None, help="k/n: do only every n-th part from the k-th (from 0) on")
+    add_export(parser, "write the figures into the manifest of the package")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -132,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
             if args.store:
                 keep(result, stored_path(args.store, setting), folder / "examples.png")
             if args.export:
-                export(name, result)
+                export(args, name, result)
     if results:
         print(method_table(results))
         minutes = (time.perf_counter() - began) / 60
@@ -140,21 +146,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def export(method: str, result: dict[str, Any]) -> None:
+def export(args: argparse.Namespace, method: str, result: dict[str, Any]) -> None:
     """Put the figures that say most into the manifest, beside what training wrote there.
 
-    method: of `ENCODERS`. result: of `evaluate`; its setting says how to measure it again.
+    args: of this command. method: of `ENCODERS`. result: of `evaluate`, of one run of the command.
     """
     setting, figures = result["setting"], result["figures"]
     entry = find_weight(bundled_name(setting["kind"], method))
-    words = ["idnb", "evaluate", method, "--kind", setting["kind"], "--mode", setting["mode"]]
-    words += ["--contours", str(setting["contours"] or "all"), "--count", str(setting["count"])]
-    words += ["--seeds", str(setting["seed"])] + (["--steps", str(setting["steps"])] if setting["steps"] else [])
+    one = {"methods": [method], "seeds": (setting["seed"],), "steps": setting["steps"] and (setting["steps"],)}
+    command = recorded(argparse.Namespace(**{**vars(args), **one})).whole
     judge = figures["judge.judge"]
     told = {name: judge[name] for name in ("similarity", "preference", "rank1", "above_lower_quartile")}
     told |= {name: figures[name] for name in (contour_kind(setting["kind"]).measure.key, "perceptual", "frechet")}
     told |= {name: figures["correlation"][name] for name in ("pose.yaw", "pose.pitch") if "correlation" in figures}
-    entry.figures["evaluated"] = {**told, "set": result["set"], "pairs": result["pairs"], "command": shlex.join(words)}
+    entry.figures["evaluated"] = {**told, "set": result["set"], "pairs": result["pairs"], "command": command}
     write_entry(entry)
     print(f"the manifest's entry {entry.name} has these figures now")
 
@@ -166,6 +171,7 @@ def share_out(args: argparse.Namespace) -> None:
     """
     context = multiprocessing.get_context("spawn")
     shares = [f"{k}/{args.processes}" for k in range(args.processes)]
+    args = argparse.Namespace(**{**vars(args), "parser": None, "export": False})  # for this process to do
     started = [context.Process(target=_do_share, args=(args, share), daemon=True) for share in shares]
     try:
         for process in started:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from idnb.cli.arguments import BATCH, COUNT, OWN_STEPS, RATE, SEED, THREADS, Whole
+from idnb.cli.export import a_file, add_export, recorded, sets
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file, write_text
 from idnb.core.messages import printable
@@ -34,15 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     about = "sample sheets, parts that samples lack, Frechet distance beside its floor, W+ optimisation of unseen faces"
     generator = kinds.add_parser("generator", help=about, description=about)
     generator.add_argument("--preset", default="tiny", help="which generator: tiny or paper")
-    generator.add_argument("--path", default=None, help="a generator file in place of the preset's own")
-    generator.add_argument("--data", default="starter", help="rendered people it is compared with: a name or a folder")
+    generator.add_argument("--path", type=a_file, default=None, help="a generator file in place of the preset's own")
+    generator.add_argument(
+        "--data", type=sets, default="starter", help="rendered people it is compared with: a name or a folder"
+    )
     generator.add_argument(
         "--images", type=Whole(2, COUNT.high), default=5000, help="most images on each side of a distance"
     )
     generator.add_argument(
         "--features", default="identity,inception", help="feature networks, commas between; missing ones are left out"
     )
-    generator.add_argument("--test", default="test", help="set of other people for the W+ optimisation")
+    generator.add_argument("--test", type=sets, default="test", help="set of other people for the W+ optimisation")
     generator.add_argument("--faces", type=Whole(0, COUNT.high), default=50, help="how many of its faces, 0 for none")
     generator.add_argument("--steps", type=OWN_STEPS, default=InversionConfig.steps, help="of the W+ optimisation")
     generator.add_argument("--rate", type=RATE, default=InversionConfig.learning_rate, help="in deviations of w")
@@ -51,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--out", default="runs/inspect", help="folder for report.json and pictures")
     generator.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     generator.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
-    generator.add_argument("--export", action="store_true", help="write the figures into the manifest of the package")
+    add_export(generator, "write the figures into the manifest of the package")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -113,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
             f"n = {figures['faces']}, {figures['seconds_a_face']:.1f} s a face"
             + ("" if passed else f"; below the bar of {BAR:g} dB")
         )
-    report["command"] = command_of(args)
+    report["command"] = recorded(args).whole
     write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
     print(f"wrote {printable(out / 'report.json')}")
     if args.export:
@@ -192,16 +194,6 @@ def draw_reach(found: Inversion, targets: Tensor, columns: int = 8) -> Any:
         captions=captions,
         alt="Rendered faces above the images that W+ optimisation found for them, from the worst to the best PSNR",
     )
-
-
-def command_of(args: argparse.Namespace) -> str:
-    """The command that gives these figures again."""
-    words = ["idnb", "inspect", "generator", "--preset", args.preset, *(["--path", args.path] if args.path else [])]
-    words += ["--data", Path(args.data).name, "--images", str(args.images), "--features", args.features]
-    words += ["--test", Path(args.test).name, "--faces", str(args.faces), "--steps", str(args.steps)]
-    words += ["--rate", f"{args.rate:g}", "--seed", str(args.seed)]
-    words += ["--batch", str(args.batch)] if args.batch else []
-    return shlex.join(words)
 
 
 def export(report: dict[str, Any]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,17 @@ from typing import Any
 import torch
 
 from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, SHARE, STEPS, THREADS, WEIGHT, Listed, Whole
+from idnb.cli.export import a_file, add_export, check_finished, export_network, kind_and_file, noted, sets
 from idnb.contours.kinds import CONTOURS, contour_kind
+from idnb.core.checkpoints import read_run
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset, get_preset
-from idnb.core.weights import WeightFile, export_bundled
+from idnb.core.weights import WeightFile
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.encoder import MODULATIONS
 from idnb.models.encoder_files import ENCODERS, bundled_name, encoder_class, start_from
 from idnb.training.config import EncoderConfig, Phase
+from idnb.training.loop import CHECKPOINT
 from idnb.training.losses import WEIGHTS, LossWeights
 from idnb.training.pair_data import PairData, read_pair_data
 from idnb.training.recipe import CONFIGS, build_loss, fitting, make_accelerator, pair_panel
@@ -33,14 +36,26 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add = parser.add_argument
     add("--kind", required=True, choices=list(CONTOURS), help="of contour")
     add("--method", default="dual", choices=list(ENCODERS), help="dual is the paper's; the others are its baselines")
-    add("--data", nargs="+", default=["starter"], help="sets of people: names or folders; see data/README.md")
+    add(
+        "--data",
+        type=sets,
+        nargs="+",
+        default=["starter"],
+        help="sets of people: names or folders; see data/README.md",
+    )
     add("--people", type=COUNT, default=None, help="use so many people of each set at most")
     add("--out", default=None, help="folder for checkpoint, log, panels (default runs/METHOD_KIND)")
     add("--preset", default="tiny", help="sizes: tiny or paper")
-    add("--generator", default=None, help="file of another generator than the preset's")
-    add("--start", default=None, metavar="KIND=FILE", help="begin with a trained encoder, of any kind of contour")
+    add("--generator", type=a_file, default=None, help="file of another generator than the preset's")
+    add(
+        "--start",
+        type=kind_and_file,
+        default=None,
+        metavar="KIND=FILE",
+        help="begin with a trained encoder, of any kind of contour",
+    )
     add("--fresh-latent", action="store_true", help="with --start: the input latent begins anew at the constant")
-    add("--identity", nargs="+", default=[], help="files of further identity networks for the loss")
+    add("--identity", type=a_file, nargs="+", default=[], help="files of further identity networks for the loss")
     add("--phases", default=None, help="STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between; see below")
     add("--batch", type=BATCH, default=None, help="images at once in a process")
     add("--accumulate", type=BATCH, default=None, help="batches a step and process, where memory is short (default 1)")
@@ -73,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     add("--precision", default=None, choices=("no", "bf16", "fp16"), help="mixed precision; bf16 where it is fast")
     add("--threads", type=THREADS, default=None, help="CPU threads")
-    add("--export", action="store_true", help="write the weights into the package and its manifest")
+    add_export(parser, "write the weights into the package and its manifest")
     parser.epilog = (
         "A phase such as 2@64:60000 trains with 2 refinement steps on 60,000 images and generates them up to 64 px "
         "only, which is faster, but such pictures may show other people than whole ones; 3:20000 uses the whole "
@@ -173,66 +188,61 @@ def run(args: argparse.Namespace) -> int:
     if preset.name != "tiny" and accelerator.is_main_process:
         say_estimate(config, preset, args.kind, accelerator, say)
     with accelerator.main_process_first():  # it fills the cache, the others read it
-        sets = checked_sets(args.data, args.kind, say)
-        data = read_pair_data(sets, args.kind, preset, args.people, report=say)
+        people = checked_sets(args.data, args.kind, say)
+        data = read_pair_data(people, args.kind, preset, args.people, report=say)
     loss = build_loss(preset, weights, views, args.identity)
-    critic = build_critic(sets, preset, config.seed, accelerator.device) if weights.realism else None
-    kept = train_encoder(
-        encoder,
-        generator,
-        data,
-        loss,
-        config,
-        Path(args.out or f"runs/{bundled_name(args.kind, args.method)}"),
-        accelerator,
-        args.minutes,
-        args.save_minutes,
-        say,
-        pair_panel(generator, data),
-        critic,
-    )
+    critic = build_critic(people, preset, config.seed, accelerator.device) if weights.realism else None
+    out = Path(args.out or f"runs/{bundled_name(args.kind, args.method)}")
+    with noted(args, out) if accelerator.is_main_process else nullcontext():
+        kept = train_encoder(
+            encoder,
+            generator,
+            data,
+            loss,
+            config,
+            out,
+            accelerator,
+            args.minutes,
+            args.save_minutes,
+            say,
+            pair_panel(generator, data),
+            critic,
+        )
     if args.export and accelerator.is_main_process:
-        export(args, kept, data, config, weights, views)
+        check_finished(int(read_run(out / CHECKPOINT)["images"]), config.images, out)
+        precision, device = accelerator.mixed_precision, accelerator.device.type
+        chosen = choices(config, weights, views) | {"precision": precision, "device": device}
+        export(args, out, kept, data, config, chosen)
     return 0
+
+
+def choices(config: EncoderConfig, weights: LossWeights, views: int) -> dict[str, Any]:
+    """What a preset has chosen for options that were not given, as they would be given."""
+    phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
+    names = ("batch", "accumulate", "learning_rate", "decay", "same_share", "seed")
+    lambdas = astuple(weights)[: None if any(astuple(weights)[4:]) else 4]
+    return {"phases": phases, "weights": lambdas, "views": views, **{name: getattr(config, name) for name in names}}
 
 
 def export(
     args: argparse.Namespace,
+    out: Path,
     encoder: ContourEncoder,
     data: PairData,
     config: EncoderConfig,
-    weights: LossWeights,
-    views: int,
+    chosen: dict[str, Any],
 ) -> None:
     """Put an encoder into the package, with the command that made it."""
-    phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
-    sets = [Path(name).name for name in args.data]
-    lambdas = astuple(weights)[: None if any(astuple(weights)[4:]) else 4]
-    words = ["idnb", "train", "encoder", "--kind", args.kind, "--method", args.method, "--data", *sets]
-    words += ["--people", str(args.people)] if args.people else []
-    words += ["--phases", phases, "--batch", str(config.batch), "--learning-rate", f"{config.learning_rate:g}"]
-    words += ["--decay", f"{config.decay:g}", "--same-share", f"{config.same_share:g}"]
-    words += ["--weights", ",".join(f"{value:g}" for value in lambdas), "--views", str(views)]
-    words += ["--identity", *args.identity] if args.identity else []
-    if args.start:
-        file, kind = parse_start(args.start)
-        words += ["--start", f"{kind}={Path(file).name}"]  # where it lay is a matter of this machine
-        words += ["--fresh-latent"] if args.fresh_latent else []
-    words += ["--seed", str(config.seed), "--export"]
-    name = bundled_name(args.kind, args.method)
+    name, folders = bundled_name(args.kind, args.method), ", ".join(Path(folder).name for folder in args.data)
     entry = WeightFile(
         name=name,
         file=f"{name}.safetensors",
         about=f"{args.method} encoder: {contour_kind(args.kind).title} contour and identity image to codes of "
         "generator_tiny",
         licence="CC0-1.0",
-        command=shlex.join(words),
         seed=config.seed,
-        data=f"rendered people: {', '.join(sets)}; {len(data):,} images of {data.people:,} people",
+        data=f"rendered people: {folders}; {len(data):,} images of {data.people:,} people",
         figures={"images_shown": config.images},
     )
-    state = {key: value for key, value in encoder.state_dict().items() if "num_batches" not in key}
-    if not all(bool(torch.isfinite(value).all()) for value in state.values()):
-        raise InputError("the weights hold values that are no numbers; train again with a lower --learning-rate")
-    path = export_bundled(entry, state)
-    print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
+    used = ["arcface_tiny", "face_features", *(["generator_tiny"] if args.generator is None else [])]
+    export_network(args, out, entry, encoder.state_dict(), chosen, used)

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, THREADS, WEIGHT, Listed, Whole
-from idnb.cli.export import put_into_package
+from idnb.cli.export import add_export, check_finished, export_network, generator_entry, noted, sets
 from idnb.core.errors import InputError
 from idnb.core.messages import printable
 from idnb.core.presets import get_preset
 from idnb.env import fast_bf16, pick_device
-from idnb.faces.real_images import RealImages, read_strips
+from idnb.faces.real_images import read_strips
 from idnb.models.stylegan2 import Generator
 from idnb.pretraining.gan.adversarial import GanTraining
 from idnb.pretraining.gan.codes import read_codes
+from idnb.pretraining.gan.generator import train_generator
 from idnb.pretraining.gan.growing import GanConfig, grow_generator, parse_phases
-from idnb.pretraining.gan.loop import train_gan
-from idnb.pretraining.gan.warmup import WarmUp
+from idnb.training.loop import CHECKPOINT
 
 __all__ = ["add_arguments", "export", "parse_rates", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
     """Add the arguments of `idnb train generator`."""
-    parser.add_argument("--data", nargs="+", required=True, help="sets of rendered people: names or folders")
+    parser.add_argument("--data", type=sets, nargs="+", required=True, help="sets of rendered people: names or folders")
     parser.add_argument("--people", type=COUNT, default=None, help="of each set only so many of the first people")
     parser.add_argument("--out", default="runs/generator", help="folder for checkpoint, log, sample sheets")
     parser.add_argument("--preset", default="tiny", help="sizes: tiny or paper")
@@ -50,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     parser.add_argument("--save-minutes", type=MINUTES, default=5.0, help="time between checkpoints")
     parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
-    parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
+    add_export(parser, "write the weights into the package and its manifest")
 
 
 def parse_rates(text: str) -> tuple[float, ...]:
@@ -62,13 +60,15 @@ def parse_rates(text: str) -> tuple[float, ...]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, or go on training."""
+    """Train, or go on training; then export the weights if asked to."""
     from idnb.faces.synthetic import load_rendered
 
     if args.threads:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)
     preset, bf16 = get_preset(args.preset), fast_bf16(device)
+    if args.export and args.preset != "tiny":
+        raise InputError("--export: only the tiny generator is part of the package; load others by their path")
     for argument, text in (("--phases", args.phases), *([("--warm-up", args.warm_up)] if args.warm_up else [])):
         if (largest := parse_phases(text, argument)[-1][0]) > preset.image_size:
             raise InputError(f"{argument}: {largest} px; faces of preset {preset.name} have {preset.image_size}")
@@ -82,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
         head_start=args.head_start,
         seed=args.seed,
     )
-    codes = read_codes(args.data, args.people, args.seed) if args.warm_up else None
+    warm_up = parse_phases(args.warm_up, "--warm-up") if args.warm_up else ()
+    codes = read_codes(args.data, args.people, args.seed) if warm_up else None
     training = GanTraining(preset, config, codes, device, bf16)
     counts = [sum(p.numel() for p in n.parameters()) for n in (training.generator, training.discriminator)]
     print(f"generator {counts[0]:,} parameters, discriminator {counts[1]:,}, at {training.size} px on {device}")
@@ -92,51 +93,31 @@ def run(args: argparse.Namespace) -> int:
     def read(size: int) -> Tensor:
         return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]
 
-    out, ends = Path(args.out), None if args.minutes is None else time.monotonic() + 60 * args.minutes
-    if codes is not None and not (out / "checkpoint.pt").is_file():
-        first = replace(config, phases=parse_phases(args.warm_up, "--warm-up"))
-        warm_up = WarmUp(preset, first, codes, device, bf16)
-        train_gan(warm_up, read, out / "warm_up", args.minutes, args.save_minutes)
-        if warm_up.images < warm_up.config.total_images:
-            print(f"{warm_up.images:,} images of the warm-up shown; the same command goes on from there")
-            return 0
-        left = None if ends is None else (ends - time.monotonic()) / 60
-        if not training.start_from(warm_up, RealImages(read(training.size)), out / "mapping", left, args.save_minutes):
-            print("the mapping network has not learnt all yet; the same command goes on from there")
-            return 0
-    minutes = None if ends is None else (ends - time.monotonic()) / 60
-    average = train_gan(training, read, out, minutes, args.save_minutes)
-    where = printable(Path(args.out) / "checkpoint.pt")
-    print(f"{training.images:,} images shown; average generator of {average.size} px in {where}")
+    with noted(args, args.out):
+        begun = train_generator(training, read, args.out, warm_up, args.minutes, args.save_minutes)
+    if begun:
+        where = printable(Path(args.out) / CHECKPOINT)
+        print(f"{training.images:,} images shown; average generator of {training.average.size} px in {where}")
     if args.export:
-        export(args, average, training.images)
+        done = training.images if begun else 0
+        check_finished(done, config.total_images, args.out)
+        export(args, training.average, done)
     return 0
 
 
 def export(args: argparse.Namespace, average: Generator, images: int) -> None:
     """Put the average generator into the package, with the command that made it.
 
-    A generator that has not grown to the full size yet is exported as if it had: its pictures come out enlarged.
+    A generator that has not grown to the full size is exported as if it had: its pictures come out enlarged.
     """
-    preset = get_preset(args.preset)
-    if args.preset != "tiny":
-        raise InputError("--export: only the tiny generator is part of the package; load others by their path")
-    trained_size = average.size
+    preset, trained_size = get_preset(args.preset), average.size
     while average.size < preset.image_size:
         average = grow_generator(average, preset)
-    sets = [Path(folder).name for folder in args.data]  # where they lay is a matter of this machine
-    words = ["idnb", "train", "generator", "--data", *sets]
-    words += [] if args.people is None else ["--people", str(args.people)]
-    words += ["--preset", args.preset]
-    words += ["--warm-up", args.warm_up] if args.warm_up else []
-    words += ["--phases", args.phases, "--batch", str(args.batch), "--learning-rate", f"{args.learning_rate:g}"]
-    words += ["--generator-rates", args.generator_rates, "--r1-gamma", f"{args.r1_gamma:g}"]
-    words += ["--paired", f"{args.paired:g}"] if args.warm_up else []
-    words += ["--head-start", str(args.head_start)] if args.head_start else []
-    words += ["--seed", str(args.seed), "--export"]
     shown = f"{images:,} images shown"
     if args.warm_up:
         before = sum(count for _, count in parse_phases(args.warm_up))
         shown = f"{before:,} images shown in the warm-up, then {images:,}"
-    figures = {"images_shown": images, "trained_up_to_px": trained_size}
-    put_into_package(average, words, f"rendered people: {', '.join(sets)}; {shown}", args.seed, figures)
+    names = ", ".join(Path(name).name for name in args.data)
+    entry = generator_entry(average, args.seed, f"rendered people: {names}; {shown}")
+    entry.figures = {"images_shown": images, "trained_up_to_px": trained_size}
+    export_network(args, args.out, entry, average.state_dict(), used=["face_features"] if args.warm_up else [])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ import numpy as np
 import torch
 
 from idnb.cli.arguments import BATCH, COUNT, RATE, SEED, THREADS
+from idnb.cli.export import add_export, export_network, noted, sets
 from idnb.core.errors import InputError
 from idnb.core.files import write_text
-from idnb.core.weights import WeightFile, export_bundled
+from idnb.core.weights import WeightFile
 from idnb.env import fast_bf16, pick_device
 from idnb.faces.synthetic import finished
 from idnb.models.embedder import FaceEmbedder
@@ -38,9 +38,11 @@ ABOUT = {
 def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     """Add the arguments of `idnb train identity` (kind "identity") or `idnb train judge` (kind "judge")."""
     parser.set_defaults(kind=kind)
-    parser.add_argument("--data", default="train", help="sets of rendered people: names or folders, commas between")
+    parser.add_argument(
+        "--data", type=sets, default="train", help="sets of rendered people: names or folders, commas between"
+    )
     parser.add_argument("--people", type=COUNT, default=None, help="of each set only people with a smaller number")
-    parser.add_argument("--test", default="test", help="set of other people for the final figures")
+    parser.add_argument("--test", type=sets, default="test", help="set of other people for the final figures")
     parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint, log, figures")
     parser.add_argument("--steps", type=COUNT, default=3000, help="length of the run")
     parser.add_argument("--batch", type=BATCH, default=64, help="images a step")
@@ -50,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     )
     parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
-    parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
+    add_export(parser, "write the weights into the package and its manifest")
 
 
 def build(kind: str, seed: int) -> tuple[FaceEmbedder, type[ArcFaceHead], float]:
@@ -81,16 +83,9 @@ def run(args: argparse.Namespace) -> int:
     )
     out = Path(args.out)
     training = data.part(names)
-    train_identity(
-        network,
-        head_class,
-        training,
-        validation if len(validation.identity) > 1 else None,
-        config,
-        out,
-        device,
-        bf16=fast_bf16(device),
-    )
+    others = validation if len(validation.identity) > 1 else None
+    with noted(args, out):
+        train_identity(network, head_class, training, others, config, out, device, bf16=fast_bf16(device))
     results = evaluate(network, read_people(load_rendered(args.test)), out, args.kind)
     if args.export:
         export(args, network, results, len(training.identity.unique()), len(training.identity))
@@ -140,28 +135,21 @@ def export(
     args: argparse.Namespace, network: FaceEmbedder, results: dict[str, Verification], people: int, images: int
 ) -> None:
     """Put the weights into the package, with the command that made them."""
-    sets = ",".join(Path(name).name for name in args.data.split(","))
-    words = ["idnb", "train", args.kind, "--data", sets, *(["--people", str(args.people)] if args.people else [])]
-    words += ["--steps", str(args.steps), "--batch", str(args.batch)]
-    words += ["--learning-rate", f"{args.learning_rate:g}", "--seed", str(args.seed), "--export"]
+    names = ",".join(Path(name).name for name in args.data.split(","))
     missed = [
         name for name, (auc, tar) in BARS.items() if results[name].auc < auc or results[name].tar[1e-3] < (tar or 0)
     ]
-    if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
-        raise InputError("the weights hold values that are no numbers; train again with a lower --learning-rate")
     entry = WeightFile(
         name=NAMES[args.kind],
         file=f"{NAMES[args.kind]}.safetensors",
         about=ABOUT[args.kind],
         licence="CC0-1.0",
-        command=shlex.join(words),
         seed=args.seed,
-        data=f"rendered people, set {sets}: {images:,} images of {people:,} identities (numbers modulo 20 "
+        data=f"rendered people, set {names}: {images:,} images of {people:,} identities (numbers modulo 20 "
         f"{'0 to 10' if args.kind == 'identity' else '11 to 18'}); "
         f"figures on set {Path(args.test).name}, people never trained on",
         figures=figures(results),
     )
-    path = export_bundled(entry, {k: v for k, v in network.state_dict().items() if "num_batches" not in k})
-    print(
-        f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB" + (f"; bars missed: {', '.join(missed)}" if missed else "")
-    )
+    export_network(args, args.out, entry, network.state_dict())
+    if missed:
+        print(f"bars missed: {', '.join(missed)}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 
 import torch
 
 from idnb.cli.arguments import COUNT, SEED, THREADS
-from idnb.core.weights import WeightFile, export_bundled
+from idnb.cli.export import add_export, export_network, noted, sets
+from idnb.core.weights import WeightFile
 from idnb.faces.synthetic import finished
 from idnb.models.perceptual import FaceFeatureDistance
 from idnb.pretraining.data import read_people
@@ -20,13 +20,13 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser, kind: str = "perceptual") -> None:
     """Add the arguments of `idnb train perceptual`."""
-    parser.add_argument("--data", default="starter", help="set of rendered people: a name or a folder")
-    parser.add_argument("--test", default="test", help="set of other people for the final figures")
+    parser.add_argument("--data", type=sets, default="starter", help="set of rendered people: a name or a folder")
+    parser.add_argument("--test", type=sets, default="test", help="set of other people for the final figures")
     parser.add_argument("--out", default="runs/perceptual", help="folder for checkpoint and log")
     parser.add_argument("--steps", type=COUNT, default=1000, help="length of the run")
     parser.add_argument("--seed", type=SEED, default=3, help="of initial weights and batches (default 3)")
     parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
-    parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
+    add_export(parser, "write the weights into the package and its manifest")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,22 +37,22 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     faces = finished(load_rendered(args.data), print)
     data = read_people(faces)
-    features = train_features(data, known_numbers(faces.parameters), args.steps, args.seed, args.out)
+    with noted(args, args.out):
+        features = train_features(data, known_numbers(faces.parameters), args.steps, args.seed, args.out)
     test = read_people(load_rendered(args.test))
     figures = ordering(FaceFeatureDistance(features), test, args.seed)
     for name, value in figures.items():
         print(f"{name:40} {value}")
     if args.export:
-        words = ["idnb", "train", "perceptual", "--data", args.data, "--steps", str(args.steps)]
+        names = [Path(name).name for name in (args.data, args.test)]
         entry = WeightFile(
             name="face_features",
             file="face_features.safetensors",
             about="features of the bundled perceptual distance FaceFeatureDistance; not LPIPS",
             licence="CC0-1.0",
-            command=shlex.join([*words, "--seed", str(args.seed), "--export"]),
             seed=args.seed,
-            data=f"rendered people, set {Path(args.data).name}: {len(data.identity):,} images; figures on {args.test}",
+            data=f"rendered people, set {names[0]}: {len(data.identity):,} images; figures on {names[1]}",
             figures=figures,
         )
-        print(f"wrote {export_bundled(entry, features.state_dict())}")
+        export_network(args, args.out, entry, features.state_dict())
     return 0

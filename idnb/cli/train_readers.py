@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import torch
 from torch import nn
 
 from idnb.cli.arguments import BATCH, COUNT, SEED, THREADS
-from idnb.core.weights import WeightFile, export_bundled
+from idnb.cli.export import add_export, export_network, noted, sets
+from idnb.core.weights import WeightFile
 from idnb.faces.synthetic import finished
 from idnb.models.face_parser import FaceParser
 from idnb.models.face_reader import FaceReader, truth_table
@@ -32,15 +32,17 @@ STEPS = {"parser": 700, "reader": 1600}
 def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
     """Add the arguments of `idnb train parser` or `idnb train reader`."""
     parser.set_defaults(kind=kind)
-    parser.add_argument("--data", default="starter", help="sets of rendered people: names or folders, commas between")
+    parser.add_argument(
+        "--data", type=sets, default="starter", help="sets of rendered people: names or folders, commas between"
+    )
     parser.add_argument("--people", type=COUNT, default=None, help="of each set only people with a smaller number")
-    parser.add_argument("--test", default="test", help="set of other people for the final figures")
+    parser.add_argument("--test", type=sets, default="test", help="set of other people for the final figures")
     parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint and log")
     parser.add_argument("--steps", type=COUNT, default=STEPS[kind], help=f"length of the run (default {STEPS[kind]})")
     parser.add_argument("--batch", type=BATCH, default=48, help="images a step (default 48)")
     parser.add_argument("--seed", type=SEED, default=4, help="of initial weights and batches (default 4)")
     parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
-    parser.add_argument("--export", action="store_true", help="write the weights into the package and its manifest")
+    add_export(parser, "write the weights into the package and its manifest")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    sets = [some_people(load_rendered(name), args.people) for name in args.data.split(",")]
-    data = join([read_people(faces) for faces in sets])
+    people = [some_people(load_rendered(name), args.people) for name in args.data.split(",")]
+    data = join([read_people(faces) for faces in people])
     test_faces = finished(load_rendered(args.test), print)
     test = read_people(test_faces)
     torch.manual_seed(args.seed)
@@ -58,34 +60,32 @@ def run(args: argparse.Namespace) -> int:
     network: nn.Module
     if args.kind == "parser":
         network = FaceParser()
-        train_reader(network, data, data.label_maps, config, Path(args.out))
+        with noted(args, args.out):
+            train_reader(network, data, data.label_maps, config, args.out)
         figures = parser_figures(network, test)
     else:
         network = FaceReader()
-        table = torch.cat([truth_table(faces.parameters) for faces in sets])
+        table = torch.cat([truth_table(faces.parameters) for faces in people])
         network.mean.copy_(table.mean(0))
         network.deviation.copy_(table.std(0).clamp_min(1e-6))
         values = ((table - network.mean) / network.deviation).clamp(-4.0, 4.0)
-        train_reader(network, data, values, config, Path(args.out))
+        with noted(args, args.out):
+            train_reader(network, data, values, config, args.out)
         figures = reader_figures(network, test, truth_table(test_faces.parameters))
     for name, value in figures.items():
         print(f"{name:28} {value}")
     if args.export:
-        words = ["idnb", "train", args.kind, "--data", ",".join(Path(name).name for name in args.data.split(","))]
-        words += [] if args.people is None else ["--people", str(args.people)]
-        words += ["--steps", str(args.steps), "--batch", str(args.batch), "--seed", str(args.seed), "--export"]
         entry = WeightFile(
             name=NAMES[args.kind],
             file=f"{NAMES[args.kind]}.safetensors",
             about=ABOUT[args.kind],
             licence="CC0-1.0",
-            command=shlex.join(words),
             seed=args.seed,
             data=f"rendered people: {len(data.identity):,} images of {len(data.identity.unique()):,} people; "
-            f"figures on set {args.test}, people never trained on",
+            f"figures on set {Path(args.test).name}, people never trained on",
             figures=figures,
         )
-        print(f"wrote {export_bundled(entry, network.state_dict())}")
+        export_network(args, args.out, entry, network.state_dict())
     return 0
 
 

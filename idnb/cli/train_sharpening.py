@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, SHARE, THREADS, WEIGHT, Whole
-from idnb.cli.export import put_into_package
+from idnb.cli.export import a_file, add_export, check_finished, export_network, generator_entry, noted, sets
 from idnb.core.errors import InputError
 from idnb.core.messages import printable
 from idnb.core.presets import get_preset
@@ -19,6 +19,7 @@ from idnb.models.stylegan2_files import load_generator
 from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.gan.sharpening import Sharpening, interpolated
+from idnb.training.loop import CHECKPOINT
 
 __all__ = ["add_arguments", "run"]
 
@@ -28,8 +29,8 @@ AVERAGE = 5_000  # images, half-life of the average generator
 def add_arguments(parser: argparse.ArgumentParser, network: str = "sharpening") -> None:
     """Add the arguments of `idnb train sharpening`."""
     add = parser.add_argument
-    add("--start", required=True, help="file of the generator to begin with, as from `idnb train generator`")
-    add("--data", nargs="+", default=["starter"], help="sets of rendered people: names or folders")
+    add("--start", type=a_file, required=True, help="file of the generator to begin with, from `idnb train generator`")
+    add("--data", type=sets, nargs="+", default=["starter"], help="sets of rendered people: names or folders")
     add("--people", type=COUNT, default=None, help="of each set only so many of the first people")
     add("--out", default="runs/sharpening", help="folder for checkpoint, log, sample sheets")
     add("--images", type=COUNT, default=40_000, help="images to show, those of --head-start included")
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "sharpening") 
     add("--save-minutes", type=MINUTES, default=5.0, help="time between checkpoints")
     add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     add("--threads", type=THREADS, default=None, help="CPU threads")
-    add("--export", action="store_true", help="mix, and write the weights into the package and its manifest")
+    add_export(parser, "mix, and write the weights into the package and its manifest")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,22 +88,17 @@ def run(args: argparse.Namespace) -> int:
     def read(size: int) -> Tensor:
         return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]
 
-    if not (Path(args.out) / "checkpoint.pt").is_file():
-        training.start_from(start)
-    average = train_gan(training, read, Path(args.out), args.minutes, args.save_minutes)
-    where = printable(Path(args.out) / "checkpoint.pt")
+    with noted(args, args.out):
+        if not (Path(args.out) / CHECKPOINT).is_file():
+            training.start_from(start)
+        average = train_gan(training, read, Path(args.out), args.minutes, args.save_minutes)
+    where = printable(Path(args.out) / CHECKPOINT)
     print(f"{training.images:,} images shown; average generator of {average.size} px in {where}")
     if args.export:
+        check_finished(training.images, config.total_images, args.out)
         mixed = interpolated(start, average, args.keep)
-        sets = [Path(folder).name for folder in args.data]  # where they lay is a matter of this machine
-        words = ["idnb", "train", "sharpening", "--start", Path(args.start).name, "--data", *sets]
-        words += [] if args.people is None else ["--people", str(args.people)]
-        words += ["--images", str(args.images), "--head-start", str(args.head_start)]
-        words += ["--cool-down", str(args.cool_down), "--batch", str(args.batch)]
-        words += ["--learning-rate", f"{args.learning_rate:g}", "--generator-rate", f"{args.generator_rate:g}"]
-        words += ["--r1-gamma", f"{args.r1_gamma:g}", "--paired", f"{args.paired:g}", "--keep", f"{args.keep:g}"]
-        words += ["--seed", str(args.seed), "--export"]
-        data = f"rendered people: {', '.join(sets)}; {training.images:,} images shown"
-        figures = {"images_shown": training.images, "trained_up_to_px": average.size}
-        put_into_package(mixed, words, data, args.seed, figures)
+        names = ", ".join(Path(name).name for name in args.data)
+        entry = generator_entry(mixed, args.seed, f"rendered people: {names}; {training.images:,} images shown")
+        entry.figures = {"images_shown": training.images, "trained_up_to_px": average.size}
+        export_network(args, args.out, entry, mixed.state_dict(), used=["face_features"])
     return 0

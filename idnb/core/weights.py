@@ -49,6 +49,8 @@ class WeightFile:
         prefix of at least eight digits is compared as such (PyTorch puts one into its file names).
     also: sha256 of other accepted files, where several circulate under one name.
     licence: of this file. command, seed, data, figures: how a bundled file was made and what it measured.
+    defaults: option -> value, of the command's options that are not in it; another version may have other defaults.
+    made_from: file -> sha256 of what the training started from: bundled weights, and files that the command names.
     urls: for downloads, tried in order; `gdrive:ID` stands for a Google Drive file. A download without a sha256 is
         pinned when it is first fetched.
     """
@@ -64,6 +66,8 @@ class WeightFile:
     seed: int | None = None
     data: str | None = None
     figures: dict[str, Any] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+    made_from: dict[str, str] = field(default_factory=dict)
     urls: list[str] = field(default_factory=list)
 
     @property
@@ -112,7 +116,10 @@ def _entry_fault(entry: WeightFile) -> str | None:
     hashes = [entry.sha256 or "0" * 64, *entry.also]
     if not isinstance(hashes[0], str) or not all(re.fullmatch("[0-9a-f]{8,64}", text) for text in hashes):
         return "a sha256 is not 8 to 64 digits 0-9 a-f"
-    return None if isinstance(entry.figures, dict) else "figures is no object"
+    for name in ("figures", "defaults", "made_from"):
+        if not isinstance(getattr(entry, name), dict):
+            return f"{name} is no object"
+    return None
 
 
 def find_weight(name: str, assets: Path = ASSETS) -> WeightFile:

@@ -2,7 +2,8 @@
 
 Each stage that was made has a note in {work}/stages: the command, the hashes of what it read and made, and that of the
 code. A stage is stale when one of them is another one today. What the package brings along has no note; it counts as
-done where its entry in the manifest, or the card of its set, names the command of the recipe.
+done where its entry in the manifest, or the card of its set, names the command of the recipe, or one that says the same
+by its defaults.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from typing import Any
 
 from idnb.core.errors import InputError
 from idnb.core.files import write_text
-from idnb.core.weights import ASSETS, file_sha256
+from idnb.core.weights import ASSETS, file_sha256, read_manifest
 from idnb.experiments.stages import STAGES, Stage
 
-__all__ = ["Recipe", "State"]
+__all__ = ["Recipe", "State", "says_the_same"]
 
 DONE = ("done", "bundled")
 
@@ -36,6 +37,35 @@ class State:
 
     word: str
     why: str = ""
+
+
+def says_the_same(told: str, defaults: dict[str, str], wanted: str, free: Sequence[str] = ()) -> bool:
+    """Whether a recorded command does what another one does.
+
+    told, defaults: as `WeightFile` has them. wanted: the other, which may name a default or not. free: options that may
+    differ, without their dashes.
+    """
+    (words, given), (wanted_words, asked) = _options(told), _options(wanted)
+    for name in free:
+        given.pop(f"--{name}", None)
+    known = {**defaults, **given}
+    asked_of_known = all(known.get(option) == value for option, value in asked.items())
+    return words == wanted_words and asked_of_known and set(given) <= set(asked)
+
+
+def _options(command: str) -> tuple[list[str], dict[str, str]]:
+    """The words before the first option, and the value of each option, several with spaces between."""
+    words: list[str] = []
+    options: dict[str, str] = {}
+    for word in shlex.split(command):
+        if word.startswith("--"):
+            option = word
+            options[option] = ""
+        elif options:
+            options[option] = f"{options[option]} {word}".strip()
+        else:
+            words.append(word)
+    return words, options
 
 
 class Recipe:
@@ -127,8 +157,8 @@ class Recipe:
         if not complete:
             began = Path(self.place(stage.makes[0])).parent.exists() and not self.bundled(stage)
             return State("begun" if began else "to do", why)
-        told_command = self.told(stage)
-        if self.profile == "full" and told_command == self.command(stage):
+        told_command, defaults = self.told(stage)
+        if self.profile == "full" and says_the_same(told_command, defaults, self.command(stage), stage.takes):
             return State("bundled")
         return State("stale", f"made by `{told_command}`" if self.profile == "full" else "of the package")
 
@@ -140,14 +170,17 @@ class Recipe:
         """Whether a stage's files are part of the package."""
         return stage.makes[0].startswith("{package}")
 
-    def told(self, stage: Stage) -> str:
-        """The command that the manifest, or the card of a set, names for what a stage has made."""
+    def told(self, stage: Stage) -> tuple[str, dict[str, str]]:
+        """The command that the manifest, or the card of a set, names for what a stage has made; its defaults then."""
         path = Path(self.place(stage.makes[0]))
         if path.name == "card.json":
-            return str(json.loads(path.read_text(encoding="utf-8")).get("command", "nothing"))
-        entries = json.loads((self.package / "assets" / "manifest.json").read_text(encoding="utf-8"))["weights"]
-        command = next((str(entry.get("command")) for entry in entries if entry["file"] == path.name), "nothing")
-        return stage.command if command == f"idnb reproduce --only {stage.name}" else command
+            return str(json.loads(path.read_text(encoding="utf-8")).get("command", "nothing")), {}
+        entry = next((one for one in read_manifest(self.package / "assets") if one.file == path.name), None)
+        if entry is None or entry.command is None:
+            return "nothing", {}
+        return (
+            stage.command if entry.command == f"idnb reproduce --only {stage.name}" else entry.command
+        ), entry.defaults
 
     def make(self, stage: Stage, options: dict[str, Any] | None = None, report: Callable[[str], None] = print) -> bool:
         """Run a stage's command, or go on with it; write its note when it has made what it should.
