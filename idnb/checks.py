@@ -1,19 +1,41 @@
-"""Checks of exercises, recorded predictions and recall questions. None of them ever raises: a notebook always runs on.
+"""Claims, checks of exercises, recorded predictions, recall questions. None of them raises: a notebook always runs on.
 
-The words "correct", "close" and "not yet" are what a check prints; the tools of the series look for them.
+The words "correct", "close" and "not yet" are what a check prints; the tools of the series look for them. One thing
+does raise, in the tests of the series alone: a claim that does not hold.
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["compare", "predict", "recall", "reveal"]
+__all__ = ["FALSE_CLAIM", "claim", "compare", "predict", "recall", "reveal"]
+
+FALSE_CLAIM = "Does not hold here: "
+"""What a claim that fails begins with; `tools.notebook_checks` looks for it in committed outputs."""
 
 _predictions: dict[str, tuple[str, dict[str, str]]] = {}
 """Name of a prediction -> the key that was chosen ("" while undecided) and the texts of all options."""
+
+
+def claim(sentence: str, holds: Any) -> None:
+    """Print a sentence about what was measured, and say whether it holds.
+
+    Args:
+        sentence: the claim with its number, such as `f"two samples are as alike as strangers ({mean:.2f})"`.
+        holds: whether the measured numbers agree: a truth value, or one number or tensor that has one.
+
+    Raises:
+        AssertionError: the claim does not hold, and IDNB_CLAIMS is "strict", as in the tests of the notebooks. A reader
+            has changed something, perhaps, so a reader's notebook prints the line and runs on.
+    """
+    true = bool(holds)
+    print(f"Holds: {sentence}." if true else f"{FALSE_CLAIM}{sentence}.")
+    if not true and os.environ.get("IDNB_CLAIMS") == "strict":
+        raise AssertionError(f"{FALSE_CLAIM}{sentence}")
 
 
 def compare(
@@ -198,19 +220,20 @@ def predict(name: str, choice: Any, options: Mapping[str, str] | Sequence[str]) 
 
 
 def reveal(name: str, outcome: str, explanation: str = "") -> None:
-    """Print a recorded prediction beside the outcome.
+    """Print the outcome beside the prediction that was recorded for it. Without a prediction nothing is given away.
 
     Args:
         name: as in `predict`.
         outcome: the key of the option that came true ("b"), or a text that says what happened.
         explanation: one or two sentences on why.
-
-    Never raises; without a prediction it says so and shows the outcome all the same.
     """
     key, texts = _predictions.get(str(name), ("", {}))
+    if not key:
+        print("No prediction yet: put your letter into the cell of the prediction, run that cell, then this one.")
+        return
     happened = _chosen(outcome, texts)
-    verdict = "" if not key or happened is None else " – as you predicted" if happened == key else " – not as predicted"
-    print(f"You predicted:  {f'{key}) {texts[key]}' if key else '(nothing yet: go back and choose before you look)'}")
+    verdict = "" if happened is None else " – as you predicted" if happened == key else " – not as predicted"
+    print(f"You predicted:  {key}) {texts[key]}")
     print(f"What happened:  {outcome if happened is None else f'{happened}) {texts[happened]}'}{verdict}")
     if explanation:
         print(explanation)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from idnb.checks import compare, predict, recall, reveal
+from idnb.checks import FALSE_CLAIM, claim, compare, predict, recall, reveal
 
 
 @pytest.fixture
@@ -142,10 +142,30 @@ def test_prediction_beside_outcome(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_prediction_yet(choice: Any, capsys: pytest.CaptureFixture[str]) -> None:
     predict("later", choice, {"x": "up", "y": "down"})
     assert capsys.readouterr().out == 'Choose your prediction: one of "x", "y", and run again.\n'
-    reveal("later", "x")
-    assert "nothing yet" in (text := capsys.readouterr().out) and "What happened:  x) up\n" in text
-    reveal("never asked", "x")
-    assert "What happened:  x\n" in capsys.readouterr().out
+    for name in ("later", "never asked"):
+        reveal(name, "x", "Because it is so.")
+        text = capsys.readouterr().out
+        assert text.startswith("No prediction yet") and "up" not in text and "Because" not in text
+    predict("later", "y", {"x": "up", "y": "down"})
+    reveal("later", "x", "Because it is so.")
+    assert "What happened:  x) up – not as predicted\nBecause it is so.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("strict", ["", "strict"])
+def test_a_claim_says_whether_it_holds(
+    strict: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDNB_CLAIMS", strict)
+    for true in (True, np.float32(0.2) < 0.3, torch.tensor(0.2) < 0.3):
+        claim("strangers differ (0.20 of 0.30)", true)
+        assert capsys.readouterr().out == "Holds: strangers differ (0.20 of 0.30).\n"
+    for false in (False, torch.tensor(float("nan")) < 0.3):
+        if strict:
+            with pytest.raises(AssertionError, match="strangers differ"):
+                claim("strangers differ", false)
+        else:
+            claim("strangers differ", false)
+        assert capsys.readouterr().out == f"{FALSE_CLAIM}strangers differ.\n"
 
 
 def test_recall_gives_feedback_for_each_option(capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,6 +72,10 @@ FAULTS = {
     "stderr": (add_output(2, new_output("stream", name="stderr", text="UserWarning")), "wrote to stderr: UserWarning"),
     "error": (add_output(2, new_output("error", ename="KeyError", evalue="", traceback=[])), "ends in an error: Key"),
     "widget": (add_output(2, new_output("display_data", {WIDGET_VIEW: {}})), "keeps a widget view"),
+    "false claim": (
+        add_output(2, new_output("stream", text="Holds: it is.\nDoes not hold here: 3 < 2.\n")),
+        "makes a claim that is false: 3 < 2",
+    ),
     "widget state": (lambda n: n.metadata.update(widgets={}), "widgets metadata left"),
     "machine path": (add_output(2, new_output("stream", text="/home/ada/idnb")), "shows a path of one machine: /home/"),
     "path in source": (lambda n: code_cells(n)[3].update(source='open("/tmp/x.txt")'), "names a path of one machine"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 from PIL import Image, UnidentifiedImageError
 
+from idnb.checks import FALSE_CLAIM
 from tools.notebook_clean import WIDGET_VIEW
 from tools.notebook_exercises import disagreements, find_exercises, is_passed
 from tools.notebook_files import NAME_PATTERN, SECTIONS, badge, install_cell
@@ -44,7 +45,7 @@ def check_format(notebook: Notebook, path: Path) -> list[str]:
 
 
 def check_outputs(notebook: Notebook, path: Path) -> list[str]:
-    """Run once from top to bottom, without errors, noise on stderr, or widget state."""
+    """Run once from top to bottom, without errors, false claims, noise on stderr, or widget state."""
     found = []
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     counts = [cell.get("execution_count") for cell in code]
@@ -66,6 +67,8 @@ def check_outputs(notebook: Notebook, path: Path) -> list[str]:
             )
             if match := MACHINE_PATH.search(text):
                 found.append(f"cell {number} shows a path of one machine: {match.group()}")
+            false = [line for line in text.splitlines() if line.startswith(FALSE_CLAIM)]
+            found += [f"cell {number} makes a claim that is false: {line.removeprefix(FALSE_CLAIM)}" for line in false]
     return found
 
 
