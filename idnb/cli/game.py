@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from idnb.cli.arguments import SEED, Whole
-from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
 from idnb.core.files import write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from idnb.contours.contour import Contour
+    from idnb.evaluation.game import Trial
+    from idnb.faces.triples import Triples
+
+    Game: TypeAlias = tuple[str, list[Trial], Callable[[Sequence[Trial]], Tensor]]  # name, trials, what is drawn
 
 __all__ = ["add_arguments", "run"]
 
@@ -18,7 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `idnb game`."""
     parser.add_argument("--out", required=True, help="folder for the sheets; the right answers go into OUT.key.json")
     parser.add_argument("--answers", default=None, help="file of answers: score them, with the key of --out")
-    parser.add_argument("--kind", default=",".join(CONTOURS), help="kinds of contour, commas between (default all)")
+    parser.add_argument("--kind", default=None, help="kinds of contour, commas between (default all)")
+    parser.add_argument(
+        "--ideals",
+        default=None,
+        metavar="DIR",
+        help="show ideal results instead, a folder of `idnb render --pairs`: the ceiling of the game",
+    )
     parser.add_argument("--trials", type=Whole(1, 10_000), default=12, help="trials a kind, six a sheet (default 12)")
     parser.add_argument("--seed", type=SEED, default=0, help="of the trials (default 0)")
     parser.add_argument("--data", default="test", help="set of people: a name or a folder (default test)")
@@ -66,37 +82,77 @@ def scored(path: Path, key: Path) -> str:
     return "\n".join([*lines, "chance 25 %; in brackets Wilson's 95 % interval over trials"])
 
 
-def write_game(args: argparse.Namespace, out: Path, key: Path) -> None:
-    """Draw all trials of all kinds, a sheet for six."""
+def encoder_games(args: argparse.Namespace, faces: Any) -> Iterator[Game]:
+    """One game a kind of contour, about what the encoders draw."""
     import numpy as np
     import torch
 
+    from idnb.contours.kinds import CONTOURS, contour_kind
     from idnb.core.presets import get_preset
     from idnb.core.resize import resize
-    from idnb.evaluation.game import LETTERS, ROWS, draw_sheet, draw_trials, judge_answers
-    from idnb.evaluation.metrics import load_judges
-    from idnb.faces.sources import load_faces
+    from idnb.evaluation.game import draw_trials
     from idnb.models.encoder_files import load_encoder
     from idnb.models.stylegan2_files import load_generator
 
-    faces = load_faces(args.data, otherwise="test")
     generator, side = load_generator(args.preset), get_preset(args.preset).encoder_size
-    (judge,) = load_judges(args.preset, ["judge"]).values()
-    right: dict[str, str] = {}
-    judged: dict[str, str] = {}
-    out.mkdir(parents=True, exist_ok=True)
-    for place, name in enumerate(args.kind.split(",")):
+    for place, name in enumerate(args.kind.split(",") if args.kind else CONTOURS):
         kind, encoder = contour_kind(name), load_encoder(args.preset, name)
-        trials = draw_trials(np.asarray(faces.identity), args.trials, args.seed + 1000 * place)
-        for start in range(0, len(trials), ROWS):
-            part = trials[start : start + ROWS]
-            names = [f"{name}-{start + row + 1}" for row in range(len(part))]
+
+        def draw(part: Sequence[Trial], kind: Contour = kind, encoder: Any = encoder) -> Tensor:
             rows = np.array([trial.contour for trial in part])
             labels = faces.label_maps(rows) if kind.uses_label_map else None
             x_c = kind.sized(side // 8 if kind.has_side else None).make(faces.images(rows), labels)
             given = resize(faces.images([trial.given for trial in part]), side)
             with torch.inference_mode():
-                drawn = encoder.generate(generator, x_c, given).images[:, -1].clamp(-1, 1)  # [B, 3, H, H]
+                images: Tensor = encoder.generate(generator, x_c, given).images[:, -1].clamp(-1, 1)  # [B, 3, H, H]
+            return images
+
+        yield name, draw_trials(np.asarray(faces.identity), args.trials, args.seed + 1000 * place), draw
+
+
+def ideal_games(args: argparse.Namespace, faces: Any) -> Iterator[Game]:
+    """One game for each of the two colours that ideal results have; both are about the same pairs."""
+    import numpy as np
+
+    from idnb.evaluation.game import pair_trials
+    from idnb.faces.triples import COLOURS, load_triples
+
+    if args.kind is not None:
+        raise InputError("--kind: ideal results are the same for all kinds of contour; leave it out, or --ideals")
+    for place, colours in enumerate(COLOURS):
+        triples = load_triples(args.ideals, faces, colours)
+        order = np.argsort(triples.contour)  # as `idnb evaluate` goes through the pairs
+        contour, given = triples.contour[order], triples.given[order]
+        rows = dict(zip(zip(contour.tolist(), given.tolist(), strict=True), order.tolist(), strict=True))
+
+        def draw(part: Sequence[Trial], triples: Triples = triples, rows: dict[Any, int] = rows) -> Tensor:
+            return triples.ideal.images([rows[trial.contour, trial.given] for trial in part])
+
+        seed = args.seed + 1000 * place
+        yield f"colours_of_{colours}", pair_trials(faces.identity, contour, given, args.trials, seed), draw
+
+
+def write_game(args: argparse.Namespace, out: Path, key: Path) -> None:
+    """Draw all trials of all games, a sheet for six."""
+    import torch
+
+    from idnb.core.presets import get_preset
+    from idnb.core.resize import resize
+    from idnb.evaluation.game import LETTERS, ROWS, draw_sheet, judge_answers
+    from idnb.evaluation.metrics import load_judges
+    from idnb.faces.sources import load_faces
+
+    faces = load_faces(args.data, otherwise="test")
+    side = get_preset(args.preset).encoder_size
+    (judge,) = load_judges(args.preset, ["judge"]).values()
+    right: dict[str, str] = {}
+    judged: dict[str, str] = {}
+    out.mkdir(parents=True, exist_ok=True)
+    for name, trials, draw in ideal_games(args, faces) if args.ideals else encoder_games(args, faces):
+        for start in range(0, len(trials), ROWS):
+            part = trials[start : start + ROWS]
+            names = [f"{name}-{start + row + 1}" for row in range(len(part))]
+            drawn = draw(part)
             shown = torch.stack([faces.images(list(trial.candidates)) for trial in part])  # [B, 4, 3, H, H]
             letters = judge_answers(
                 judge, resize(drawn, side), resize(shown.flatten(0, 1), side).unflatten(0, shown.shape[:2])

@@ -26,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=PROCESSES, default=1, metavar="W", help="processes; the pixels do not depend on it"
     )
     parser.add_argument("--size", type=Whole(16, 2048), default=128, metavar="PX", help="of a picture (default 128)")
+    parser.add_argument(
+        "--pairs",
+        type=COUNT,
+        metavar="N",
+        help="instead of these people's own pictures the ideal results of N pairs of pictures, in both colours",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the set; an interrupted set goes on")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="also write a contact sheet of 64 people")
     parser.add_argument("--check", action="store_true", help="measure new people instead (--identities, default 500)")
@@ -43,12 +49,18 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--identities and --out are needed, for example: idnb render --identities 8 --out people")
     if args.sheet is not None and args.sheet.suffix.lower() not in SHEETS:
         raise InputError(f"--sheet {args.sheet}: give a name that ends in {', '.join(SHEETS)}")
+    from idnb.faces.render.ideals import IdealPlan
     from idnb.faces.render.sets import SetPlan, make_set
 
-    card = make_set(SetPlan(args.identities, args.shots, args.seed, args.size), args.out, args.workers)
+    people = args.identities, args.shots, args.seed, args.size
+    plan = SetPlan(*people) if args.pairs is None else IdealPlan(*people, args.pairs)
+    card = make_set(plan, args.out, args.workers)
     cost = card.get("seconds_per_image_and_core")
     spent = f", {cost:.2f} s an image and core" if cost else ", nothing was left to do"
-    print(f"{printable(args.out)}: {card['identities']} people x {card['shots']} pictures of {card['size']} px{spent}")
+    what = f"{card['identities']} people x {card['shots']} pictures"
+    if args.pairs is not None:
+        what = f"ideal results of {args.pairs} pairs among {what}"
+    print(f"{printable(args.out)}: {what} of {card['size']} px{spent}")
     print(f"sha256 {card['sha256']}")
     if args.sheet:
         from idnb.faces.render.sheet import contact_sheet

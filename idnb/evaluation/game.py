@@ -21,7 +21,18 @@ from idnb.core.errors import InputError
 from idnb.core.images import to_image
 from idnb.evaluation.intervals import Estimate, share_interval
 
-__all__ = ["LETTERS", "ROWS", "Score", "Trial", "draw_sheet", "draw_trials", "judge_answers", "read_answers", "score"]
+__all__ = [
+    "LETTERS",
+    "ROWS",
+    "Score",
+    "Trial",
+    "draw_sheet",
+    "draw_trials",
+    "judge_answers",
+    "pair_trials",
+    "read_answers",
+    "score",
+]
 
 LETTERS = "abcd"
 ROWS = 6
@@ -56,13 +67,7 @@ def draw_trials(identity: NDArray[np.int64], count: int, seed: int) -> list[Tria
 
     identity: [N] who each picture shows. Raises InputError where there are too few people, or none with two pictures.
     """
-    people, pictures = np.unique(identity, return_counts=True)
-    shared = people[pictures > 1]
-    if count < 1 or len(people) < 5 or not len(shared):
-        raise InputError(
-            f"trials: {count} of {len(people)} people, {len(shared)} of them with two pictures; a game needs one "
-            "trial, five people and one of them in two pictures"
-        )
+    shared = _people_in_two_pictures(identity, count)
     random = np.random.default_rng(seed)
     trials: list[Trial] = []
     while len(trials) < count:
@@ -71,12 +76,54 @@ def draw_trials(identity: NDArray[np.int64], count: int, seed: int) -> list[Tria
         if who == identity[contour]:
             continue
         given, other = random.choice(np.flatnonzero(identity == who), 2, replace=False)
-        rest = people[(people != who) & (people != identity[contour])]
-        shown = [int(random.choice(np.flatnonzero(identity == one))) for one in random.choice(rest, 3, replace=False)]
-        right = int(random.integers(len(LETTERS)))
-        shown.insert(right, int(other))
-        trials.append(Trial(contour, int(given), tuple(shown), right))
+        trials.append(_among_strangers(random, identity, contour, int(given), int(other)))
     return trials
+
+
+def pair_trials(
+    identity: NDArray[np.int64], contour: NDArray[np.int64], given: NDArray[np.int64], count: int, seed: int
+) -> list[Trial]:
+    """Trials over the first of some pairs that show two people; the seed decides who else is shown.
+
+    identity: as for `draw_trials`. contour, given: [P] pictures. Raises InputError as `draw_trials`, and where
+    there are fewer such pairs.
+    """
+    shared = _people_in_two_pictures(identity, count)
+    rows = np.flatnonzero((identity[contour] != identity[given]) & np.isin(identity[given], shared))
+    if len(rows) < count:
+        raise InputError(
+            f"trials: {count}, but only {len(rows)} pairs show two people; ask for fewer or render more pairs"
+        )
+    random = np.random.default_rng(seed)
+    trials = []
+    for row in rows[:count]:
+        others = np.flatnonzero(identity == identity[given[row]])
+        other = int(random.choice(others[others != given[row]]))
+        trials.append(_among_strangers(random, identity, int(contour[row]), int(given[row]), other))
+    return trials
+
+
+def _people_in_two_pictures(identity: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    people, pictures = np.unique(identity, return_counts=True)
+    shared: NDArray[np.int64] = people[pictures > 1]
+    if count < 1 or len(people) < 5 or not len(shared):
+        raise InputError(
+            f"trials: {count} of {len(people)} people, {len(shared)} of them with two pictures; a game needs one "
+            "trial, five people and one of them in two pictures"
+        )
+    return shared
+
+
+def _among_strangers(
+    random: np.random.Generator, identity: NDArray[np.int64], contour: int, given: int, other: int
+) -> Trial:
+    """The trial that hides `other`, a further picture of the person given, among three people of neither picture."""
+    people = np.unique(identity)
+    rest = people[(people != identity[given]) & (people != identity[contour])]
+    shown = [int(random.choice(np.flatnonzero(identity == one))) for one in random.choice(rest, 3, replace=False)]
+    right = int(random.integers(len(LETTERS)))
+    shown.insert(right, other)
+    return Trial(contour, given, tuple(shown), right)
 
 
 def judge_answers(judge: Any, drawn: Tensor, candidates: Tensor) -> list[str]:

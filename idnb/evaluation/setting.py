@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.faces.pairs import Pairs, draw_pairs
+from idnb.faces.pairs import Pairs, draw_pairs, spread
 
 __all__ = ["CHUNK", "Setting", "chunks_of", "example_pairs", "pairs_of", "part_of", "rulers"]
 
@@ -53,7 +53,7 @@ def pairs_of(setting: Setting, identity: NDArray[np.int64]) -> Pairs:
     if setting.contours is not None:
         if not 1 <= setting.contours <= len(identity):
             raise InputError(f"contours is {setting.contours}; the set has {len(identity)} images")
-        chosen = np.linspace(0, len(identity) - 1, setting.contours).round().astype(np.int64)
+        chosen = spread(setting.contours, len(identity))
     return draw_pairs(identity, mode=setting.mode, count=setting.count, seed=setting.seed, contours=chosen)
 
 
@@ -70,7 +70,7 @@ def example_pairs(setting: Setting, identity: NDArray[np.int64], count: int = 6)
     identity: [N] who each image of the set shows. They are the same for all methods, however many contours a run has;
     where a run pairs any two images, these show two people.
     """
-    chosen = np.linspace(0, len(identity) - 1, min(count, len(identity))).round().astype(np.int64)
+    chosen = spread(min(count, len(identity)), len(identity))
     mode = "other" if setting.mode == "any" else setting.mode
     return draw_pairs(identity, mode=mode, count=1, seed=setting.seed, contours=chosen)
 

@@ -25,7 +25,7 @@ import numpy as np
 from idnb.core.errors import InputError
 from idnb.core.files import write_text
 
-__all__ = ["MODES", "Pairs", "draw_pairs", "load_pairs", "save_pairs"]
+__all__ = ["MODES", "Pairs", "draw_pairs", "load_pairs", "save_pairs", "spread"]
 
 MODES = ("any", "same", "other")
 _FORMAT = "idnb-pairs-1"
@@ -74,6 +74,11 @@ def _check_identities(identities: Any) -> np.ndarray:
 
 def _fingerprint(identities: np.ndarray) -> str:
     return hashlib.sha256(identities.astype("<i8").tobytes()).hexdigest()
+
+
+def spread(count: int, n: int) -> np.ndarray:
+    """Numbers of `count` of `n` images, evenly spread from the first to the last."""
+    return np.linspace(0, n - 1, count).round().astype(np.int64)
 
 
 def draw_pairs(

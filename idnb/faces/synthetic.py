@@ -107,7 +107,11 @@ class Faces:
                 f"{self!r} has no identity {missing[:5].tolist()}; "
                 f"its people are {self.identity.min()} to {self.identity.max()}"
             )
-        return Faces(self.folder, self._rows[np.isin(self.identity, identities)])
+        return self.where(np.isin(self.identity, identities))
+
+    def where(self, chosen: NDArray[np.bool_]) -> Faces:
+        """The same set with some of its pictures only; chosen: (N,)."""
+        return Faces(self.folder, self._rows[chosen])
 
     def fingerprint(self) -> str:
         """Text that changes when the set does; what is computed from a set is stored under it."""

@@ -52,7 +52,8 @@ class Person:
     Args:
         head: from `load_head`.
         identity: parameters from `people.sample_identity`.
-        shots: parameters of the K pictures, from `people.sample_shot`.
+        shots: parameters of the K pictures, from `people.sample_shot`; colours of an identity (`skin.melanin`) in one
+            of them take the place of the person's own in this picture.
         rng: random numbers of the identity, for the strands of hair.
     """
 
@@ -165,7 +166,7 @@ class Person:
         return camera
 
     def _paint(self, shot: dict[str, Any], face: Array) -> tuple[Paint, Array]:
-        person, s = self.identity, Paint()
+        person, s = self.identity | shot, Paint()
         camera = self._camera(shot, face, s)
         azimuth, elevation = shot["light.azimuth"], shot["light.elevation"]
         key = np.array([np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])
@@ -207,7 +208,9 @@ class Person:
         assert self.strands is not None
         tangents = self.ribbons[1]
         along = np.linspace(0.75, 1.12, self.strands.points.shape[1], dtype=np.float32)
-        albedo = colours.hair_colour(self.identity) * (self.strands.shade[:, None] * along).reshape(-1, 1)  # [S * P, 3]
+        albedo = colours.hair_colour(self.identity | shot) * (self.strands.shade[:, None] * along).reshape(
+            -1, 1
+        )  # [S * P, 3]
         to_camera = unit(np.array(s.camera, np.float32) - points)
         cos_light, cos_view = tangents @ key, (tangents * to_camera).sum(1)
         sin_light = np.sqrt(np.maximum(1 - cos_light**2, 0))

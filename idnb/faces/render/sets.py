@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from idnb.core.files import file_states, write_bytes
 from idnb.faces.render import people
 from idnb.faces.set_files import compare_checksum, read_card, read_strip, set_checksum, set_files
 
-__all__ = ["SetPlan", "make_set", "render_person"]
+__all__ = ["SetPlan", "draw_person", "make_set", "render_person"]
 
 LICENCE = "CC0-1.0"
 WEBP_QUALITY = 92
@@ -60,23 +61,59 @@ class SetPlan:
         """The command that makes this set."""
         return f"idnb render --identities {self.identities} --shots {self.shots} --seed {self.seed} --size {self.size}"
 
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Numbers of the people who have pictures."""
+        return range(self.identities)
 
-def _person(plan: SetPlan, identity: int) -> tuple[dict[str, Any], list[dict[str, Any]], np.random.Generator]:
-    rng = people.identity_generator(plan.seed, identity)
-    parameters = people.sample_identity(rng)
-    shots = [people.sample_shot(people.shot_generator(plan.seed, identity, shot)) for shot in range(plan.shots)]
-    return parameters, shots, rng
+    def pictures(self, identity: int) -> int:
+        """How many pictures a person has."""
+        return self.shots
+
+    def person(self, identity: int) -> tuple[dict[str, Any], list[dict[str, Any]], np.random.Generator]:
+        """Parameters of a person, of each picture, and the random numbers that go on with the strands of hair."""
+        parameters, rng = self.identity(identity)
+        return parameters, [self.shot(identity, shot) for shot in range(self.shots)], rng
+
+    def identity(self, identity: int) -> tuple[dict[str, Any], np.random.Generator]:
+        """What stays the same in all pictures of a person, and the random numbers that go on."""
+        rng = people.identity_generator(self.seed, identity)
+        return people.sample_identity(rng), rng
+
+    def shot(self, identity: int, shot: int) -> dict[str, Any]:
+        """What one shot of a person adds."""
+        return people.sample_shot(people.shot_generator(self.seed, identity, shot))
 
 
 def render_person(plan: SetPlan, identity: int) -> tuple[np.ndarray, np.ndarray]:
-    """Render all shots of one person.
+    """Render all pictures of one person of a set.
 
     Args:
         plan: of the set.
         identity: number of the person.
 
     Returns:
-        (size, shots * size, 3) sRGB 0..255 and (size, shots * size) class numbers, shots side by side.
+        (size, K * size, 3) sRGB 0..255 and (size, K * size) class numbers, K pictures side by side.
+
+    Raises:
+        InputError: when the packages of the extra `render` are missing.
+    """
+    return draw_person(*plan.person(identity), plan.size)
+
+
+def draw_person(
+    parameters: dict[str, Any], shots: list[dict[str, Any]], rng: np.random.Generator, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one person; all that is ever drawn is drawn here.
+
+    Args:
+        parameters: of the person.
+        shots: parameters of K pictures.
+        rng: random numbers of the person, for the strands of hair.
+        size: of a picture, pixels.
+
+    Returns:
+        As `render_person`.
 
     Raises:
         InputError: when the packages of the extra `render` are missing.
@@ -89,13 +126,12 @@ def render_person(plan: SetPlan, identity: int) -> tuple[np.ndarray, np.ndarray]
 
     from idnb.faces.render.portrait import Person
 
-    parameters, shots, rng = _person(plan, identity)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):  # sums are taken in another order on more threads, and single pixels differ
             person = Person(head, parameters, shots, rng)
-            pictures = [person.picture(shot, plan.size) for shot in range(plan.shots)]
+            pictures = [person.picture(shot, size) for shot in range(len(shots))]
     finally:
         torch.set_num_threads(threads)
     return np.concatenate([p[0] for p in pictures], 1), np.concatenate([p[1] for p in pictures], 1)
@@ -123,14 +159,14 @@ def _whole(plan: SetPlan, folder: Path, identity: int) -> bool:
         strips = [read_strip(path, plan.size) for path in set_files(folder, identity)]
     except InputError:
         return False
-    return all(strip.shape[1] == plan.shots * plan.size for strip in strips)
+    return all(strip.shape[1] == plan.pictures(identity) * plan.size for strip in strips)
 
 
 def _table(plan: SetPlan) -> bytes:
     """All parameters by name, one row a shot, as gzipped CSV."""
     rows = []
-    for identity in range(plan.identities):
-        parameters, shots, _ = _person(plan, identity)
+    for identity in plan.numbers:
+        parameters, shots, _ = plan.person(identity)
         rows += [{"identity": identity, "shot": shot} | parameters | values for shot, values in enumerate(shots)]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -156,21 +192,20 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
     """
     folder = Path(folder)
     note = folder / "card.json"
-    card: dict[str, Any] = {"name": folder.name, "command": plan.command, **asdict(plan), "licence": LICENCE}
+    made_by = {"command": plan.command, **asdict(plan)}
+    card: dict[str, Any] = {"name": folder.name, **made_by, "licence": LICENCE}
     if note.exists():
         old = read_card(folder)
-        if {name: old.get(name) for name in asdict(plan)} != asdict(plan):
+        if {name: old.get(name) for name in made_by} != made_by:
             raise InputError(
                 f"{folder} holds another set, made by `{old.get('command')}`: choose another --out, or delete it"
             )
         card = old
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    todo = [i for i in range(plan.identities) if not _whole(plan, folder, i)]
+    todo = [i for i in plan.numbers if not _whole(plan, folder, i)]
     if not todo and "sha256" in card:
-        compare_checksum(
-            folder, card["sha256"], file_states(p for i in range(plan.identities) for p in set_files(folder, i))
-        )
+        compare_checksum(folder, card["sha256"], file_states(p for i in plan.numbers for p in set_files(folder, i)))
         return card
     from idnb.faces.render.head import load_head
 
@@ -185,14 +220,15 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
             jobs = [(plan, folder, i) for i in todo]
             bar = tqdm(
                 pool.imap_unordered(_work, jobs),
-                total=plan.identities,
-                initial=plan.identities - len(todo),
+                total=len(plan.numbers),
+                initial=len(plan.numbers) - len(todo),
                 unit="person",
             )
             seconds = list(bar)
     card["sha256"] = set_checksum(folder)
     write_bytes(note, (json.dumps(card, indent=2) + "\n").encode())
-    return card | ({"seconds_per_image_and_core": sum(seconds) / len(seconds) / plan.shots} if seconds else {})
+    made = sum(plan.pictures(i) for i in todo)
+    return card | ({"seconds_per_image_and_core": sum(seconds) / made} if seconds else {})
 
 
 def _calm() -> None:

@@ -1,0 +1,123 @@
+"""Ideal results: what a perfect method would draw for the contour of one picture and the person of another.
+
+The person sits for the other picture: own head, hair cut, beard and glasses; the other's pose, expression, gaze, light,
+background and neckline, framed by the same rule. Skin, lips, irises, hair and clothes have the colours of one of the
+two. A low-resolution contour shows the colours that its result must have ("contour"). A sketch or a label map says
+nothing of colours, and the identity image does ("identity").
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from idnb.core.errors import InputError
+from idnb.faces.pairs import draw_pairs, spread
+from idnb.faces.render.sets import SetPlan, draw_person
+from idnb.faces.triples import COLOURS, check_colours
+
+__all__ = ["IdealPlan", "ideal_result"]
+
+COLOURS_OF_PERSON = (
+    "skin.melanin",
+    "skin.warmth",
+    "skin.redness",
+    "lips.colour",
+    "hair.eumelanin",
+    "hair.pheomelanin",
+    "hair.grey",
+    "iris.brown",
+    "iris.hue",
+    "iris.lightness",
+)
+COLOURS_OF_CLOTHES = ("cloth.hue", "cloth.saturation", "cloth.value")
+
+
+def _ideal_shot(people: SetPlan, contour: int, given: int, colours: str) -> dict[str, Any]:
+    """The contour's shot as the person of the identity image sits for it; arguments as for `ideal_result`."""
+    identity, shot = divmod(contour, people.shots)
+    drawn = people.shot(identity, shot)
+    if colours == "contour":
+        other, _ = people.identity(identity)
+        return drawn | {name: other[name] for name in COLOURS_OF_PERSON}
+    own = people.shot(*divmod(given, people.shots))
+    return drawn | {name: own[name] for name in COLOURS_OF_CLOTHES}
+
+
+def ideal_result(people: SetPlan, contour: int, given: int, colours: str) -> tuple[np.ndarray, np.ndarray]:
+    """Render the ideal result of one pair.
+
+    Args:
+        people: the set that both pictures belong to.
+        contour: number of the picture whose contour is taken, `identity * shots + shot`.
+        given: number of the identity image.
+        colours: whose, "contour" or "identity".
+
+    Returns:
+        (size, size, 3) sRGB 0..255 and (size, size) class numbers. Of a picture with itself: that picture, bit by bit.
+
+    Raises:
+        InputError: other colours, or the packages of the extra `render` are missing.
+    """
+    check_colours(colours)
+    parameters, rng = people.identity(given // people.shots)
+    return draw_person(parameters, [_ideal_shot(people, contour, given, colours)], rng, people.size)
+
+
+@dataclass(frozen=True)
+class IdealPlan(SetPlan):
+    """A set of ideal results: each person sits for the pictures of others that pairs hand them.
+
+    The first four attributes are those of the set of people that the pairs are drawn from.
+
+    Attributes:
+        pairs: how many; those of `idnb evaluate --contours PAIRS --count 1`. Each gives a picture for each entry of
+            `COLOURS`.
+    """
+
+    pairs: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.pairs <= self.identities * self.shots:
+            raise InputError(f"pairs is {self.pairs}; the set has {self.identities * self.shots} pictures")
+
+    @property
+    def command(self) -> str:
+        """The command that makes this set."""
+        return f"{super().command} --pairs {self.pairs}"
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Numbers of the people whom a pair hands in."""
+        return list(_by_person(self))
+
+    def pictures(self, identity: int) -> int:
+        """How many pictures a person has."""
+        return len(COLOURS) * len(_by_person(self)[identity])
+
+    def person(self, identity: int) -> tuple[dict[str, Any], list[dict[str, Any]], np.random.Generator]:
+        """As for a set of people; `contour`, `given` and `colours` of each picture are among its parameters."""
+        parameters, rng = self.identity(identity)
+        pictures = [
+            _ideal_shot(self, contour, given, colours) | {"contour": contour, "given": given, "colours": colours}
+            for contour, given in _by_person(self)[identity]
+            for colours in COLOURS
+        ]
+        return parameters, pictures, rng
+
+
+@functools.lru_cache(maxsize=1)
+def _by_person(plan: IdealPlan) -> dict[int, list[tuple[int, int]]]:
+    """The pairs (contour, given) of every person whom one hands in, in the order of their numbers."""
+    who = np.arange(plan.identities).repeat(plan.shots)
+    pairs = draw_pairs(who, count=1, contours=spread(plan.pairs, len(who)))
+    order = np.argsort(pairs.identity, kind="stable")
+    found: dict[int, list[tuple[int, int]]] = {}
+    for contour, given in zip(pairs.contour[order].tolist(), pairs.identity[order].tolist(), strict=True):
+        found.setdefault(given // plan.shots, []).append((contour, given))
+    return found
