@@ -209,6 +209,9 @@ EXCEPTIONS = {
     "idnb.widgets.mix_lab": ("idnb.models.contour_encoder",),  # blends two codes, which are named tuples
     "idnb.widgets.sample_labs": ("idnb.models.embedder", "idnb.models.stylegan2"),  # types of what it is handed
 }
+# The command line: what commands share, and the one command whose subcommands have modules of their own.
+SHARED = {"idnb.cli.arguments", "idnb.cli.export", "idnb.cli.outputs"}
+SUBCOMMANDS = {"idnb.cli.train": "idnb.cli.train_"}
 TORCH_AT_IMPORT = {"idnb.core.resize", "idnb.core.images", "idnb.core.shapes"}  # of core; elsewhere in functions only
 
 
@@ -250,6 +253,8 @@ def trespasses(module: str, source: str, known: set[str]) -> list[str]:
             wrong |= inside(module, f"idnb.{place}") and any(inside(target, name) for name in closed)
         for place, few in ONLY.items():
             wrong |= inside(target, place) and not inside(module, place) and module not in few
+        if inside(module, "idnb.cli") and inside(target, "idnb.cli") and target not in SHARED:
+            wrong |= not target.startswith(SUBCOMMANDS.get(module, target + "."))
         if wrong:
             found.append(f"{module} imports {target}")
     if folder == "core" and module not in TORCH_AT_IMPORT:
@@ -302,6 +307,10 @@ def test_every_folder_has_its_floor_and_every_exception_is_needed():
         ("idnb.cli.x", "from idnb.faces.render.sets import make_set"),
         ("idnb.experiments.x", "from idnb.cli.arguments import parse_shard"),
         ("idnb.cli.x", "from idnb.__main__ import main"),
+        ("idnb.cli.x", "from idnb.cli.evaluate import run"),
+        ("idnb.cli.x", "TABLE = {'fetch': 'idnb.cli.fetch'}"),
+        ("idnb.cli.train", "from idnb.cli import evaluate"),
+        ("idnb.cli.outputs", "def f():\n    from idnb.cli.generate import Pair"),
     ],
 )
 def test_a_planted_import_is_found(module: str, source: str):
@@ -312,6 +321,8 @@ def test_a_planted_import_is_found(module: str, source: str):
     "module, source",
     [
         ("idnb.cli.x", "from idnb.cli.arguments import parse_shard\nimport argparse"),
+        ("idnb.cli.x", "from idnb.cli import export, outputs"),
+        ("idnb.cli.train", "TABLE = {'judge': 'idnb.cli.train_identity'}"),
         ("idnb.training.x", "from idnb.models.identity_files import load_identity_network\nimport torch"),
         ("idnb.core.x", "def f():\n    import torch"),
         ("idnb.__main__", "TABLE = {'doctor': 'idnb.cli.doctor'}"),
@@ -320,6 +331,25 @@ def test_a_planted_import_is_found(module: str, source: str):
 )
 def test_what_is_allowed_is_not_found(module: str, source: str):
     assert not trespasses(module, source, KNOWN)
+
+
+COMMAND_IMPORT = re.compile(r"\b(?:from|import)\s+idnb\.cli\b|\bfrom\s+idnb\s+import\s[^\n]*\bcli\b")
+
+
+def outside_code() -> list[Path]:
+    """Code that is no part of the package and no test: notebooks, pages, tools, benchmarks, the renewed web page."""
+    listing = subprocess.run(["git", "ls-files", "-z"], capture_output=True, cwd=REPO, check=True)
+    names = [name for name in listing.stdout.decode().split("\0") if name.endswith((".py", ".md", ".ipynb", ".js"))]
+    return [REPO / name for name in names if not name.startswith(("idnb/", "tests/")) and (REPO / name).is_file()]
+
+
+def test_nobody_outside_imports_a_command():
+    paths = outside_code()
+    assert {"docs", "notebooks", "tools"} <= {path.parent.name for path in paths}
+    found = [path.name for path in paths if COMMAND_IMPORT.search(path.read_text(encoding="utf-8"))]
+    assert not found, f"{', '.join(found)}: a function that others want moves from idnb/cli down into a room"
+    for planted in ("from idnb.cli.evaluate import keep", "import idnb.cli.fetch as f", "from idnb import checks, cli"):
+        assert COMMAND_IMPORT.search(f'    "x = 1\\n",\n    "{planted}\\n"')
 
 
 def test_contributing_shows_the_folders_in_their_order():

@@ -16,6 +16,7 @@ from idnb.core.errors import InputError
 from idnb.core.weights import export_bundled, read_manifest
 from idnb.faces.sources import load_faces
 from idnb.models.identity_files import load_identity_network
+from idnb.pretraining.data import some_people
 
 
 def write_set(folder, people=40, shots=2, size=64, missing=()):
@@ -55,9 +56,11 @@ def test_from_set_to_bundled_file(kind, tmp_path, monkeypatch, capsys):
 
 def test_half_rendered_set_and_limit(tmp_path, capsys):
     faces = load_faces(write_set(tmp_path / "half", missing=range(25, 40)))
-    some = command.some_people(faces, ("identity",), None)
+    some = some_people(faces, splits=("identity",))
     assert set(np.unique(some.identity)) == {*range(11), *range(20, 25)}
     assert "16 of 22 people are rendered" in capsys.readouterr().out
-    assert set(np.unique(command.some_people(faces, ("identity",), 5).identity)) == set(range(5))
+    assert set(np.unique(some_people(faces, 5, ("identity",)).identity)) == set(range(5))
     with pytest.raises(InputError, match="render more people"):
-        command.some_people(faces, ("validation",), 5)
+        some_people(faces, 5, ("validation",))
+    with pytest.raises(InputError, match="nobody there has a number below 0; render more people"):
+        some_people(faces, 0)

@@ -11,12 +11,13 @@ from typing import ClassVar
 import pytest
 import torch
 
-from idnb.cli.fetch import GROUPS, add_arguments, run
+from idnb.cli.fetch import add_arguments, run
 from idnb.core import weights
 from idnb.core.download import explain_page, fetch
 from idnb.core.errors import InputError
 from idnb.core.tensor_files import read_tensors
 from idnb.core.weights import (
+    GROUPS,
     WeightFile,
     cache_folder,
     check_file,

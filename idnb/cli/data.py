@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from idnb.core.errors import InputError
-from idnb.core.files import whole_file, write_text
+from idnb.core.files import write_text
 from idnb.core.messages import printable
 
 __all__ = ["add_arguments", "run"]
@@ -48,28 +46,12 @@ def _check(args: argparse.Namespace, folder: str, split: str | None) -> int:
 
 
 def _merge(args: argparse.Namespace, folder: str, split: str | None) -> int:
-    """Write index maps; those that are there are left alone, so an interrupted run goes on."""
-    from PIL import Image
-    from tqdm.auto import tqdm
-
     from idnb.faces.celebahq import INDEX_FOLDERS, CelebAMaskHQ
-    from idnb.faces.label_files import merge_parts
+    from idnb.faces.merging import merge_set
 
     faces = CelebAMaskHQ(folder, split, allow_missing=True, merge=True)
     out = args.out or faces.folder / INDEX_FOLDERS[0]
-    unfinished = out.with_name(out.name + ".part")  # a folder half full would be taken for the label maps of the set
-    if out.exists():
-        raise InputError(f"{out} is there already; delete it to merge again, or name another folder with --out")
-    unfinished.mkdir(parents=True, exist_ok=True)
-    without = []
-    for number in tqdm(faces.index.tolist(), desc="merging parts"):
-        path, parts = unfinished / f"{number}.png", faces.part_paths(number)
-        if not parts:
-            without.append(number)
-        elif not path.exists():
-            with whole_file(path) as file:
-                Image.fromarray(merge_parts(parts)).save(file, format="PNG")
-    os.replace(unfinished, out)
+    without = merge_set(faces, out)
     print(f"{printable(out)}: {len(faces) - len(without):,} label maps, in the order of CelebAMask-HQ")
     if without:
         print(f"{len(without):,} images have no parts, the first is {without[0]}")

@@ -184,7 +184,7 @@ def check_sizes() -> Iterator[Finding]:
     """Say what the two presets cost: parameters, memory, and time for one pair, the smaller one measured here."""
     if find_spec("torch") is None:
         return
-    from idnb.cli.doctor_sizes import describe_sizes
+    from idnb.evaluation.sizes import describe_sizes
 
     for line in describe_sizes():
         yield Finding("ok", line)

@@ -8,12 +8,18 @@ from pathlib import Path
 from idnb.core.download import fetch
 from idnb.core.errors import InputError, InputErrors
 from idnb.core.messages import printable
-from idnb.core.weights import ASSETS, WeightFile, cache_folder, check_file, find_weight, pinned_sha256, read_manifest
+from idnb.core.weights import (
+    ASSETS,
+    GROUPS,
+    WeightFile,
+    cache_folder,
+    check_file,
+    find_weight,
+    pinned_sha256,
+    read_manifest,
+)
 
-__all__ = ["GROUPS", "add_arguments", "run"]
-
-# What to type -> the weights it stands for, besides `all`.
-GROUPS = {"paper": ("stylegan2_ffhq_1024", "arcface_ir_se50", "facenet_vggface2")}
+__all__ = ["add_arguments", "run"]
 
 HELP = "weights to fetch; none lists all, `all` fetches all, `paper` what training and measuring at 1024 px need"
 

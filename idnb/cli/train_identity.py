@@ -5,24 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
 from idnb.cli.arguments import BATCH, COUNT, RATE, SEED, THREADS
 from idnb.cli.export import add_export, export_network, noted, sets
-from idnb.core.errors import InputError
 from idnb.core.files import write_text
 from idnb.core.weights import WeightFile
 from idnb.env import fast_bf16, pick_device
-from idnb.faces.synthetic import finished
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
-from idnb.pretraining.data import IdentityData, join, read_people, split_of
+from idnb.pretraining.data import IdentityData, join, read_people, some_people, split_of
 from idnb.pretraining.identity import TrainConfig, train_identity
 from idnb.pretraining.margin import ArcFaceHead, CosFaceHead
-from idnb.pretraining.verification import BARS, Verification, evaluate_network, table
+from idnb.pretraining.verification import BARS, Verification, evaluate_network, summary, table
 
 __all__ = ["KINDS", "add_arguments", "build", "evaluate", "run"]
 
@@ -75,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     network, head_class, margin = build(args.kind, args.seed)
     print(f"{args.kind}: {sum(p.numel() for p in network.parameters()):,} parameters on {device}")
     wanted = (args.kind, "validation")
-    data = join([read_people(some_people(load_rendered(name), wanted, args.people)) for name in args.data.split(",")])
+    data = join([read_people(some_people(load_rendered(name), args.people, wanted)) for name in args.data.split(",")])
     names = torch.as_tensor(split_of(data.identity) == args.kind)
     validation = data.part(torch.as_tensor(split_of(data.identity) == "validation"))
     config = TrainConfig(
@@ -92,15 +88,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def some_people(faces: Any, splits: tuple[str, ...], limit: int | None) -> Any:
-    """Those of a set who belong to one of `splits` and whose number is below `limit`; nobody else is read."""
-    numbers = np.unique(faces.identity)
-    chosen = numbers[np.isin(split_of(numbers), splits) & (numbers < (limit or len(numbers) + int(numbers.max())))]
-    if not len(chosen):
-        raise InputError(f"{faces.folder}: nobody there belongs to {' or '.join(splits)}; render more people")
-    return finished(faces.select(chosen), print)
-
-
 def evaluate(network: FaceEmbedder, data: IdentityData, out: Path, title: str) -> dict[str, Verification]:
     """Print the table of verification figures and save it with a ROC and histogram figure in `out`.
 
@@ -111,24 +98,9 @@ def evaluate(network: FaceEmbedder, data: IdentityData, out: Path, title: str) -
 
     results = evaluate_network(network, data.images.float() / 127.5 - 1.0, data.label_maps, data.identity)
     print(table(results))
-    write_text(out / "figures.json", json.dumps(figures(results), indent=2) + "\n")
+    write_text(out / "figures.json", json.dumps(summary(results), indent=2) + "\n")
     save_figure(draw_verification(results, title), out / "verification.png")
     return results
-
-
-def figures(results: dict[str, Verification]) -> dict[str, Any]:
-    """What goes into the manifest: for each condition AUC and TAR with their intervals, and n."""
-    return {
-        name: {
-            "auc": round(found.auc, 5),
-            "auc_95": [round(v, 5) for v in found.auc_interval],
-            "tar_at_far_1e-3": round(found.tar[1e-3], 4),
-            "tar_95": [round(v, 4) for v in found.tar_interval],
-            "people": found.people,
-            "images": found.images,
-        }
-        for name, found in results.items()
-    }
 
 
 def export(
@@ -148,7 +120,7 @@ def export(
         data=f"rendered people, set {names}: {images:,} images of {people:,} identities (numbers modulo 20 "
         f"{'0 to 10' if args.kind == 'identity' else '11 to 18'}); "
         f"figures on set {Path(args.test).name}, people never trained on",
-        figures=figures(results),
+        figures=summary(results),
     )
     export_network(args, args.out, entry, network.state_dict())
     if missed:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 
 from idnb.cli.arguments import BATCH, COUNT, SEED, THREADS
 from idnb.cli.export import add_export, export_network, noted, sets
 from idnb.core.weights import WeightFile
-from idnb.faces.synthetic import finished
-from idnb.models.face_parser import FaceParser
-from idnb.models.face_reader import FaceReader, truth_table
-from idnb.pretraining.data import join, read_people
-from idnb.pretraining.readers import ReaderConfig, parser_figures, reader_figures, train_reader
+from idnb.pretraining.data import some_people
+from idnb.pretraining.readers import ReaderConfig, train_face_reader, train_parser
 
 __all__ = ["add_arguments", "run"]
 
@@ -52,26 +46,11 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     people = [some_people(load_rendered(name), args.people) for name in args.data.split(",")]
-    data = join([read_people(faces) for faces in people])
-    test_faces = finished(load_rendered(args.test), print)
-    test = read_people(test_faces)
-    torch.manual_seed(args.seed)
+    test = some_people(load_rendered(args.test))
     config = ReaderConfig(steps=args.steps, batch=args.batch, seed=args.seed)
-    network: nn.Module
-    if args.kind == "parser":
-        network = FaceParser()
-        with noted(args, args.out):
-            train_reader(network, data, data.label_maps, config, args.out)
-        figures = parser_figures(network, test)
-    else:
-        network = FaceReader()
-        table = torch.cat([truth_table(faces.parameters) for faces in people])
-        network.mean.copy_(table.mean(0))
-        network.deviation.copy_(table.std(0).clamp_min(1e-6))
-        values = ((table - network.mean) / network.deviation).clamp(-4.0, 4.0)
-        with noted(args, args.out):
-            train_reader(network, data, values, config, args.out)
-        figures = reader_figures(network, test, truth_table(test_faces.parameters))
+    train = train_parser if args.kind == "parser" else train_face_reader
+    with noted(args, args.out):
+        network, data, figures = train(people, test, config, args.out)
     for name, value in figures.items():
         print(f"{name:28} {value}")
     if args.export:
@@ -87,10 +66,3 @@ def run(args: argparse.Namespace) -> int:
         )
         export_network(args, args.out, entry, network.state_dict())
     return 0
-
-
-def some_people(faces: Any, limit: int | None) -> Any:
-    """The people of a set whose number is below `limit` and whose files are there."""
-    if limit is not None:
-        faces = faces.select(np.unique(faces.identity[faces.identity < limit]))
-    return finished(faces, print)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASSETS",
+    "GROUPS",
     "WeightFile",
     "cache_folder",
     "check_file",
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 ASSETS = Path(__file__).parent.parent / "assets"
+# A word for `idnb fetch` -> the weights it stands for, besides `all`.
+GROUPS = {"paper": ("stylegan2_ffhq_1024", "arcface_ir_se50", "facenet_vggface2")}
 
 
 @dataclass

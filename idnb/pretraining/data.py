@@ -16,7 +16,7 @@ from idnb.core.images import to_bytes
 from idnb.core.resize import resize
 from idnb.faces.synthetic import finished
 
-__all__ = ["IdentityData", "join", "read_people", "split_of"]
+__all__ = ["IdentityData", "join", "read_people", "some_people", "split_of"]
 
 
 @dataclass
@@ -40,6 +40,23 @@ def split_of(identity: Tensor | np.ndarray) -> np.ndarray:
     """
     remainder = np.asarray(identity) % 20
     return np.where(remainder <= 10, "identity", np.where(remainder <= 18, "judge", "validation"))
+
+
+def some_people(
+    faces: Any, limit: int | None = None, splits: tuple[str, ...] = (), report: Callable[[str], None] = print
+) -> Any:
+    """Those people of a set whose files are there; nobody else is read.
+
+    faces: what `idnb.load_faces` returns. limit: people with a smaller number only. splits: those of `split_of` only.
+    Raises InputError where nobody is left.
+    """
+    numbers = np.unique(faces.identity)
+    wanted = np.isin(split_of(numbers), splits) if splits else np.full(len(numbers), True)
+    chosen = numbers[wanted & (numbers < (np.inf if limit is None else limit))]
+    if not len(chosen):
+        among = f" belongs to {' or '.join(splits)}" if splits else f" has a number below {limit}"
+        raise InputError(f"{faces.folder}: nobody there{among}; render more people")
+    return finished(faces.select(chosen), report)
 
 
 def join(sets: list[IdentityData]) -> IdentityData:

@@ -7,7 +7,7 @@ not been. Images are mirrored, blurred, tinted and made noisy, because the reade
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from idnb.core.tensor_files import load_strictly
 from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.overlap import class_overlap, mean_overlap
 from idnb.models.face_parser import FaceParser
-from idnb.models.face_reader import LIGHT, MIRRORED, POSE, READINGS, SHAPE, FaceReader
-from idnb.pretraining.data import IdentityData
+from idnb.models.face_reader import LIGHT, MIRRORED, POSE, READINGS, SHAPE, FaceReader, truth_table
+from idnb.pretraining.data import IdentityData, join, read_people
 from idnb.training.loop import Training, run_training
 
 __all__ = [
@@ -36,6 +36,8 @@ __all__ = [
     "parser_loss",
     "reader_figures",
     "reader_loss",
+    "train_face_reader",
+    "train_parser",
     "train_reader",
 ]
 
@@ -169,6 +171,36 @@ def train_reader(
     """
     run_training(ReaderTraining(network, data, truth, config), out, None, save_minutes, report)
     return network.eval()
+
+
+def train_parser(
+    people: Sequence[Any], test: Any, config: ReaderConfig, out: str | Path
+) -> tuple[FaceParser, IdentityData, dict[str, Any]]:
+    """Train the parser from nothing, as `train_reader` does, and measure it.
+
+    people: sets to learn from, as of `idnb.load_faces`. test: a set of other people.
+    Returns the parser, what it learnt from, and its figures on `test`.
+    """
+    data, unseen = join([read_people(faces) for faces in people]), read_people(test)
+    torch.manual_seed(config.seed)
+    network = FaceParser()
+    train_reader(network, data, data.label_maps, config, out)
+    return network, data, parser_figures(network, unseen)
+
+
+def train_face_reader(
+    people: Sequence[Any], test: Any, config: ReaderConfig, out: str | Path
+) -> tuple[FaceReader, IdentityData, dict[str, Any]]:
+    """Train the reader from nothing, as `train_parser` does the parser; the sets know the renderer's numbers."""
+    data, unseen = join([read_people(faces) for faces in people]), read_people(test)
+    truth, unseen_truth = torch.cat([truth_table(faces.parameters) for faces in people]), truth_table(test.parameters)
+    torch.manual_seed(config.seed)
+    network = FaceReader()
+    network.mean.copy_(truth.mean(0))
+    network.deviation.copy_(truth.std(0).clamp_min(1e-6))
+    values = ((truth - network.mean) / network.deviation).clamp(-4.0, 4.0)
+    train_reader(network, data, values, config, out)
+    return network, data, reader_figures(network, unseen, unseen_truth)
 
 
 def mirror_values(values: Tensor) -> Tensor:

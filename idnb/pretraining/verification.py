@@ -18,7 +18,7 @@ from idnb.core.images import grey_scale
 from idnb.core.roc import curve_figures, ends_of_ties
 from idnb.pretraining.augmentation import hide_surroundings
 
-__all__ = ["BARS", "CONDITIONS", "Verification", "embed_images", "evaluate_network", "table", "verification"]
+__all__ = ["BARS", "CONDITIONS", "Verification", "embed_images", "evaluate_network", "summary", "table", "verification"]
 
 CONDITIONS = ("as rendered", "grey-scale", "hair, background, clothes hidden")
 # What the bundled networks have to reach: (AUC, TAR at FAR 1e-3) under each condition; None where no bar is set.
@@ -137,3 +137,18 @@ def table(results: dict[str, Verification]) -> str:
     pairs = f"{len(some.genuine):,} same-person and {len(some.impostor):,} other-person pairs"
     lines.append(f"n = {some.images:,} images of {some.people} people, {pairs}")
     return "\n".join(lines)
+
+
+def summary(results: dict[str, Verification]) -> dict[str, dict[str, object]]:
+    """What goes into the manifest: for each condition AUC and TAR with their intervals, and n."""
+    return {
+        name: {
+            "auc": round(found.auc, 5),
+            "auc_95": [round(v, 5) for v in found.auc_interval],
+            "tar_at_far_1e-3": round(found.tar[1e-3], 4),
+            "tar_95": [round(v, 4) for v in found.tar_interval],
+            "people": found.people,
+            "images": found.images,
+        }
+        for name, found in results.items()
+    }
