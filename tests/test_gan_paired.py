@@ -13,9 +13,10 @@ from idnb.cli import train_paired
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.faces.real_images import RealImages, read_labels, read_strips
+from idnb.models.picture_encoder import PictureEncoder
 from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
-from idnb.pretraining.gan.paired import PairedTraining, PictureEncoder, energy_score, part_weights
+from idnb.pretraining.gan.paired import PairedTraining, energy_score, part_weights
 
 SMALL = dataclasses.replace(TINY, image_size=32, style_dim=24, mapping_depth=2, generator_channels=(16, 16, 12, 8))
 CONFIG = GanConfig(phases=((8, 16), (16, 16), (32, 16)), batch=8, learning_rate=3e-3, noise_up_to=32)

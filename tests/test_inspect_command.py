@@ -11,12 +11,24 @@ from safetensors.torch import save_file
 from idnb import load_faces
 from idnb.__main__ import main
 from idnb.cli.export import recorded
-from idnb.cli.inspect import export, sheet
+from idnb.cli.inspect import export
 from idnb.core.errors import InputError
 from idnb.core.weights import WeightFile
 from idnb.evaluation.features import FeatureNetwork
-from idnb.evaluation.generator import disjoint_halves, distribution, faces_found, mean_interval, part_areas, samples
+from idnb.evaluation.generator import (
+    alikeness,
+    disjoint_halves,
+    distribution,
+    drawn_again,
+    faces_found,
+    mean_interval,
+    part_areas,
+    samples,
+)
+from idnb.experiments.inspection import sheet
 from idnb.models.face_parser import load_face_parser
+from idnb.models.lpips_distance import load_lpips
+from idnb.models.picture_encoder import PictureEncoder, load_picture_encoder
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import load_generator
 
@@ -98,20 +110,54 @@ def test_sheet_keeps_every_pixel(tmp_path):
 
 def test_the_command_writes_report_and_pictures(generator, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "no_downloads"))
-    monkeypatch.setattr("idnb.evaluation.generator.faces_found", lambda images: 0.25)  # MTCNN has a test of its own
+    monkeypatch.setattr("idnb.experiments.inspection.faces_found", lambda images: 0.25)  # MTCNN has a test of its own
     save_file(generator.state_dict(), str(tmp_path / "g.safetensors"))
     out = tmp_path / "out"
     words = ["inspect", "generator", "--path", str(tmp_path / "g.safetensors"), "--data", "test", "--images", "6"]
+    encoder = PictureEncoder(generator.n_styles, 16, 16, (4, 8, 8, 8))
+    save_file(encoder.state_dict(), str(tmp_path / "e.safetensors"))
+    words += ["--encoder", str(tmp_path / "e.safetensors"), "--again", "5"]
     code = main([*words, "--faces", "3", "--steps", "2", "--batch", "2", "--out", str(out)])
     text = capsys.readouterr().out
-    assert code == 1 and "below the bar of 24 dB" in text and "without inception features" in text
+    assert code == 0 and "without inception features" in text and "mean cosine of two samples" in text
     report = json.loads((out / "report.json").read_text())
-    assert report["w_plus_optimisation"]["faces"] == 3 and report["distribution"]["images_a_side"] == 6
-    assert report["w_plus_optimisation"]["perceptual_distance"] == "FaceFeatureDistance"
+    assert report["optimisation"]["w_plus"]["faces"] == 3 and report["distribution"]["images_a_side"] == 6
+    spaces = ("w", "w_plus", "w_plus_latent")
+    assert all(report["optimisation"][space]["perceptual_distance"] == "LPIPS" for space in spaces)
+    assert (
+        report["drawn_again"]["images"] == 5
+        and report["drawn_again"]["miou"] <= report["drawn_again"]["miou_of_photos"]
+    )
     assert report["command"].startswith("idnb inspect generator")
     assert report["parts"]["images_a_side"] == 6 and report["parts"]["skin"]["real"] > 10 and "area in percent" in text
-    for name in ("samples_0.7.png", "samples_1.png", "reach.png", "psnr.png"):
+    for name in ("samples_0.7.png", "samples_1.png", "again.png", "reach_w_plus_latent.png"):
         assert Image.open(out / name).width > 100
+
+
+def test_likeness_by_hand():
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    by_hand = (0.0 + 0.6 + 0.8) / 3
+    assert alikeness(torch.arange(3), lambda rows: vectors[rows]) == pytest.approx(by_hand)
+
+
+def test_equal_pictures_are_as_near_as_can_be():
+    faces, parser = load_faces("test"), load_face_parser()
+    truth, maps = faces.images([0, 4]), faces.label_maps([0, 4])
+    same = drawn_again(truth, truth, maps, load_lpips(), parser)
+    assert same["perceptual_mean"] == 0 and same["psnr_mean"] == 100 and same["miou"] == same["miou_of_photos"] > 0.5
+    other = drawn_again(truth.flip(0), truth, maps, load_lpips(), parser)
+    assert other["perceptual_mean"] > 0.2 and other["psnr_mean"] < 20 and other["miou"] < same["miou"]
+
+
+def test_a_picture_encoder_is_read_as_it_was_written(tmp_path):
+    encoder = PictureEncoder(8, 16, 12, (4, 6, 8, 10))
+    save_file(encoder.state_dict(), str(tmp_path / "e.safetensors"))
+    again, pictures = load_picture_encoder(tmp_path / "e.safetensors"), torch.rand(2, 3, 32, 32)
+    assert again.size == 32 and not any(p.requires_grad for p in again.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(encoder(pictures), again(pictures), strict=True))
+    save_file({"x": torch.zeros(2)}, str(tmp_path / "x.safetensors"))
+    with pytest.raises(InputError, match=r"x\.safetensors: no picture encoder"):
+        load_picture_encoder(tmp_path / "x.safetensors")
 
 
 def test_bad_arguments_are_named(generator, tmp_path, capsys):

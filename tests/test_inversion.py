@@ -8,7 +8,16 @@ from idnb.core.presets import PAPER, TINY
 from idnb.core.psnr import psnr
 from idnb.core.resize import resize
 from idnb.inversion.objectives import Guidance, Reconstruction
-from idnb.inversion.optimise import InversionConfig, batch_size, invert, invert_guided, invert_images, rate_at
+from idnb.inversion.optimise import (
+    SPACES,
+    InversionConfig,
+    batch_size,
+    invert,
+    invert_guided,
+    invert_images,
+    nearest_z,
+    rate_at,
+)
 from idnb.models.identity import IdentityNetwork, IdentitySize
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures
 from idnb.models.stylegan2 import Generator, mix_styles
@@ -125,11 +134,43 @@ def test_an_input_latent_is_kept_or_tuned(generator, known):
     tuned = invert_images(
         generator,
         known[1],
-        config=InversionConfig(steps=3, tune_input_latent=True),
+        config=InversionConfig(steps=3, space="w_plus_latent"),
         input_latent=latent,
         progress=False,
     )
     assert not torch.equal(tuned.input_latent, latent) and not tuned.input_latent.requires_grad
+
+
+def test_each_space_reaches_further_than_the_one_before(generator):
+    random = torch.Generator().manual_seed(9)
+    w_plus = torch.randn(2, generator.n_styles, 16, generator=random)
+    latent = generator.input.input + torch.randn(2, 16, 4, 4, generator=random)
+    with torch.no_grad():
+        targets = generator.synthesis(w_plus, latent).clamp(-1, 1)
+    found = {
+        space: invert_images(generator, targets, config=InversionConfig(steps=60, space=space), progress=False)
+        for space in SPACES
+    }
+    assert all(part.input_latent is None for space, part in found.items() if space != "w_plus_latent")
+    assert torch.equal(found["w"].w_plus[:, :1].expand_as(w_plus), found["w"].w_plus)
+    assert torch.equal(found["z"].w_plus[:, :1].expand_as(w_plus), found["z"].w_plus)
+    assert not torch.equal(found["w_plus"].w_plus[:, 0], found["w_plus"].w_plus[:, 1])
+    reached = [float(part.psnr[-1].mean()) for part in found.values()]
+    assert reached == sorted(reached) and reached[3] > reached[1] + 0.5
+    assert all(bool((part.psnr[-1] >= part.psnr[0]).all()) for part in found.values())
+
+
+def test_a_search_in_z_stays_where_the_mapping_network_leads(generator, known):
+    config = InversionConfig(steps=3, space="z")
+    found = invert_images(generator, known[1], config=config, progress=False)
+    z = nearest_z(generator)
+    away = (generator.mapping(torch.randn(200, 16)) - generator.w_avg).square().sum(dim=1)
+    assert float((generator.mapping(z) - generator.w_avg).square().sum()) <= float(away.min())
+    assert not torch.equal(found.w_plus[0], found.w_plus[1])
+    with pytest.raises(InputError, match="start: a search in z begins at the mean of w"):
+        invert_images(generator, known[1], start=found.w_plus, config=config)
+    with pytest.raises(InputError, match="space 'y' is unknown; choose one of z, w, w_plus, w_plus_latent"):
+        invert_images(generator, known[1], config=InversionConfig(space="y"))
 
 
 def test_the_generator_is_left_alone(generator, known):

@@ -1,9 +1,11 @@
-"""How good a generator is, in four measurements: what it makes, what it leaves out, how it spreads, what it can reach.
+"""How good a generator is: what it makes, what it leaves out, how it spreads, what it can reach.
 
     samples        sheets at two truncations, and how often a detector trained on photographs finds one face
+    alikeness      the cosine of two random samples by an identity network, beside that of two strangers
     parts          the area of each part of a face, by a parser, in its images and in those of people
     distribution   Frechet and kernel distance to rendered people, beside the floor: two halves of the real people
-    reach          W+ optimisation of faces it has never seen, as PSNR
+    reach          optimisation of codes of faces it has never seen, in W, in W+, in W+ and input latent
+    drawn again    the same faces by the picture encoder that grew up with it
 
 A generator is the ceiling of everything inverted with it, so these figures stand in its model card.
 """
@@ -19,18 +21,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
+from idnb.core.psnr import psnr
 from idnb.core.resize import resize
 from idnb.evaluation.features import FeatureNetwork
 from idnb.evaluation.frechet import features_of, frechet_distance, kernel_distance
 from idnb.faces.labels import LABEL_NAMES, N_LABELS
+from idnb.faces.overlap import mean_overlap
 from idnb.faces.synthetic import Faces
 from idnb.inversion.objectives import Distance
 from idnb.inversion.optimise import Inversion, InversionConfig, invert_images
+from idnb.models.embedder import FaceEmbedder
 from idnb.models.face_parser import FaceParser
 from idnb.models.stylegan2 import Generator
 
-__all__ = ["disjoint_halves", "distribution", "faces_found", "mean_interval", "part_areas", "reach", "samples"]
+__all__ = [
+    "alikeness",
+    "disjoint_halves",
+    "distribution",
+    "drawn_again",
+    "faces_found",
+    "mean_interval",
+    "part_areas",
+    "reach",
+    "samples",
+]
 
 
 @torch.inference_mode()
@@ -56,6 +72,44 @@ def faces_found(images: Tensor) -> float:
     large = [resize(image[None], max(512, images.shape[-1]), "bicubic")[0] for image in images]
     one = [len(detect_faces(image, min_probability=0.95)) == 1 for image in large]
     return sum(one) / max(1, len(one))
+
+
+@torch.inference_mode()
+def alikeness(images: Tensor, network: FaceEmbedder) -> float:
+    """The mean cosine of two of the images, by an identity network; 0 for strangers, 1 for one person.
+
+    images: [N, 3, H, H] in [-1, 1], N at least two.
+    """
+    vectors = torch.cat([network(part) for part in images.split(64)])  # [N, D], of length one
+    count = len(vectors)
+    return float((vectors.sum(dim=0).square().sum() - count) / (count * (count - 1)))
+
+
+@torch.inference_mode()
+def drawn_again(
+    images: Tensor, truth: Tensor, label_maps: Tensor, perceptual: Distance, parser: FaceParser
+) -> dict[str, Any]:
+    """How near pictures come to those that they are to be equal to.
+
+    images, truth: [N, 3, H, H] in [-1, 1]. label_maps: [N, h, h], the true ones. perceptual: see `Reconstruction`.
+    Returns means over pictures: perceptual distance, PSNR in dB, and mean IoU of parts by the parser, beside the
+    parser's own on `truth`, which nothing can pass.
+    """
+    images = images.clamp(-1, 1)
+    distances = [torch.as_tensor(perceptual(a, b)) for a, b in zip(images.split(32), truth.split(32), strict=True)]
+
+    def miou(pictures: Tensor) -> float:
+        parts = zip(pictures.split(32), label_maps.split(32), strict=True)
+        overlap = [contour_kind("label_map").fidelity(x, maps, parser)["overlap"].sum(dim=0) for x, maps in parts]
+        return round(mean_overlap(torch.stack(overlap).sum(dim=0)), 4)
+
+    return {
+        "images": len(images),
+        "perceptual_mean": round(float(torch.cat([d.flatten() for d in distances]).mean()), 4),
+        "psnr_mean": round(float(psnr(images, truth).mean()), 2),
+        "miou": miou(images),
+        "miou_of_photos": miou(truth),
+    }
 
 
 def part_areas(generator: Generator, faces: Faces, parser: FaceParser, count: int, seed: int) -> dict[str, Any]:
@@ -143,7 +197,7 @@ def reach(
     perceptual_size: int = 64,
     weights: dict[str, float] | None = None,
 ) -> tuple[Inversion, dict[str, Any]]:
-    """Optimise W+ codes of faces from the mean of w, and sum up how near they come.
+    """Optimise codes of faces from the mean of w, in the space of `config`, and sum up how near they come.
 
     targets: [N, 3, H, H] in [-1, 1], H the generator's size. The other arguments: see `Reconstruction`.
     Returns the inversion, and its figures: PSNR in dB with mean, 95 % interval over faces, extremes, n, settings.
@@ -155,6 +209,7 @@ def reach(
     last = found.psnr[-1]
     figures: dict[str, Any] = {
         "faces": len(targets),
+        "space": config.space,
         "steps": config.steps,
         "learning_rate": config.learning_rate,
         "psnr_mean": round(float(last.mean()), 2),

@@ -14,7 +14,10 @@ __all__ = ["STAGES", "Stage"]
 RENDERER = ("faces/render", "faces/framing.py")
 RECOGNITION = ("pretraining/identity.py", "pretraining/margin.py", "pretraining/augmentation.py", "pretraining/data.py")
 READING = ("pretraining/readers.py", "pretraining/data.py")
-PAIRED = ("pretraining/gan/paired.py", "pretraining/gan/growing.py", "pretraining/gan/codes.py", "models/stylegan2.py")
+PAIRED = (
+    *("pretraining/gan/paired.py", "pretraining/gan/growing.py", "pretraining/gan/codes.py"),
+    *("models/stylegan2.py", "models/picture_encoder.py"),
+)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from idnb.models.stylegan2 import Generator
 __all__ = [
     "Best",
     "Inversion",
+    "SPACES",
     "InversionConfig",
     "batch_size",
     "in_batches",
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 
+SPACES = ("z", "w", "w_plus", "w_plus_latent")
+
+
 @dataclass(frozen=True)
 class InversionConfig:
     """How to walk.
@@ -48,7 +52,8 @@ class InversionConfig:
     ramp_up, ramp_down: shares of the steps in which the rate rises linearly, and falls as a cosine, at the end.
     stay_near: weight of the mean squared distance between code and start, in variances of w; 0 walks freely. It keeps
         codes where the generator makes faces when the objective leaves much open.
-    tune_input_latent: also change the input latent, if the start has one.
+    space: what is searched, one of `SPACES`, each larger than the one before: z; one w for all rows; a w for each row;
+        these and the input latent. In "z" there is no start: it begins at the random z nearest to the mean of w.
     batch: images at once; None takes ten at 128 px and fewer where images are larger, one at 1024 px (about 3 GB).
     """
 
@@ -57,7 +62,7 @@ class InversionConfig:
     ramp_up: float = 0.05
     ramp_down: float = 0.25
     stay_near: float = 0.0
-    tune_input_latent: bool = False
+    space: str = "w_plus"
     batch: int | None = None
 
 
@@ -101,6 +106,14 @@ def w_spread(generator: Generator, samples: int = 2000) -> float:
     return max(float((generator.mapping(z) - generator.w_avg).square().mean().sqrt()), 1e-8)
 
 
+@torch.no_grad()
+def nearest_z(generator: Generator, samples: int = 2000) -> Tensor:
+    """The z whose w is nearest to the mean of w, among random ones: [1, style_dim]."""
+    random = torch.Generator().manual_seed(0)
+    z = torch.randn(samples, generator.style_dim, generator=random).to(generator.w_avg)
+    return z[(generator.mapping(z) - generator.w_avg).square().sum(dim=1).argmin()][None]
+
+
 def invert(
     generator: Generator,
     objective: Objective,
@@ -127,7 +140,11 @@ def invert(
     config = config or InversionConfig()
     if config.steps < 1:
         raise InputError(f"steps: {config.steps}; an optimisation needs at least one")
+    if config.space not in SPACES:
+        raise InputError(f"space {config.space!r} is unknown; choose one of {', '.join(SPACES)}")
     count = next((len(t) for t in (start, targets, input_latent) if t is not None), batch or 1)
+    if start is not None and config.space == "z":
+        raise InputError("start: a search in z begins at the mean of w; give no start, or another space")
     if start is None:
         start = generator.w_avg.expand(count, generator.n_styles, -1)
     check_shape("start", start, [count, generator.n_styles, generator.style_dim])
@@ -135,18 +152,27 @@ def invert(
         check_shape("input_latent", input_latent, [count, generator.channels[0], 4, 4])
     start = start.detach().clone()
     spread = w_spread(generator)
-    offset = torch.zeros_like(start, requires_grad=True)  # in standard deviations of w
     latent = None if input_latent is None else input_latent.detach().clone()
-    variables = [offset]
-    if latent is not None and config.tune_input_latent:
+    if config.space == "w_plus_latent" and latent is None:
+        latent = generator.input(count).detach().clone()
+    if config.space == "z":
+        origin = nearest_z(generator).expand(count, -1)  # [B, style_dim]
+    else:  # in standard deviations of w: [B, 1 or n_styles, style_dim]
+        origin = torch.zeros_like(start[:, :1] if config.space == "w" else start)
+    code = origin.clone().requires_grad_()
+    variables = [code]
+    if config.space == "w_plus_latent" and latent is not None:
         variables.append(latent.requires_grad_())
     optimiser = torch.optim.Adam(variables, lr=config.learning_rate, betas=(0.9, 0.99))
 
+    def rows() -> Tensor:
+        return generator.to_w_plus(generator.mapping(code)) if config.space == "z" else start + spread * code
+
     def look() -> tuple[Tensor, dict[str, Tensor]]:
-        images = generator.synthesis(start + spread * offset, latent)
+        images = generator.synthesis(rows(), latent)
         terms = objective(images)
         if config.stay_near:
-            terms["stay_near"] = config.stay_near * offset.square().mean(dim=(1, 2))
+            terms["stay_near"] = config.stay_near * (code - origin).square().flatten(1).mean(dim=1)
         return images, terms
 
     kept = Best(count)
@@ -178,7 +204,7 @@ def invert(
         history.append(terms)
         if targets is not None:
             ratios.append(psnr(images.clamp(-1, 1).cpu(), targets.cpu()))
-        w_plus = start + spread * offset
+        w_plus = rows()
     return Inversion(
         w_plus=w_plus,
         input_latent=None if latent is None else latent.detach(),

@@ -24,29 +24,25 @@ Scoring Rules, Prediction, and Estimation", JASA 2007, section 4.3.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
 from idnb.faces.real_images import RealImages
-from idnb.models.discriminator import EqualizedConv
 from idnb.models.lpips_distance import load_lpips
-from idnb.models.stylegan2 import Generator
-from idnb.models.stylegan2_layers import EqualizedLinear
+from idnb.models.picture_encoder import PICTURE_CHANNELS, PictureEncoder
 from idnb.pretraining.gan.codes import with_filling
 from idnb.pretraining.gan.growing import GanConfig, GrowingTraining, save_grid
 
 __all__ = [
     "CHANNELS",
     "PairedTraining",
-    "PictureEncoder",
     "energy_score",
     "part_weights",
 ]
@@ -58,58 +54,11 @@ PART_WEIGHTS = {
     "cloth": 0.5,
 }  # fmt: skip
 CHANNELS = (256, 256, 192, 128, 64, 32)  # of the generator at 4, 8, ... 128 px
-ENCODER_CHANNELS = (16, 32, 64, 128, 192, 256)  # at 128, 64, ... 4 px; a smaller picture leaves out the first
 WINDOW = 64  # px, side of the window on which LPIPS is computed where the picture is larger
 MAPPING_RATE = 50.0  # its layers learn a hundred times slower by construction: here they are to learn as fast as others
 YIELD = 0.02  # how much the encoder's w gives way to what the mapping network can reach
 COOLING = 0.2  # the last share of the images, over which the rate falls
 WAYS = 3
-
-
-class HalvingBlock(nn.Module):
-    """A convolution of stride 2, then a residual one; no blur: a network that only looks at pictures can spare it."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv1 = EqualizedConv(in_channels, out_channels, 3, stride=2)
-        self.conv2 = EqualizedConv(out_channels, out_channels, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [B, I, H, W] -> [B, O, H/2, W/2]."""
-        x = self.conv1(x)
-        return (x + self.conv2(x)) * 0.5**0.5
-
-
-class PictureEncoder(nn.Module):
-    """A residual network from a picture to w, to changes of single rows, and to a change of the generator's input.
-
-    n_styles, style_dim, latent_channels: of the generator. channels: of features at size, size / 2, ... 4 px.
-    """
-
-    def __init__(
-        self, n_styles: int, style_dim: int, latent_channels: int, channels: Sequence[int] = ENCODER_CHANNELS
-    ) -> None:
-        super().__init__()
-        self.size = 4 * 2 ** (len(channels) - 1)
-        self.from_rgb = EqualizedConv(3, channels[0], 3)
-        self.blocks = nn.Sequential(*(HalvingBlock(wide, deep) for wide, deep in pairwise(channels)))
-        self.hidden = EqualizedLinear(16 * channels[-1], 2 * style_dim, activate=True)
-        self.to_w = EqualizedLinear(2 * style_dim, style_dim)
-        self.to_rows = EqualizedLinear(2 * style_dim, n_styles * style_dim)
-        self.to_latent = EqualizedConv(channels[-1], latent_channels, 3, activate=False, gain=1.0)
-        self.n_styles = n_styles
-        for layer in (self.to_rows, self.to_latent):
-            nn.init.zeros_(layer.weight)
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """pictures: [B, 3, H, H] in [-1, 1], H = `size`.
-
-        Returns w [B, D], the change of each row [B, n_styles, D], the change of the input [B, C, 4, 4].
-        """
-        x = self.blocks(self.from_rgb(pictures.contiguous(memory_format=torch.channels_last)))  # [B, C, 4, 4]
-        hidden = self.hidden(x.float().flatten(1))
-        rows = self.to_rows(hidden).float().unflatten(1, (self.n_styles, -1))
-        return self.to_w(hidden).float(), rows, self.to_latent(x).float()
 
 
 def energy_score(one: Tensor, other: Tensor, w: Tensor) -> Tensor:
@@ -163,7 +112,7 @@ class PairedTraining(GrowingTraining):
             raise InputError(f"{len(labels)} label maps, but {len(codes)} codes")
         self.labels, self.compile, self.shown = labels, compile, shown
         depth = len(preset.generator_channels)
-        widths = preset.n_styles, preset.style_dim, preset.generator_channels[0], ENCODER_CHANNELS[-depth:]
+        widths = preset.n_styles, preset.style_dim, preset.generator_channels[0], PICTURE_CHANNELS[-depth:]
         self.encoder = PictureEncoder(*widths).to(self.device)
         self.encoder_average = copy.deepcopy(self.encoder).eval().requires_grad_(False)
         # Frozen, so it may be kept in the type that it computes in.
@@ -284,7 +233,4 @@ class PairedTraining(GrowingTraining):
     @torch.no_grad()
     def reconstruct(self, pictures: Tensor) -> Tensor:
         """The averages' drawings of pictures [B, 3, H, H] from W+ and input latent, [B, 3, S, S]."""
-        average: Generator = self.average
-        w, rows, latent = self.encoder_average(pictures.to(self.device))
-        w_plus = average.to_w_plus(w) + rows[:, : average.n_styles]
-        return average.synthesis(w_plus, average.input.input + latent)
+        return self.average.synthesis(*self.encoder_average.invert(self.average, pictures.to(self.device)))

@@ -1,0 +1,209 @@
+"""What a generator is looked at for: sheets of samples, parts, likeness, distances, and how near it comes to new faces.
+
+`inspect_generator` measures, prints and draws all of it into one folder; what is measured is in
+`idnb.evaluation.generator`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from idnb.core.errors import InputError
+from idnb.core.files import whole_file
+from idnb.core.messages import printable
+from idnb.evaluation.features import FEATURE_NETWORKS, FeatureNetwork, feature_network
+from idnb.evaluation.generator import (
+    alikeness,
+    distribution,
+    drawn_again,
+    faces_found,
+    part_areas,
+    reach,
+    samples,
+)
+from idnb.faces.labels import LABEL_NAMES, LABEL_TITLES
+from idnb.faces.synthetic import Faces, finished
+from idnb.inversion.optimise import Inversion, InversionConfig
+from idnb.models.face_parser import load_face_parser
+from idnb.models.identity_files import load_identity_network
+from idnb.models.lpips_distance import load_lpips
+from idnb.models.picture_encoder import PictureEncoder
+from idnb.models.stylegan2 import Generator
+from idnb.plots.style import save_figure
+
+__all__ = ["Inspection", "draw_reach", "inspect_generator", "sheet"]
+
+SAMPLED = 300  # samples whose likeness is measured
+PARSED = 1000  # pictures, at most, of which the parts are measured
+SPACES = {"w": "W", "w_plus": "W+", "w_plus_latent": "W+ and input latent"}  # that are searched
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """How much is looked at.
+
+    images: most on each side of a distance. features: names of feature networks; missing ones are left out. faces:
+    optimised ones of the test set, one a person, 0 for none. again: those that the picture encoder draws again.
+    config: of the optimisation. seed: of samples, halves and faces.
+    """
+
+    images: int = 5000
+    features: Sequence[str] = ("identity", "inception")
+    faces: int = 50
+    again: int = 300
+    config: InversionConfig = field(default_factory=InversionConfig)
+    seed: int = 0
+
+
+def inspect_generator(
+    generator: Generator,
+    people: Faces,
+    others: Faces,
+    out: Path,
+    settings: Inspection,
+    encoder: PictureEncoder | None = None,
+) -> dict[str, Any]:
+    """Measure a generator, print what is found, and draw it into a folder.
+
+    generator: frozen. people: what it learnt from. others: people it has never seen. out: folder, which exists.
+    encoder: a picture encoder that grew up with the generator, or None.
+    Returns the figures. Raises InputError for a set of smaller pictures than the generator's.
+    """
+    device, seed = generator.w_avg.device, settings.seed
+    people, others = (of_size(finished(faces, print), generator.size) for faces in (people, others))
+    report: dict[str, Any] = {"one_face_found": {"images": 64}}
+    for psi in (0.7, 1.0):
+        images = samples(generator, 64, psi, seed)
+        path = out / f"samples_{psi:g}.png"
+        sheet(images, path)
+        share = report["one_face_found"][f"truncation {psi:g}"] = faces_found(images)
+        print(f"{printable(path)}: 64 samples at truncation {psi:g}; one face found in {share:.0%}")
+
+    judge = load_identity_network("tiny", judge=True, device=device)
+    rows = one_a_person(others, SAMPLED, seed)
+    made = samples(generator, len(rows), 1.0, seed).to(device)
+    alike = {"samples": alikeness(made, judge), "people": alikeness(others.images(rows).to(device), judge)}
+    report["alikeness"] = {"images_a_side": len(rows), **{name: round(value, 4) for name, value in alike.items()}}
+    print(
+        f"mean cosine of two samples at truncation 1 by the held-out judge: {alike['samples']:.3f}; of two people: "
+        f"{alike['people']:.3f}; n = {len(rows)} a side"
+    )
+
+    parser = load_face_parser(device=device)
+    parts = part_areas(generator, people, parser, min(settings.images, PARSED), seed)
+    print(
+        f"{'area in percent, by the parser':<32}{'samples':>10}{'people':>10}   n = {parts['images_a_side']:,} a side"
+    )
+    for name, area in parts.items():
+        if isinstance(area, dict):
+            print(f"{LABEL_TITLES[LABEL_NAMES.index(name)]:<32}{area['value']:>10.2f}{area['real']:>10.2f}")
+    report["parts"] = parts
+
+    networks = feature_networks(settings.features, device)
+    report["distribution"] = distribution(generator, people, networks, settings.images, seed)
+    for name, value in report["distribution"].items():
+        if isinstance(value, dict):
+            print(f"{name:45} {value['value']:10.4f}   floor {value['floor']:10.4f}")
+    print(f"  n = {report['distribution']['images_a_side']:,} a side, set {report['distribution']['set']}")
+
+    if encoder is not None:
+        rows = one_a_person(others, settings.again, seed)
+        truth = others.images(rows, generator.size).to(device)
+        with torch.inference_mode():
+            again = torch.cat([generator.synthesis(*encoder.invert(generator, part)) for part in truth.split(16)])
+        maps = others.label_maps(rows).to(device)
+        figures = drawn_again(again, truth, maps, load_lpips().to(device), parser)
+        report["drawn_again"] = {"set": others.folder.name, "seed": seed, **figures}
+        sheet(torch.stack([truth[:32], again[:32]], dim=1).flatten(0, 1), out / "again.png")  # each beside its copy
+        print(
+            f"unseen faces drawn again by the picture encoder: LPIPS {figures['perceptual_mean']:.3f}, "
+            f"{figures['psnr_mean']:.2f} dB, mIoU {figures['miou']:.3f} (photos {figures['miou_of_photos']:.3f}); "
+            f"n = {figures['images']}"
+        )
+
+    if settings.faces:
+        report["optimisation"] = invert_test_faces(generator, others, out, settings)
+    return report
+
+
+def invert_test_faces(generator: Generator, others: Faces, out: Path, settings: Inspection) -> dict[str, Any]:
+    """Optimise the same new faces in each space; a line, a picture and the figures of each."""
+    rows = one_a_person(others, settings.faces, settings.seed)
+    targets = others.images(rows, generator.size).to(generator.w_avg.device)
+    perceptual = load_lpips().to(targets.device)
+    result: dict[str, Any] = {"set": others.folder.name, "seed": settings.seed}
+
+    for space, title in SPACES.items():
+        config = replace(settings.config, space=space)
+        found, figures = reach(generator, targets, perceptual, config, perceptual_size=generator.size)
+        result[space] = figures
+        save_figure(draw_reach(found, targets, title), out / f"reach_{space}.png")
+        low, high = figures["psnr_95"]
+        print(
+            f"optimisation of {title:<19}: {figures['psnr_mean']:.2f} dB ({low:.2f} to {high:.2f}), "
+            f"LPIPS {figures['perceptual_mean']:.3f}; n = {figures['faces']}, {figures['seconds_a_face']:.1f} s a face"
+        )
+    return result
+
+
+def of_size(faces: Faces, size: int) -> Faces:
+    """A set, if its pictures are at least as large as the generator's; smaller ones would look blurred beside them."""
+    if faces.image_size < size:
+        raise InputError(f"{faces!r}: smaller than the generator's {size} px; render a set with --size {size}")
+    return faces
+
+
+def one_a_person(faces: Faces, count: int, seed: int) -> np.ndarray:
+    """Rows of one picture each of so many people at most, drawn with a seed."""
+    random = np.random.default_rng(seed)
+    shuffled = random.permutation(len(faces))
+    first = np.unique(faces.identity[shuffled], return_index=True)[1]
+    return random.permutation(shuffled[first])[:count]
+
+
+def feature_networks(names: Sequence[str], device: torch.device | str) -> list[FeatureNetwork]:
+    """The feature networks that are there; a line about each that is not."""
+    networks = []
+    for name in names:
+        try:
+            networks.append(feature_network(name, device=device))
+        except InputError as error:
+            if name not in FEATURE_NETWORKS:
+                raise
+            print(f"without {name} features: {error}")
+    return networks
+
+
+def sheet(images: Tensor, path: Path, columns: int = 8) -> None:
+    """Write images [N, 3, H, H] as one PNG, `columns` side by side, pixel for pixel."""
+    side, rows = images.shape[-1], -(-len(images) // columns)
+    full = torch.cat([images, images.new_full((rows * columns - len(images), 3, side, side), 1.0)])
+    grid = full.reshape(rows, columns, 3, side, side).permute(0, 3, 1, 4, 2)  # [R, H, C, H, 3]
+    pixels = (grid.reshape(rows * side, columns * side, 3).clamp(-1, 1) + 1) * 127.5  # [R*H, C*H, 3]
+    with whole_file(path) as file:
+        Image.fromarray(pixels.round().byte().cpu().numpy()).save(file, format="PNG")
+
+
+def draw_reach(found: Inversion, targets: Tensor, space: str = "W+", columns: int = 8) -> Any:
+    """Targets above their inversions, from the worst PSNR to the best in even steps, with the number below each."""
+    from idnb.plots.grids import show_grid
+
+    assert found.psnr is not None
+    order = found.psnr[-1].argsort()
+    chosen = order[torch.linspace(0, len(order) - 1, min(columns, len(order))).round().long()].tolist()
+    captions = [["" for _ in chosen], [f"{float(found.psnr[-1, i]):.1f} dB" for i in chosen]]
+    return show_grid(
+        [[targets[i] for i in chosen], [found.images[i].clamp(-1, 1) for i in chosen]],
+        ("rendered", f"{space} optimised"),
+        title=f"{space} optimisation of {len(order)} unseen faces, from the worst to the best",
+        captions=captions,
+        alt=f"Rendered faces above the images that {space} optimisation found for them, from the worst to the best",
+    )
