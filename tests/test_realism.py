@@ -69,7 +69,7 @@ def test_the_slope_is_that_of_finite_differences():
     )
     along = sum((g * d).sum() for g, d in zip(gradient, direction, strict=True))
     torch.testing.assert_close((ahead - behind) / 2e-5, along, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(critic.network.slope(projected), sum(g.square().sum() for g in gradient))
+    torch.testing.assert_close(critic.network.gradient_penalty(projected), sum(g.square().sum() for g in gradient))
 
 
 def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path, accelerator):

@@ -138,12 +138,12 @@ class ProjectedDiscriminator(nn.Module):
         """projected: from `project`. Returns the scores of the four judges, high for real, [B, 4]."""
         return torch.cat([judge(x).flatten(1) for judge, x in zip(self.judges, projected, strict=True)], dim=1)
 
-    def slope(self, projected: Sequence[Tensor]) -> Tensor:
+    def gradient_penalty(self, projected: Sequence[Tensor]) -> Tensor:
         """How steep the scores are in what the judges look at: their squared gradient, averaged over the batch.
 
         projected: from `project`, each [B, 64, s, s]; gradients reach the judges alone. Returns a number.
         Source: Mescheder et al., "Which Training Methods for GANs do actually Converge?", ICML 2018.
         """
         given = [x.detach().requires_grad_(True) for x in projected]
-        slopes = torch.autograd.grad(self(given).sum(), given, create_graph=True)
-        return torch.stack([x.square().sum() for x in slopes]).sum() / len(given[0])
+        gradients = torch.autograd.grad(self(given).sum(), given, create_graph=True)
+        return torch.stack([x.square().sum() for x in gradients]).sum() / len(given[0])

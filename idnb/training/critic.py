@@ -7,7 +7,7 @@ learning. Here it is the projected one of `idnb.models.projected_discriminator`,
 
 Not in the paper; adversarial terms for encoders of faces are as old as pix2pix (Isola et al., CVPR 2017). The pairing
 of a real with a generated picture is the relativistic one (Jolicoeur-Martineau, "The relativistic discriminator", ICLR
-2019), and the penalty on the slope at real and generated pictures is that of Huang et al., "The GAN is dead; long live
+2019), and the gradient penalty at real and generated pictures is that of Huang et al., "The GAN is dead; long live
 the GAN!", NeurIPS 2024.
 """
 
@@ -40,7 +40,7 @@ __all__ = ["Critic", "build_critic"]
 CALIBRATED_ON = 256  # pictures, over which features are standardised
 KNOWN = 8_000  # real pictures that a critic compares with, at most: they stay in memory
 LEARNING_RATE = 3e-4
-PENALTY, PENALTY_EVERY = 10.0, 4  # weight of the squared slope, and steps between penalties
+PENALTY, PENALTY_EVERY = 10.0, 4  # weight of the gradient penalty, and steps between penalties
 
 
 class Critic:
@@ -77,7 +77,8 @@ class Critic:
         real_scores, fake_scores = network(aims), network([x.detach() for x in shown])  # [B, 4] each
         loss = F.softplus(fake_scores - real_scores).sum(dim=1).mean()
         if self.steps % PENALTY_EVERY == 0:
-            loss = loss + (network.slope(shown) + network.slope(aims)) * (PENALTY / 2 * PENALTY_EVERY)
+            penalty = network.gradient_penalty(shown) + network.gradient_penalty(aims)
+            loss = loss + penalty * (PENALTY / 2 * PENALTY_EVERY)
         loss.backward()
         network.judges.requires_grad_(False)  # what follows is the encoder's to learn from
         term = F.softplus(real_scores.detach() - network(shown)).sum(dim=1).mean()

@@ -133,7 +133,18 @@ class Sharpening(GrowingTraining):
     Further attributes: encoder, projected, colour (the two discriminators), the optimizers, share (of augmentation).
     """
 
-    columns = ("loss_g", "loss_d", "sign", "colour", "colour_sign", "r1", "slope", "share", "mse", "features")
+    columns = (
+        "loss_g",
+        "loss_d",
+        "sign",
+        "colour",
+        "colour_sign",
+        "r1",
+        "gradient_penalty",
+        "share",
+        "mse",
+        "features",
+    )
     stateful: tuple[str, ...] = (
         "generator",
         "average",
@@ -249,16 +260,16 @@ class Sharpening(GrowingTraining):
         self.judges_optimizer.zero_grad(set_to_none=True)
         loss_d.backward(inputs=list(self.judges.parameters()), retain_graph=True)
         if self.step % PENALTY_EVERY == 0:
-            penalty = self.projected.slope(shown) + self.projected.slope(aims)
+            penalty = self.projected.gradient_penalty(shown) + self.projected.gradient_penalty(aims)
             (penalty * (PENALTY / 2 * PENALTY_EVERY)).backward()
-            figures["slope"] = penalty.item()
+            figures["gradient_penalty"] = penalty.item()
         self.judges_optimizer.step()
         loss_colour = F.softplus(fake_colour).mean() + F.softplus(-real_colour).mean()
         figures["colour"] = loss_colour.item()
         if self.step % self.config.r1_every == 0:
             small = small_real.detach().requires_grad_(True)
-            (slope,) = torch.autograd.grad(self.colour(small, 1.0).sum(), small, create_graph=True)
-            penalty = slope.square().sum(dim=(1, 2, 3)).mean()
+            (gradient,) = torch.autograd.grad(self.colour(small, 1.0).sum(), small, create_graph=True)
+            penalty = gradient.square().sum(dim=(1, 2, 3)).mean()
             loss_colour = loss_colour + penalty * (self.config.r1_gamma / 2 * self.config.r1_every)
             figures["r1"] = penalty.item()
         self.colour_optimizer.zero_grad(set_to_none=True)
