@@ -40,7 +40,7 @@ def pictures(size=128):
 
 
 def weights(training):
-    names = ("generator", "average", "encoder", "judges", "colour")
+    names = ("generator", "average", "encoder", "heads", "colour")
     return [value for name in names for value in getattr(training, name).state_dict().values()]
 
 
@@ -97,7 +97,7 @@ def test_interpolation_of_weights():
     assert torch.allclose(mixed.conv1.conv.weight, 0.75 * kept + 0.25 * before.conv1.conv.weight, atol=1e-6)
 
 
-def test_judges_learn_to_tell_fakes():
+def test_heads_learn_to_tell_fakes():
     config = dataclasses.replace(CONFIG, head_start=0, generator_rates=(1e-6,))
     training, real = Sharpening(SMALL, config), RealImages(pictures())
     losses = [training.run_step(real)["loss_d"] for _ in range(12)]
@@ -149,7 +149,7 @@ def test_projected_discriminator():
         assert a.shape == (2, 64, side, side) and torch.equal(a, b) and not torch.allclose(a, c)
     assert one(one.project(x)).shape == (2, 4)
     learning = {name.split(".")[0] for name, p in one.named_parameters() if p.requires_grad}
-    assert learning == {"judges"}
+    assert learning == {"heads"}
     for size in (64, 200):
         with pytest.raises(InputError, match=f"size: {size} is not a power of two from 128 on"):
             ProjectedDiscriminator(size)

@@ -35,13 +35,13 @@ def test_it_learns_to_tell_and_teaches_the_pictures_alone(accelerator):
     first = critic(pictures, random, accelerator)
     first.backward()
     assert pictures.grad is not None and pictures.grad.abs().max() > 0
-    frozen = {k: v.clone() for k, v in critic.network.state_dict().items() if not k.startswith("judges")}
-    before = [p.clone() for p in critic.judges]
+    frozen = {k: v.clone() for k, v in critic.network.state_dict().items() if not k.startswith("heads")}
+    before = [p.clone() for p in critic.heads]
     for _ in range(5):
         last = critic(pictures, random, accelerator)
     last.backward()
     assert last > 1.5 * first  # to the encoder things look worse as the critic learns
-    assert any(not torch.equal(a, b) for a, b in zip(before, critic.judges, strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(before, critic.heads, strict=True))
     assert all(torch.equal(v, critic.network.state_dict()[k]) for k, v in frozen.items())
 
 
@@ -49,9 +49,9 @@ def test_the_encoders_gradient_does_not_reach_the_critic(accelerator):
     critic, random = Critic(real_pictures()), torch.Generator().manual_seed(1)
     pictures = torch.zeros(2, 3, 128, 128, requires_grad=True)
     term = critic(pictures, random, accelerator)
-    kept = [None if p.grad is None else p.grad.clone() for p in critic.judges]
+    kept = [None if p.grad is None else p.grad.clone() for p in critic.heads]
     (1e6 * term).backward()
-    for before, parameter in zip(kept, critic.judges, strict=True):
+    for before, parameter in zip(kept, critic.heads, strict=True):
         assert before is not None and torch.equal(before, parameter.grad)
 
 
@@ -59,7 +59,7 @@ def test_the_slope_is_that_of_finite_differences():
     critic = Critic(real_pictures())
     critic.network.eval()  # spectral norms keep their vectors
     projected = [x.double() for x in critic.network.project(torch.zeros(1, 3, 128, 128))]
-    critic.network.judges.double()
+    critic.network.heads.double()
     random = torch.Generator().manual_seed(0)
     direction = [torch.randn(x.shape, generator=random, dtype=torch.float64) for x in projected]
     given = [x.clone().requires_grad_() for x in projected]

@@ -78,7 +78,7 @@ class PretrainedFeatures(nn.Module):
         return maps
 
 
-def judge_of_one_scale(side: int) -> nn.Sequential:
+def head_of_one_scale(side: int) -> nn.Sequential:
     """The learned part: from [B, 64, side, side] down to scores [B, 1, 1, 1]."""
     layers: list[nn.Module] = []
     channels = MIXED
@@ -89,7 +89,7 @@ def judge_of_one_scale(side: int) -> nn.Sequential:
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Frozen features, frozen mixing, four learned judges.
+    """Frozen features, frozen mixing, four learned heads.
 
     size: side of the pictures in pixels, a power of two from 128 on. seed: of the random mixing.
     Raises InputError for another size, or as `PretrainedFeatures`.
@@ -112,7 +112,7 @@ class ProjectedDiscriminator(nn.Module):
             nn.init.zeros_(conv.bias)
         self.over_channels.requires_grad_(False)
         self.over_scales.requires_grad_(False)
-        self.judges = nn.ModuleList(judge_of_one_scale(size // 2 ** (i + 2)) for i in range(len(TAPS)))
+        self.heads = nn.ModuleList(head_of_one_scale(size // 2 ** (i + 2)) for i in range(len(TAPS)))
 
     @torch.no_grad()
     def calibrate(self, pictures: Tensor) -> None:
@@ -124,7 +124,7 @@ class ProjectedDiscriminator(nn.Module):
             getattr(self, f"deviation_{i}").copy_(deviation[:, None, None].clamp_min(1e-3))
 
     def project(self, pictures: Tensor) -> list[Tensor]:
-        """pictures: [B, 3, S, S] in [-1, 1]. Returns what the judges look at, fine scales first, each [B, 64, s, s]."""
+        """pictures: [B, 3, S, S] in [-1, 1]. Returns what the heads look at, fine scales first, each [B, 64, s, s]."""
         mixed: list[Tensor] = []
         maps = self.features(pictures)
         for i in reversed(range(len(maps))):
@@ -135,13 +135,13 @@ class ProjectedDiscriminator(nn.Module):
         return mixed[::-1]
 
     def forward(self, projected: Sequence[Tensor]) -> Tensor:
-        """projected: from `project`. Returns the scores of the four judges, high for real, [B, 4]."""
-        return torch.cat([judge(x).flatten(1) for judge, x in zip(self.judges, projected, strict=True)], dim=1)
+        """projected: from `project`. Returns the scores of the four heads, high for real, [B, 4]."""
+        return torch.cat([head(x).flatten(1) for head, x in zip(self.heads, projected, strict=True)], dim=1)
 
     def gradient_penalty(self, projected: Sequence[Tensor]) -> Tensor:
-        """How steep the scores are in what the judges look at: their squared gradient, averaged over the batch.
+        """How steep the scores are in what the heads look at: their squared gradient, averaged over the batch.
 
-        projected: from `project`, each [B, 64, s, s]; gradients reach the judges alone. Returns a number.
+        projected: from `project`, each [B, 64, s, s]; gradients reach the heads alone. Returns a number.
         Source: Mescheder et al., "Which Training Methods for GANs do actually Converge?", ICML 2018.
         """
         given = [x.detach().requires_grad_(True) for x in projected]

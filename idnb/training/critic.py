@@ -58,8 +58,8 @@ class Critic:
             self.network = ProjectedDiscriminator(self.size, seed).to(self.device)
         count = min(CALIBRATED_ON, len(real))
         self.network.calibrate(real.batch(count, torch.Generator().manual_seed(seed)).to(self.device))
-        self.judges = list(self.network.judges.parameters())
-        self.optimizer = torch.optim.Adam(self.judges, lr=LEARNING_RATE, betas=(0.0, 0.99))
+        self.heads = list(self.network.heads.parameters())
+        self.optimizer = torch.optim.Adam(self.heads, lr=LEARNING_RATE, betas=(0.0, 0.99))
 
     def __call__(self, pictures: Tensor, random: torch.Generator, accelerator: Accelerator) -> Tensor:
         """Learn from a batch of an encoder's pictures, and tell the encoder how far they fall short of real ones.
@@ -73,16 +73,16 @@ class Critic:
         with torch.no_grad():
             aims = network.project(self.real.batch(len(pictures), random).to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
-        network.judges.requires_grad_(True)
+        network.heads.requires_grad_(True)
         real_scores, fake_scores = network(aims), network([x.detach() for x in shown])  # [B, 4] each
         loss = F.softplus(fake_scores - real_scores).sum(dim=1).mean()
         if self.steps % PENALTY_EVERY == 0:
             penalty = network.gradient_penalty(shown) + network.gradient_penalty(aims)
             loss = loss + penalty * (PENALTY / 2 * PENALTY_EVERY)
         loss.backward()
-        network.judges.requires_grad_(False)  # what follows is the encoder's to learn from
+        network.heads.requires_grad_(False)  # what follows is the encoder's to learn from
         term = F.softplus(real_scores.detach() - network(shown)).sum(dim=1).mean()
-        average_gradients(self.judges, accelerator)
+        average_gradients(self.heads, accelerator)
         self.optimizer.step()
         self.steps += 1
         return term

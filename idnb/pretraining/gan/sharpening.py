@@ -2,7 +2,7 @@
 
 After `idnb.pretraining.gan.adversarial` faces have the right pose, hair and light, but their lips are stitched and
 their eyes grainy: from some thousands of pictures, a discriminator that begins with random weights does not learn what
-these look like. Now a projected discriminator judges (idnb.models.projected_discriminator), and beside it a small plain
+these look like. Now there is a projected discriminator (idnb.models.projected_discriminator), and beside it a small plain
 one at 16 px, since features learnt on ImageNet care little about colour.
 
 Half of the fakes are random: z, two of them mixed at a random layer. The other half draw real pictures again, from the
@@ -36,15 +36,15 @@ from idnb.pretraining.gan.growing import PERCEPTUAL_WEIGHT, GanConfig, GrowingTr
 __all__ = ["CodeEncoder", "Sharpening", "augmented", "interpolated"]
 
 COLOUR_SIZE = 16  # px, what the plain discriminator sees
-# The gradients that the projected judges and their features send to a picture are some twenty times as long as that of
+# The gradients that the heads of the projected discriminator and their features send to a picture are some twenty times as long as that of
 # the comparison with a weight of 100, that of the plain discriminator is far shorter: these make all alike.
-JUDGES_WEIGHT = 0.15
+HEADS_WEIGHT = 0.15
 FEATURES_WEIGHT = 0.3
 COLOUR_WEIGHT = 100.0
 CALIBRATED_ON = 512  # pictures, over which features are standardised
 AIM = 0.6  # mean sign of the scores of real pictures at which the augmentation stays as it is
 PATIENCE = 20_000  # images in which the probability of augmentation may go from 0 to 1
-PENALTY, PENALTY_EVERY = 100.0, 4  # weight of the judges' squared gradient, and steps between penalties
+PENALTY, PENALTY_EVERY = 100.0, 4  # weight of the heads' squared gradient, and steps between penalties
 COOLED = 0.25  # share of the generator's rate that is left in the cool-down: what swings round the aim comes to rest
 MOST = 0.6  # largest probability of augmentation: with more, the generator would learn to draw the changes
 ENCODER_CHANNELS = (32, 64, 96, 128, 192)  # at 64, 32, 16, 8, 4 px
@@ -152,7 +152,7 @@ class Sharpening(GrowingTraining):
         "projected",
         "colour",
         "generator_optimizer",
-        "judges_optimizer",
+        "heads_optimizer",
         "colour_optimizer",
     )
     counters = ("step", "images", "share")
@@ -162,7 +162,7 @@ class Sharpening(GrowingTraining):
     ) -> None:
         super().__init__(preset, config, None, device, bf16)
         self.projected = ProjectedDiscriminator(self.size, config.seed).to(self.device)
-        self.judges = self.projected.judges
+        self.heads = self.projected.heads
         self.colour = Discriminator.from_preset(preset, COLOUR_SIZE).to(self.device)
         self.encoder = CodeEncoder(self.generator).to(self.device)
         self.perceptual = load_face_feature_distance(device=self.device)
@@ -175,7 +175,7 @@ class Sharpening(GrowingTraining):
             {"params": self.encoder.parameters()},
         ]
         self.generator_optimizer = torch.optim.Adam(groups, lr=rate, betas=(0.0, 0.99))
-        self.judges_optimizer = torch.optim.Adam(self.judges.parameters(), lr=rate / 10, betas=(0.0, 0.99))
+        self.heads_optimizer = torch.optim.Adam(self.heads.parameters(), lr=rate / 10, betas=(0.0, 0.99))
         self.colour_optimizer = torch.optim.Adam(self.colour.parameters(), lr=rate / 2, betas=(0.0, 0.99))
 
     def start_from(self, generator: Generator) -> None:
@@ -252,18 +252,18 @@ class Sharpening(GrowingTraining):
         differences = [F.l1_loss(x[:half], y[:half]) / y.abs().mean() for x, y in zip(shown, aims, strict=True)]
         features = torch.stack(differences).sum()
         # Relativistic: a real picture is to score above a fake, the one that draws it again where there is one.
-        loss_judges = F.softplus(real_scores - fake_scores).sum(dim=1).mean()
-        loss_g = JUDGES_WEIGHT * loss_judges + COLOUR_WEIGHT * F.softplus(-fake_colour).mean()
+        loss_heads = F.softplus(real_scores - fake_scores).sum(dim=1).mean()
+        loss_g = HEADS_WEIGHT * loss_heads + COLOUR_WEIGHT * F.softplus(-fake_colour).mean()
         (to_fake,) = torch.autograd.grad(loss_g + FEATURES_WEIGHT * features, copied, retain_graph=True)
 
         loss_d = F.softplus(fake_scores - real_scores).sum(dim=1).mean()
-        self.judges_optimizer.zero_grad(set_to_none=True)
-        loss_d.backward(inputs=list(self.judges.parameters()), retain_graph=True)
+        self.heads_optimizer.zero_grad(set_to_none=True)
+        loss_d.backward(inputs=list(self.heads.parameters()), retain_graph=True)
         if self.step % PENALTY_EVERY == 0:
             penalty = self.projected.gradient_penalty(shown) + self.projected.gradient_penalty(aims)
             (penalty * (PENALTY / 2 * PENALTY_EVERY)).backward()
             figures["gradient_penalty"] = penalty.item()
-        self.judges_optimizer.step()
+        self.heads_optimizer.step()
         loss_colour = F.softplus(fake_colour).mean() + F.softplus(-real_colour).mean()
         figures["colour"] = loss_colour.item()
         if self.step % self.config.r1_every == 0:
@@ -279,6 +279,6 @@ class Sharpening(GrowingTraining):
 
         sign = real_scores.sign().mean().item()
         self.share = min(MOST, max(0.0, self.share + (1 if sign > AIM else -1) * self.config.batch / PATIENCE))
-        figures |= {"loss_g": loss_judges.item(), "loss_d": loss_d.item(), "sign": sign, "share": self.share}
+        figures |= {"loss_g": loss_heads.item(), "loss_d": loss_d.item(), "sign": sign, "share": self.share}
         figures["colour_sign"] = real_colour.sign().mean().item()
         return to_fake
