@@ -50,7 +50,7 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
     for images in (4, 16, 32):  # while the encoder learns alone, after it, and at the end
         part = Sharpening(SMALL, dataclasses.replace(CONFIG, phases=((128, images),)))
         train_gan(part, pictures, tmp_path / "parts")
-    assert part.images == whole.images == 32 and part.share == whole.share
+    assert part.images == whole.images == 32 and part.augment_p == whole.augment_p
     for ours, theirs in zip(weights(part), weights(whole), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -102,7 +102,7 @@ def test_heads_learn_to_tell_fakes():
     training, real = Sharpening(SMALL, config), RealImages(pictures())
     losses = [training.run_step(real)["loss_d"] for _ in range(12)]
     assert sum(losses[-3:]) < 0.5 * sum(losses[:3])
-    assert training.share > 0  # real ones are known with certainty: augmentation sets in
+    assert training.augment_p > 0  # real ones are known with certainty: augmentation sets in
 
 
 def test_augmentation():

@@ -2,8 +2,8 @@
 
 After `idnb.pretraining.gan.adversarial` faces have the right pose, hair and light, but their lips are stitched and
 their eyes grainy: from some thousands of pictures, a discriminator that begins with random weights does not learn what
-these look like. Now there is a projected discriminator (idnb.models.projected_discriminator), and beside it a small plain
-one at 16 px, since features learnt on ImageNet care little about colour.
+these look like. Now there is a projected discriminator (idnb.models.projected_discriminator), and beside it a small
+plain one at 16 px, since features learnt on ImageNet care little about colour.
 
 Half of the fakes are random: z, two of them mixed at a random layer. The other half draw real pictures again, from the
 W+ code and the input latent of an encoder that learns along, and are compared with the pictures as well: codes of which
@@ -36,16 +36,16 @@ from idnb.pretraining.gan.growing import PERCEPTUAL_WEIGHT, GanConfig, GrowingTr
 __all__ = ["CodeEncoder", "Sharpening", "augmented", "interpolated"]
 
 COLOUR_SIZE = 16  # px, what the plain discriminator sees
-# The gradients that the heads of the projected discriminator and their features send to a picture are some twenty times as long as that of
-# the comparison with a weight of 100, that of the plain discriminator is far shorter: these make all alike.
+# The gradients that the heads and their features send to a picture are some twenty times as long as that of the
+# comparison with a weight of 100, that of the plain discriminator is far shorter: these make all alike.
 HEADS_WEIGHT = 0.15
 FEATURES_WEIGHT = 0.3
 COLOUR_WEIGHT = 100.0
 CALIBRATED_ON = 512  # pictures, over which features are standardised
-AIM = 0.6  # mean sign of the scores of real pictures at which the augmentation stays as it is
+ADA_TARGET = 0.6  # mean sign of the scores of real pictures at which the augmentation stays as it is
 PATIENCE = 20_000  # images in which the probability of augmentation may go from 0 to 1
 PENALTY, PENALTY_EVERY = 100.0, 4  # weight of the heads' squared gradient, and steps between penalties
-COOLED = 0.25  # share of the generator's rate that is left in the cool-down: what swings round the aim comes to rest
+COOLED = 0.25  # share of the generator's rate that is left in the cool-down: what swings round the target comes to rest
 MOST = 0.6  # largest probability of augmentation: with more, the generator would learn to draw the changes
 ENCODER_CHANNELS = (32, 64, 96, 128, 192)  # at 64, 32, 16, 8, 4 px
 
@@ -91,10 +91,10 @@ def interpolated(before: Generator, after: Generator, keep: float) -> Generator:
     return after
 
 
-def augmented(pictures: Sequence[Tensor], share: float, random: torch.Generator) -> list[Tensor]:
+def augmented(pictures: Sequence[Tensor], augment_p: float, random: torch.Generator) -> list[Tensor]:
     """Shift, cut out, brighten, and change the contrast and the saturation, each with a probability; differentiable.
 
-    pictures: batches [B, 3, S, S] of one shape; picture i of each gets the same changes. share: the probability.
+    pictures: batches [B, 3, S, S] of one shape; picture i of each gets the same changes. augment_p: the probability.
     random: source of all choices. Returns the batches.
     """
     count, side = len(pictures[0]), pictures[0].shape[3]
@@ -102,7 +102,7 @@ def augmented(pictures: Sequence[Tensor], share: float, random: torch.Generator)
     def chosen(low: float, high: float, neutral: float) -> Tensor:
         """[B, 1, 1, 1] between low and high, or neutral."""
         values = low + (high - low) * torch.rand(count, generator=random)
-        return torch.where(torch.rand(count, generator=random) < share, values, neutral)[:, None, None, None]
+        return torch.where(torch.rand(count, generator=random) < augment_p, values, neutral)[:, None, None, None]
 
     brightness, contrast, saturation = chosen(-0.3, 0.3, 0.0), chosen(0.6, 1.4, 1.0), chosen(0.3, 1.7, 1.0)
     shift = torch.cat([chosen(-0.25, 0.25, 0.0) for _ in range(2)], dim=1)[..., 0, 0]  # [B, 2] of half the side
@@ -130,7 +130,8 @@ class Sharpening(GrowingTraining):
 
     Of the settings, `head_start` counts images for which the encoder learns alone, `paired` weighs the comparison,
     `cool_down` counts images at the end.
-    Further attributes: encoder, projected, colour (the two discriminators), the optimizers, share (of augmentation).
+    Further attributes: encoder, projected, colour (the two discriminators), the optimizers, augment_p (the probability
+    of augmentation).
     """
 
     columns = (
@@ -141,7 +142,7 @@ class Sharpening(GrowingTraining):
         "colour_sign",
         "r1",
         "gradient_penalty",
-        "share",
+        "augment_p",
         "mse",
         "features",
     )
@@ -155,7 +156,7 @@ class Sharpening(GrowingTraining):
         "heads_optimizer",
         "colour_optimizer",
     )
-    counters = ("step", "images", "share")
+    counters = ("step", "images", "augment_p")
 
     def __init__(
         self, preset: Preset, config: GanConfig, device: torch.device | str = "cpu", bf16: bool = False
@@ -166,7 +167,7 @@ class Sharpening(GrowingTraining):
         self.colour = Discriminator.from_preset(preset, COLOUR_SIZE).to(self.device)
         self.encoder = CodeEncoder(self.generator).to(self.device)
         self.perceptual = load_face_feature_distance(device=self.device)
-        self.share = 0.0
+        self.augment_p = 0.0
         rate = config.learning_rate
         self.generator.style.requires_grad_(False)
         learning = [p for p in self.generator.parameters() if p.requires_grad]
@@ -241,7 +242,7 @@ class Sharpening(GrowingTraining):
     ) -> Tensor:
         """A step of both discriminators; adds to the figures. Returns what they tell the fakes, [B, 3, S, S]."""
         copied = fake.detach().requires_grad_(True)
-        seen_fake, seen_real = augmented([copied, pictures], self.share, random)
+        seen_fake, seen_real = augmented([copied, pictures], self.augment_p, random)
         shown = self.projected.project(seen_fake)
         with torch.no_grad():
             aims = self.projected.project(seen_real)
@@ -278,7 +279,9 @@ class Sharpening(GrowingTraining):
         figures["features"] = features.item()
 
         sign = real_scores.sign().mean().item()
-        self.share = min(MOST, max(0.0, self.share + (1 if sign > AIM else -1) * self.config.batch / PATIENCE))
-        figures |= {"loss_g": loss_heads.item(), "loss_d": loss_d.item(), "sign": sign, "share": self.share}
+        self.augment_p = min(
+            MOST, max(0.0, self.augment_p + (1 if sign > ADA_TARGET else -1) * self.config.batch / PATIENCE)
+        )
+        figures |= {"loss_g": loss_heads.item(), "loss_d": loss_d.item(), "sign": sign, "augment_p": self.augment_p}
         figures["colour_sign"] = real_colour.sign().mean().item()
         return to_fake
