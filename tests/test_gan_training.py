@@ -409,13 +409,13 @@ def test_codes_follow_the_order_of_the_strips():
 
 
 def test_fakes_of_real_pictures_are_drawn_towards_them():
-    """With the discriminator's rate at zero and a large weight, the paired loss alone has to do it."""
-    config = dataclasses.replace(CONFIG, phases=((8, 2_000),), batch=8, paired=100.0)
+    """With the discriminator's rate at zero and a large weight, the reconstruction loss alone has to do it."""
+    config = dataclasses.replace(CONFIG, phases=((8, 2_000),), batch=8, lambda_rec=100.0)
     training = GanTraining(SMALL, config, codes())
     real = RealImages(pictures(8))
-    pairs = [training.run_step(real)["paired"] for _ in range(60)]
+    pairs = [training.run_step(real)["rec"] for _ in range(60)]
     assert sum(pairs[-10:]) < 0.6 * sum(pairs[:10])
-    assert "paired" not in GanTraining(SMALL, config).run_step(real)
+    assert "rec" not in GanTraining(SMALL, config).run_step(real)
 
 
 def test_known_w_come_first_and_are_not_mixed():

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
         "--head-start", type=Whole(0, COUNT.high), default=0, help="images the discriminator learns from alone at first"
     )
     parser.add_argument("--r1-gamma", type=WEIGHT, default=0.2, help="weight of the gradient penalty at 64 px")
-    parser.add_argument("--paired", type=WEIGHT, default=100.0, help="weight of real pictures drawn again")
+    parser.add_argument("--lambda-rec", type=WEIGHT, default=100.0, help="weight of real pictures drawn again")
     parser.add_argument("--seed", type=SEED, default=1, help="of initial weights, batches and noise (default 1)")
     parser.add_argument("--minutes", type=MINUTES, default=None, help="stop after so much time; go on later")
     parser.add_argument("--save-minutes", type=MINUTES, default=5.0, help="time between checkpoints")
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         learning_rate=args.learning_rate,
         generator_rates=parse_rates(args.generator_rates),
         r1_gamma=args.r1_gamma,
-        paired=args.paired,
+        lambda_rec=args.lambda_rec,
         head_start=args.head_start,
         seed=args.seed,
     )

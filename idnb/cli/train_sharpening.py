@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "sharpening") 
     add("--learning-rate", type=RATE, default=2e-3, help="of Adam (default 0.002)")
     add("--generator-rate", type=RATE, default=0.4, help="share of it for the generator")
     add("--r1-gamma", type=WEIGHT, default=0.05, help="weight of the gradient penalty of the plain discriminator")
-    add("--paired", type=WEIGHT, default=100.0, help="weight of real pictures drawn again")
+    add("--lambda-rec", type=WEIGHT, default=100.0, help="weight of real pictures drawn again")
     add("--keep", type=SHARE, default=0.2, help="share of the weights it began with, mixed in on --export")
     add("--seed", type=SEED, default=1, help="of initial weights, batches and noise (default 1)")
     add("--minutes", type=MINUTES, default=None, help="stop after so much time; go on later")
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         learning_rate=args.learning_rate,
         generator_rates=(args.generator_rate,),
         r1_gamma=args.r1_gamma,
-        paired=args.paired,
+        lambda_rec=args.lambda_rec,
         ema_images=AVERAGE,
         head_start=args.head_start,
         cool_down=args.cool_down,

@@ -43,7 +43,7 @@ class GanTraining(GrowingTraining):
     grew).
     """
 
-    columns = ("loss_g", "loss_d", "sign", "r1", "paired")
+    columns = ("loss_g", "loss_d", "sign", "r1", "rec")
     stateful: tuple[str, ...] = (
         "generator",
         "average",
@@ -154,9 +154,9 @@ class GanTraining(GrowingTraining):
         figures = {"loss_g": generator_loss.item(), "loss_d": loss.item(), "sign": real_scores.sign().mean().item()}
         if known is not None:
             drawn = fake.detach()[: len(known)].requires_grad_(True)  # [K, 3, S, S]
-            paired = F.mse_loss(drawn, theirs) + PERCEPTUAL_WEIGHT * self.perceptual(drawn, theirs).mean()
-            to_fake[: len(known)] += config.paired * torch.autograd.grad(paired, drawn)[0]
-            figures["paired"] = paired.item()
+            rec = F.mse_loss(drawn, theirs) + PERCEPTUAL_WEIGHT * self.perceptual(drawn, theirs).mean()
+            to_fake[: len(known)] += config.lambda_rec * torch.autograd.grad(rec, drawn)[0]
+            figures["rec"] = rec.item()
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=list(self.discriminator.parameters()))
         self.discriminator_optimizer.step()

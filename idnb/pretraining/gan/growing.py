@@ -63,8 +63,8 @@ class GanConfig:
     discriminator, one a phase; a warmed-up generator is ahead, and waits until the discriminator sees what is missing.
     r1_gamma: weight of the gradient penalty at 64 px; it grows with the number of pixels. r1_every: steps between
     penalties. mixing: share of samples whose code is mixed from two. noise_up_to: highest resolution in pixels at which
-    the generator may use noise; above it, speckle passed for hair. paired: weight of the difference from the picture,
-    for fakes that the warm-up's encoder makes of real ones. ema_share: half-life of the average generator as a share of
+    the generator may use noise; above it, speckle passed for hair. lambda_rec: weight of the reconstruction loss, for
+    fakes that the warm-up's encoder makes of real ones. ema_share: half-life of the average generator as a share of
     the images seen, at most ema_images. fade_images: images over which a new top block of the discriminator is blended
     in. head_start: images of the first phase during which the discriminator learns alone. cool_down: images at the end
     during which a generator that is sharpened (idnb.pretraining.gan.sharpening) moves more slowly. seed: of weights and
@@ -79,7 +79,7 @@ class GanConfig:
     r1_every: int = 16
     mixing: float = 0.9
     noise_up_to: int = 64
-    paired: float = 100.0
+    lambda_rec: float = 100.0
     ema_share: float = 0.05
     ema_images: int = 10_000
     fade_images: int = 10_000

@@ -128,7 +128,7 @@ def augmented(pictures: Sequence[Tensor], augment_p: float, random: torch.Genera
 class Sharpening(GrowingTraining):
     """The sharpening: what it keeps, and one step of it. Arguments as of `GrowingTraining`, without codes; one phase.
 
-    Of the settings, `head_start` counts images for which the encoder learns alone, `paired` weighs the comparison,
+    Of the settings, `head_start` counts images for which the encoder learns alone, `lambda_rec` weighs the comparison,
     `cool_down` counts images at the end.
     Further attributes: encoder, projected, colour (the two discriminators), the optimizers, augment_p (the probability
     of augmentation).
@@ -232,10 +232,10 @@ class Sharpening(GrowingTraining):
         """Mean square of the first K fakes less the pictures, and the comparison's gradient to all fakes."""
         drawn = fake.detach()[: len(pictures)].requires_grad_(True)  # [K, 3, S, S]
         mse = F.mse_loss(drawn, pictures)
-        paired = mse + PERCEPTUAL_WEIGHT * self.perceptual(resize(drawn, 64), resize(pictures, 64)).mean()
-        (gradient,) = torch.autograd.grad(paired, drawn)
+        rec = mse + PERCEPTUAL_WEIGHT * self.perceptual(resize(drawn, 64), resize(pictures, 64)).mean()
+        (gradient,) = torch.autograd.grad(rec, drawn)
         rest = len(fake) - len(pictures)
-        return mse.item(), self.config.paired * F.pad(gradient, (0, 0, 0, 0, 0, 0, 0, rest))
+        return mse.item(), self.config.lambda_rec * F.pad(gradient, (0, 0, 0, 0, 0, 0, 0, rest))
 
     def discriminate(
         self, fake: Tensor, pictures: Tensor, random: torch.Generator, figures: dict[str, float]
