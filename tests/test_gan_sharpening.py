@@ -28,7 +28,7 @@ SMALL = dataclasses.replace(
     generator_channels=(16, 12, 8, 8, 4, 4),
     discriminator_channels=(12, 12, 8, 8, 4, 4),
 )
-CONFIG = GanConfig(phases=((128, 32),), batch=4, r1_every=2, head_start=8)  # no cool-down: it depends on the end
+CONFIG = GanConfig(phases=((128, 32),), batch=4, r1_every=2, encoder_warmup=8)  # no cool-down: it depends on the end
 
 
 def pictures(size=128):
@@ -98,7 +98,7 @@ def test_interpolation_of_weights():
 
 
 def test_heads_learn_to_tell_fakes():
-    config = dataclasses.replace(CONFIG, head_start=0, generator_rates=(1e-6,))
+    config = dataclasses.replace(CONFIG, encoder_warmup=0, generator_rates=(1e-6,))
     training, real = Sharpening(SMALL, config), RealImages(pictures())
     losses = [training.run_step(real)["loss_d"] for _ in range(12)]
     assert sum(losses[-3:]) < 0.5 * sum(losses[:3])
@@ -174,13 +174,13 @@ def test_from_the_command_to_the_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "export_bundled", lambda entry, state: export_bundled(entry, state, assets))
     start = weight_path("generator_tiny")
     given = ["--start", str(start), "--people", "5", "--images", "12", "--batch", "4"]
-    args = parser.parse_args([*given, "--head-start", "4", "--out", str(tmp_path), "--export"])
+    args = parser.parse_args([*given, "--encoder-warmup", "4", "--out", str(tmp_path), "--export"])
     assert train_sharpening.run(args) == 0
     [entry] = read_manifest(assets)
     assert load_generator(path=assets / entry.file).size == 128 and entry.seed == 1
     assert entry.figures["images_shown"] == 12 and "12 images shown" in entry.data
     assert entry.command == (
-        "idnb train sharpening --start generator_tiny.safetensors --people 5 --images 12 --head-start 4 --batch 4 "
+        "idnb train sharpening --start generator_tiny.safetensors --people 5 --images 12 --encoder-warmup 4 --batch 4 "
         "--export"
     )
     assert entry.made_from["--start generator_tiny.safetensors"] == file_sha256(start)

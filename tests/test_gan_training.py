@@ -456,8 +456,8 @@ def test_the_generator_has_a_rate_a_phase_and_no_noise_at_the_top():
     assert strengths[0] != 0 and strengths[2:] == [0.0, 0.0]
 
 
-def test_the_discriminator_gets_a_head_start():
-    training = GanTraining(SMALL, dataclasses.replace(CONFIG, head_start=8), codes())
+def test_the_discriminator_warms_up_alone():
+    training = GanTraining(SMALL, dataclasses.replace(CONFIG, d_warmup=8), codes())
     real, before = RealImages(pictures(8)), [p.clone() for p in training.generator.parameters()]
     score = training.discriminator.score.weight.clone()
     for _ in range(2):  # eight images, four a step

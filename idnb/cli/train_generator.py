@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
         "--generator-rates", default="1", help="share of it for the generator; one a phase, with commas"
     )
     parser.add_argument(
-        "--head-start", type=Whole(0, COUNT.high), default=0, help="images the discriminator learns from alone at first"
+        "--d-warmup", type=Whole(0, COUNT.high), default=0, help="images the discriminator learns from alone at first"
     )
     parser.add_argument("--r1-gamma", type=WEIGHT, default=0.2, help="weight of the gradient penalty at 64 px")
     parser.add_argument("--lambda-rec", type=WEIGHT, default=100.0, help="weight of real pictures drawn again")
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         generator_rates=parse_rates(args.generator_rates),
         r1_gamma=args.r1_gamma,
         lambda_rec=args.lambda_rec,
-        head_start=args.head_start,
+        d_warmup=args.d_warmup,
         seed=args.seed,
     )
     warm_up = parse_phases(args.warm_up, "--warm-up") if args.warm_up else ()

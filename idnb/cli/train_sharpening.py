@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "sharpening") 
     add("--data", type=sets, nargs="+", default=["starter"], help="sets of rendered people: names or folders")
     add("--people", type=COUNT, default=None, help="of each set only so many of the first people")
     add("--out", default="runs/sharpening", help="folder for checkpoint, log, sample sheets")
-    add("--images", type=COUNT, default=40_000, help="images to show, those of --head-start included")
+    add("--images", type=COUNT, default=40_000, help="images to show, those of --encoder-warmup included")
     add(
-        "--head-start",
+        "--encoder-warmup",
         type=Whole(0, COUNT.high),
         default=6_400,
         help="images from which the encoder of pictures learns alone at first",
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         r1_gamma=args.r1_gamma,
         lambda_rec=args.lambda_rec,
         ema_images=AVERAGE,
-        head_start=args.head_start,
+        encoder_warmup=args.encoder_warmup,
         cool_down=args.cool_down,
         seed=args.seed,
     )

@@ -8,9 +8,9 @@ fakes are made from what it makes of real pictures, and these are also compared 
 discriminator sharpens what the warm-up has learnt instead of replacing it (as in Larsen et al., "Autoencoding beyond
 pixels using a learned similarity metric", 2016, and Isola et al., "Image-to-Image Translation with Conditional
 Adversarial Networks", 2017). The mapping network has learnt the distribution of w by then
-(idnb.pretraining.gan.mapping) and stays as it is, too. And the discriminator gets a head start: against one that sees
-nothing yet, a warmed-up generator invents grain that it then never learns to see. The gradient that a discriminator
-sends to a picture is about twenty times as long as that of the mean square, hence the large weight of the comparison.
+(idnb.pretraining.gan.mapping) and stays as it is, too. And the discriminator warms up alone (`d_warmup`): against one
+that sees nothing yet, a warmed-up generator invents grain that it then never learns to see. The gradient that a
+discriminator sends to a picture is about twenty times as long as that of the mean square, hence the large `lambda_rec`.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class GanTraining(GrowingTraining):
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=list(self.discriminator.parameters()))
         self.discriminator_optimizer.step()
-        if self.images >= config.head_start:
+        if self.images >= config.d_warmup:
             self.generator_optimizer.zero_grad(set_to_none=True)
             fake.backward(to_fake)
             self.generator_optimizer.step()

@@ -66,9 +66,9 @@ class GanConfig:
     the generator may use noise; above it, speckle passed for hair. lambda_rec: weight of the reconstruction loss, for
     fakes that the warm-up's encoder makes of real ones. ema_share: half-life of the average generator as a share of
     the images seen, at most ema_images. fade_images: images over which a new top block of the discriminator is blended
-    in. head_start: images of the first phase during which the discriminator learns alone. cool_down: images at the end
-    during which a generator that is sharpened (idnb.pretraining.gan.sharpening) moves more slowly. seed: of weights and
-    of every step.
+    in. d_warmup: images of the first phase during which the discriminator learns alone; encoder_warmup: those during
+    which the encoder does, in the fine-tuning (idnb.pretraining.gan.sharpening). cool_down: images at the end during
+    which a generator that is fine-tuned moves more slowly. seed: of weights and of every step.
     """
 
     phases: tuple[tuple[int, int], ...] = ((64, 150_000), (128, 100_000))
@@ -83,7 +83,8 @@ class GanConfig:
     ema_share: float = 0.05
     ema_images: int = 10_000
     fade_images: int = 10_000
-    head_start: int = 0
+    d_warmup: int = 0
+    encoder_warmup: int = 0
     cool_down: int = 0
     seed: int = 1
 

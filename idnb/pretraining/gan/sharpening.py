@@ -128,7 +128,7 @@ def augmented(pictures: Sequence[Tensor], augment_p: float, random: torch.Genera
 class Sharpening(GrowingTraining):
     """The sharpening: what it keeps, and one step of it. Arguments as of `GrowingTraining`, without codes; one phase.
 
-    Of the settings, `head_start` counts images for which the encoder learns alone, `lambda_rec` weighs the comparison,
+    Of the settings, `encoder_warmup` counts images for which the encoder learns alone, `lambda_rec` weighs the comparison,
     `cool_down` counts images at the end.
     Further attributes: encoder, projected, colour (the two discriminators), the optimizers, augment_p (the probability
     of augmentation).
@@ -195,7 +195,7 @@ class Sharpening(GrowingTraining):
             self.projected.calibrate(real.batch(CALIBRATED_ON, random).to(self.device))
         pictures = real.batch(self.config.batch, random).to(self.device)  # [B, 3, S, S]
         drawn_again = pictures[: self.config.batch // 2]  # [K, 3, S, S]
-        alone = self.images < self.config.head_start
+        alone = self.images < self.config.encoder_warmup
         self.generator.requires_grad_(not alone)
         self.generator.style.requires_grad_(False)
         self.switch_noise_off()
