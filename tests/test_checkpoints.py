@@ -128,7 +128,7 @@ def test_a_run_does_not_write_weights_that_are_no_numbers(tmp_path):
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
-@pytest.mark.skipif(importlib.util.find_spec("efficientnet_lite_pytorch") is None, reason="needs the extra sharpening")
+@pytest.mark.skipif(importlib.util.find_spec("efficientnet_lite_pytorch") is None, reason="needs the extra projected")
 def test_the_critic_in_a_checkpoint_is_looked_at(tmp_path):
     encoder, generator, data, loss = parts()
     loss.weights = LossWeights(realism=0.1)

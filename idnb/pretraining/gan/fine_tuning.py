@@ -1,4 +1,4 @@
-"""The last part of the generator's training: it is sharpened against a discriminator that can already see.
+"""Projected-GAN fine-tuning, the last part of the generator's training: against a discriminator that can already see.
 
 After `idnb.pretraining.gan.adversarial` faces have the right pose, hair and light, but their lips are stitched and
 their eyes grainy: from some thousands of pictures, a discriminator that begins with random weights does not learn what
@@ -33,7 +33,7 @@ from idnb.models.stylegan2 import Generator, mix_styles
 from idnb.models.stylegan2_layers import EqualizedLinear
 from idnb.pretraining.gan.growing import PERCEPTUAL_WEIGHT, GanConfig, GrowingTraining
 
-__all__ = ["CodeEncoder", "Sharpening", "augmented", "interpolated"]
+__all__ = ["CodeEncoder", "FineTuning", "augmented", "interpolated"]
 
 COLOUR_SIZE = 16  # px, what the plain discriminator sees
 # The gradients that the heads and their features send to a picture are some twenty times as long as that of the
@@ -81,7 +81,7 @@ class CodeEncoder(nn.Module):
 
 @torch.no_grad()
 def interpolated(before: Generator, after: Generator, keep: float) -> Generator:
-    """Mix the weights of a generator before and after its sharpening; what was overdone, glowing eyes say, goes back.
+    """Mix the weights of a generator before and after its fine-tuning; what was overdone, glowing eyes say, goes back.
 
     before, after: of one shape; the second is changed in place. keep: share of the first, 0 to 1. Returns the mixture.
     Source: Wang et al., "ESRGAN", ECCV workshops 2018, section 3.4.
@@ -125,11 +125,11 @@ def augmented(pictures: Sequence[Tensor], augment_p: float, random: torch.Genera
     return results
 
 
-class Sharpening(GrowingTraining):
-    """The sharpening: what it keeps, and one step of it. Arguments as of `GrowingTraining`, without codes; one phase.
+class FineTuning(GrowingTraining):
+    """The fine-tuning: what it keeps, and one step of it. Arguments as of `GrowingTraining`, without codes; one phase.
 
-    Of the settings, `encoder_warmup` counts images for which the encoder learns alone, `lambda_rec` weighs the comparison,
-    `cool_down` counts images at the end.
+    Of the settings, `encoder_warmup` counts images for which the encoder learns alone, `lambda_rec` weighs the
+    comparison, `cool_down` counts images at the end.
     Further attributes: encoder, projected, colour (the two discriminators), the optimizers, augment_p (the probability
     of augmentation).
     """
