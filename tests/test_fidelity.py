@@ -68,7 +68,7 @@ def test_label_maps_with_a_parser_that_says_what_it_is_told(people):
 
     parser = Told()
     perfect = contour_kind("label_map").fidelity(images, labels, parser)
-    assert (perfect["iou"] == 1).all() and (perfect["overlap"][..., 0] == perfect["overlap"][..., 1]).all()
+    assert (perfect["iou"] == 1).all() and (perfect["iou_counts"][..., 0] == perfect["iou_counts"][..., 1]).all()
     parser.answer = torch.zeros_like(labels)
     empty = contour_kind("label_map").fidelity(images, labels, parser)["iou"]
     count = torch.tensor([len(each.unique()) for each in labels])

@@ -17,10 +17,10 @@ def test_figures_are_those_of_the_data():
     some = clusters.mean(a, where)
     assert some.value == pytest.approx(a[where].mean()) and some.n == where.sum()
     assert clusters.correlation(a + 1000, b).value == pytest.approx(np.corrcoef(a, b)[0, 1])
-    overlap = rng.integers(1, 50, (60, 4, 2))
-    overlap[..., 1] += overlap[..., 0]
-    total = overlap.sum(0)
-    found = clusters.mean_overlap(overlap)
+    counts = rng.integers(1, 50, (60, 4, 2))
+    counts[..., 1] += counts[..., 0]
+    total = counts.sum(0)
+    found = clusters.mean_iou(counts)
     assert found.value == pytest.approx((total[:, 0] / total[:, 1]).mean()) and found.low < found.value < found.high
 
 

@@ -16,7 +16,7 @@ from idnb.core.errors import InputError
 from idnb.core.psnr import psnr
 from idnb.core.tensor_files import read_tensors
 from idnb.core.weights import weight_path
-from idnb.faces.overlap import class_overlap, mean_overlap
+from idnb.faces.iou import intersection_and_union, mean_iou
 from idnb.models.lpips_backbones import ArraysOnly, read_backbone
 
 STRANGER, AGAIN = 0.4411, 0.3102  # LPIPS between pictures 0 and 4 of `test`, and 0 and 1
@@ -55,20 +55,20 @@ def test_person_means():
     torch.testing.assert_close(means, torch.tensor([[math.sqrt(0.5), math.sqrt(0.5)], [0.0, -1.0]]))
 
 
-def test_overlap_by_hand():
+def test_iou_by_hand():
     truth = torch.tensor([[[0, 0], [1, 1]], [[2, 2], [2, 2]]])
     found = torch.tensor([[[0, 1], [1, 1]], [[2, 2], [2, 0]]])
-    overlap = class_overlap(found, truth)
-    assert overlap.shape == (2, 19, 2)
-    assert overlap[0, :3].tolist() == [[1, 2], [2, 3], [0, 0]]
-    assert overlap[1, :3].tolist() == [[0, 1], [0, 0], [3, 4]]
+    counts = intersection_and_union(found, truth)
+    assert counts.shape == (2, 19, 2)
+    assert counts[0, :3].tolist() == [[1, 2], [2, 3], [0, 0]]
+    assert counts[1, :3].tolist() == [[0, 1], [0, 0], [3, 4]]
     # Pixels are added first: class 0 has 1 / 3, class 1 has 2 / 3, class 2 has 3 / 4.
-    assert mean_overlap(overlap.sum(0)) == pytest.approx((1 / 3 + 2 / 3 + 3 / 4) / 3)
-    assert mean_overlap(class_overlap(truth, truth).sum(0)) == 1.0
+    assert mean_iou(counts.sum(0)) == pytest.approx((1 / 3 + 2 / 3 + 3 / 4) / 3)
+    assert mean_iou(intersection_and_union(truth, truth).sum(0)) == 1.0
     with pytest.raises(InputError, match="expected"):
-        class_overlap(found[0], truth)
+        intersection_and_union(found[0], truth)
     with pytest.raises(InputError, match="no class occurs"):
-        mean_overlap(torch.zeros(19, 2))
+        mean_iou(torch.zeros(19, 2))
 
 
 def test_the_bundled_distance_has_its_own_name():

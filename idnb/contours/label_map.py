@@ -14,6 +14,7 @@ from torch import Tensor
 from idnb.contours.checks import check_images, check_size, check_square, matching_labels
 from idnb.contours.contour import Contour, LabelReader, Measure, Pen
 from idnb.core.errors import InputError
+from idnb.faces.iou import intersection_and_union
 from idnb.faces.label_files import read_class_numbers
 from idnb.faces.labels import (
     LABEL_NAMES,
@@ -24,7 +25,6 @@ from idnb.faces.labels import (
     colour_labels,
     official_order,
 )
-from idnb.faces.overlap import class_overlap
 
 __all__ = ["LabelMap"]
 
@@ -40,7 +40,7 @@ class LabelMap(Contour):
     name: ClassVar[str] = "label_map"
     title: ClassVar[str] = "label map"
     channels: ClassVar[int] = N_LABELS
-    measure: ClassVar[Measure] = Measure("iou", "contour fidelity, overlap", "contour, mIoU", figure="miou")
+    measure: ClassVar[Measure] = Measure("iou", "contour fidelity, mean IoU", "contour, mIoU", figure="miou")
     needs_label_map: ClassVar[bool] = True
     uses_label_map: ClassVar[bool] = True
     pens: ClassVar[tuple[Pen, ...]] = tuple(
@@ -84,18 +84,18 @@ class LabelMap(Contour):
         return _nearest(check_square(labels, path), size)
 
     def fidelity(self, outputs: Tensor, x_c: Tensor, parser: LabelReader | None = None) -> dict[str, Tensor]:
-        """Mean intersection over union of the classes that the contour has, [B]; "overlap": [B, 19, 2], see below.
+        """Mean intersection over union of the classes that the contour has, [B]; "iou_counts": [B, 19, 2], see below.
 
-        "overlap" holds intersection and union of each class in pixels, of which tables take the mIoU of all images.
+        "iou_counts" holds intersection and union of each class in pixels, of which tables take the mIoU.
         Raises InputError without a parser.
         """
         if parser is None:
             raise InputError("parser: label maps of outputs need idnb.models.face_parser.load_face_parser()")
         truth = _nearest(self._check(x_c), parser.size)  # [B, S, S]
-        overlap = class_overlap(parser.label_maps(outputs.clamp(-1.0, 1.0)), truth)
+        counts = intersection_and_union(parser.label_maps(outputs.clamp(-1.0, 1.0)), truth)
         asked = F.one_hot(truth.flatten(1), N_LABELS).sum(1) > 0  # [B, 19] classes that the contour has
-        iou = overlap[..., 0] / overlap[..., 1].clamp_min(1)
-        return {self.measure.name: (iou * asked).sum(1) / asked.sum(1), "overlap": overlap}
+        iou = counts[..., 0] / counts[..., 1].clamp_min(1)
+        return {self.measure.name: (iou * asked).sum(1) / asked.sum(1), "iou_counts": counts}
 
     def pack(self, images: Tensor, label_maps: Tensor | None, size: int) -> Tensor:
         """Bytes, [B, size, size]."""

@@ -27,8 +27,8 @@ from idnb.core.psnr import psnr
 from idnb.core.resize import resize
 from idnb.evaluation.features import FeatureNetwork
 from idnb.evaluation.frechet import features_of, frechet_distance, kernel_distance
+from idnb.faces.iou import mean_iou
 from idnb.faces.labels import LABEL_NAMES, N_LABELS
-from idnb.faces.overlap import mean_overlap
 from idnb.faces.synthetic import Faces
 from idnb.inversion.objectives import Distance
 from idnb.inversion.optimise import Inversion, InversionConfig, invert_images
@@ -100,8 +100,8 @@ def drawn_again(
 
     def miou(pictures: Tensor) -> float:
         parts = zip(pictures.split(32), label_maps.split(32), strict=True)
-        overlap = [contour_kind("label_map").fidelity(x, maps, parser)["overlap"].sum(dim=0) for x, maps in parts]
-        return round(mean_overlap(torch.stack(overlap).sum(dim=0)), 4)
+        counts = [contour_kind("label_map").fidelity(x, maps, parser)["iou_counts"].sum(dim=0) for x, maps in parts]
+        return round(mean_iou(torch.stack(counts).sum(dim=0)), 4)
 
     return {
         "images": len(images),

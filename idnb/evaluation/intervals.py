@@ -80,16 +80,16 @@ class Clusters:
 
         return self.figure(columns, pearson)
 
-    def mean_overlap(self, overlap: NDArray) -> Estimate:
+    def mean_iou(self, counts: NDArray) -> Estimate:
         """Mean intersection over union (mIoU) from [N, C, 2]: pixels of all pairs are added, then divided by class."""
-        classes = overlap.shape[1]
+        classes = counts.shape[1]
 
         def miou(s: Array) -> Array:
             shared, union = s[:, :classes], s[:, classes:]
             there = union > 0
             return np.where(there, shared / np.maximum(union, 1), 0.0).sum(1) / there.sum(1)
 
-        return self.figure(np.concatenate([overlap[..., 0], overlap[..., 1]], 1), miou)
+        return self.figure(np.concatenate([counts[..., 0], counts[..., 1]], 1), miou)
 
 
 def seed_interval(values: list[float]) -> tuple[float, float, float]:

@@ -59,7 +59,7 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
     """Generate and measure some pairs.
 
     pairs: usually those of one chunk. Returns columns of one value a pair:
-    perceptual: to the contour's photo. psnr, line_f or iou (and overlap): the contour was kept, `Contour.fidelity`.
+    perceptual: to the contour's photo. psnr, line_f or iou (and iou_counts): the contour was kept, `Contour.fidelity`.
     NAME.identity, NAME.contour: similarity to the identity image and to the contour's photo, by judge NAME;
     NAME.rank: place of the identity among all people, the picture handed in left out, -1 for people without another;
     NAME.person, NAME.other: similarity to the mean vector of the identity and of the contour's person. ruler.S: as

@@ -20,7 +20,7 @@ from idnb.evaluation.intervals import Clusters
 from idnb.evaluation.metrics import identity_ranks, means_without
 from idnb.evaluation.setting import rulers
 from idnb.evaluation.truth import KNOWN, shape_distance
-from idnb.faces.overlap import mean_overlap
+from idnb.faces.iou import mean_iou
 from idnb.faces.pairs import Pairs
 from idnb.models.face_reader import POSE, READINGS
 
@@ -50,8 +50,8 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
         figures["psnr_at"] = {str(side): clusters.mean(columns[f"ruler.{side}"])._asdict() for side in sides}
     if data.size // 8 in sides:
         figures["psnr_at"]["ruler"] = figures["psnr_at"][str(data.size // 8)]
-    if "overlap" in columns:
-        figures["miou"] = clusters.mean_overlap(columns["overlap"])._asdict()
+    if "iou_counts" in columns:
+        figures["miou"] = clusters.mean_iou(columns["iou_counts"])._asdict()
     for name in data.judges:
         similarity, rank = columns[f"{name}.identity"], columns[f"{name}.rank"]
         nearer = similarity > columns[f"{name}.contour"]
@@ -153,18 +153,18 @@ def quantiles(scores: NDArray) -> dict[str, Any]:
 @torch.inference_mode()
 def bests(data: EvaluationSet, setting: Setting, contours: NDArray[np.int64]) -> dict[str, Any]:
     """What the measures give on the contours' own photos, and the distance of the real test set to the reference."""
-    kind, fidelity, overlaps, readings = contour_kind(setting.kind), [], [], []
+    kind, fidelity, counts, readings = contour_kind(setting.kind), [], [], []
     for rows in np.array_split(contours, 1 + len(contours) // 100):
         photos, x_c = data.full_images(rows), data.contours(setting.kind, rows, setting.contour_size)
         found = kind.fidelity(photos, x_c, data.parser)
         fidelity.append(found[kind.measure.name])
-        if "overlap" in found:
-            overlaps.append(found["overlap"].sum(0))
+        if "iou_counts" in found:
+            counts.append(found["iou_counts"].sum(0))
         if data.reader is not None:
             readings.append(data.reader(data.images(rows)))
     result: dict[str, Any] = {kind.measure.name: float(torch.cat(fidelity).mean())}
-    if overlaps:
-        result["miou"] = mean_overlap(torch.stack(overlaps).sum(0))
+    if counts:
+        result["miou"] = mean_iou(torch.stack(counts).sum(0))
     if data.reader is not None and data.truth is not None:
         read, known = torch.cat(readings), data.truth[torch.as_tensor(contours)]
         columns = [READINGS.index(name) for name in KNOWN]

@@ -21,8 +21,8 @@ from idnb.contours.kinds import contour_kind
 from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
 from idnb.core.tensor_files import load_strictly
+from idnb.faces.iou import intersection_and_union, mean_iou
 from idnb.faces.labels import LABEL_NAMES
-from idnb.faces.overlap import class_overlap, mean_overlap
 from idnb.models.face_parser import FaceParser
 from idnb.models.face_reader import LIGHT, MIRRORED, POSE, READINGS, SHAPE, FaceReader, truth_table
 from idnb.pretraining.data import IdentityData, join, read_people
@@ -219,19 +219,19 @@ def parser_figures(network: FaceParser, data: IdentityData) -> dict[str, Any]:
     figures: dict[str, Any] = {"images": len(data.identity)}
     generator = torch.Generator().manual_seed(0)
     for name in ("", "_damaged"):
-        overlap = torch.zeros(len(LABEL_NAMES), 2, dtype=torch.long)
+        counts = torch.zeros(len(LABEL_NAMES), 2, dtype=torch.long)
         right = 0.0
         for start in range(0, len(data.identity), 100):
             images = data.images[start : start + 100].float() / 127.5 - 1.0
             found = network.label_maps(damage(images, generator) if name else images)
             truth = data.label_maps[start : start + 100].long()
-            overlap += class_overlap(found, truth).sum(0)
+            counts += intersection_and_union(found, truth).sum(0)
             right += float((found == truth).float().mean((1, 2)).sum())
-        figures[f"mean_iou{name}"] = round(mean_overlap(overlap), 4)
+        figures[f"mean_iou{name}"] = round(mean_iou(counts), 4)
         figures[f"pixel_accuracy{name}"] = round(right / len(data.identity), 4)
         if not name:
-            each = (overlap[:, 0] / overlap[:, 1].clamp_min(1)).tolist()
-            there = (overlap[:, 1] > 0).tolist()
+            each = (counts[:, 0] / counts[:, 1].clamp_min(1)).tolist()
+            there = (counts[:, 1] > 0).tolist()
             figures["iou"] = {n: round(v, 3) for n, v, t in zip(LABEL_NAMES, each, there, strict=True) if t}
     return figures
 

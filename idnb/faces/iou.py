@@ -8,10 +8,10 @@ from torch import Tensor
 from idnb.core.errors import InputError
 from idnb.faces.labels import N_LABELS
 
-__all__ = ["class_overlap", "mean_overlap"]
+__all__ = ["intersection_and_union", "mean_iou"]
 
 
-def class_overlap(found: Tensor, truth: Tensor) -> Tensor:
+def intersection_and_union(found: Tensor, truth: Tensor) -> Tensor:
     """Intersection and union of each class, in pixels.
 
     found, truth: [B, H, W] class numbers 0 to 18. Returns [B, 19, 2] long: intersection, union. Add the rows of many
@@ -29,9 +29,9 @@ def class_overlap(found: Tensor, truth: Tensor) -> Tensor:
     return torch.stack([shared, areas(found) + areas(truth) - shared], dim=-1)  # [B, 19, 2]
 
 
-def mean_overlap(overlap: Tensor) -> float:
+def mean_iou(counts: Tensor) -> float:
     """Mean intersection over union of the classes that occur, from [19, 2] intersections and unions (mIoU)."""
-    there = overlap[:, 1] > 0
+    there = counts[:, 1] > 0
     if not bool(there.any()):
-        raise InputError("overlap: no class occurs; are the label maps empty?")
-    return float((overlap[there, 0].double() / overlap[there, 1].double()).mean())
+        raise InputError("counts: no class occurs; are the label maps empty?")
+    return float((counts[there, 0].double() / counts[there, 1].double()).mean())
