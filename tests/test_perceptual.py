@@ -7,7 +7,7 @@ import torch
 from idnb.core.errors import InputError
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures, load_face_feature_distance
 from idnb.pretraining.data import IdentityData
-from idnb.pretraining.perceptual import KINDS, degrade, known_numbers, ordering, train_features
+from idnb.pretraining.perceptual import KINDS, corrupt, known_numbers, ordering, train_features
 
 
 def test_distance_is_zero_symmetric_and_differentiable():
@@ -25,10 +25,10 @@ def test_distance_is_zero_symmetric_and_differentiable():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damage_grows_with_strength(kind):
+def test_corruption_grows_with_strength(kind):
     images = torch.rand(4, 3, 24, 24) - 0.5
     gaps = [
-        (degrade(images, kind, torch.full((4,), s), torch.Generator().manual_seed(0)) - images).abs().mean()
+        (corrupt(images, kind, torch.full((4,), s), torch.Generator().manual_seed(0)) - images).abs().mean()
         for s in (0.0, 0.3, 1.0)
     ]
     assert gaps[0] < 1e-6 and gaps[0] < gaps[1] < gaps[2]

@@ -16,7 +16,7 @@ from idnb.core.weights import export_bundled, read_manifest
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import MIRRORED, READINGS, FaceReader, load_face_reader, truth_table
 from idnb.pretraining.data import IdentityData
-from idnb.pretraining.readers import ReaderConfig, damage, mirror_values, parser_loss, train_reader
+from idnb.pretraining.readers import ReaderConfig, corrupt, mirror_values, parser_loss, train_reader
 
 
 def test_shapes_and_sizes():
@@ -49,9 +49,9 @@ def test_parser_loss_by_hand():
     assert parser_loss(scores, labels).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_damage_is_mild_and_repeatable():
+def test_corruption_is_mild_and_repeatable():
     images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 0.5
-    one, two = (damage(images, torch.Generator().manual_seed(1)) for _ in range(2))
+    one, two = (corrupt(images, torch.Generator().manual_seed(1)) for _ in range(2))
     assert torch.equal(one, two) and one.abs().max() <= 1
     assert 0 < (one - images).abs().mean() < 0.3
 

@@ -2,7 +2,7 @@
 
 Built like LPIPS (compare unit-length features at several scales), over a small network trained here on rendered people
 to read everything that was put into an image: which part is where, shape, colours, light, pose, expression, and how
-much an image was degraded. It is not LPIPS and its values are not comparable with LPIPS; hence its own name.
+much an image was corrupted. It is not LPIPS and its values are not comparable with LPIPS; hence its own name.
 
 Reference: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018, eq. 1.
 """

@@ -87,7 +87,7 @@ def augment(
     images = recolour_parts(images, label_maps, config, generator)
     images = hide_parts(images, label_maps, config, generator)
     images = change_light(images, config, generator)
-    images = degrade(images, config, generator)
+    images = corrupt(images, config, generator)
     return images.clamp_(-1.0, 1.0)
 
 
@@ -182,7 +182,7 @@ def change_light(images: Tensor, config: AugmentConfig, generator: torch.Generat
     return torch.lerp(grey, images, saturation)
 
 
-def degrade(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+def corrupt(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
     """Lose resolution, add noise, cover a rectangle; each on some of the images."""
     count, _, height, width = images.shape
     small = int(torch.randint(height // 4, height * 3 // 4, (1,), generator=generator))

@@ -1,4 +1,4 @@
-"""The features behind the bundled perceptual distance: training, and how well the distance orders damage.
+"""The features behind the bundled perceptual distance: training, and how well the distance orders corruptions.
 
 The network learns to read off an image all that was put into it: the label map, the numbers of person, pose, light and
 background, and how strongly it was blurred, darkened, tinted and made noisy. Features that know all this notice when
@@ -23,7 +23,7 @@ from idnb.models.perceptual import WIDTHS, FaceFeatureDistance, FaceFeatures
 from idnb.pretraining.data import IdentityData
 from idnb.training.loop import Training, run_training
 
-__all__ = ["KINDS", "FeatureTraining", "degrade", "known_numbers", "ordering", "train_features"]
+__all__ = ["KINDS", "FeatureTraining", "corrupt", "known_numbers", "ordering", "train_features"]
 
 KINDS = ("blur", "noise", "brightness", "tint", "pixels")
 
@@ -39,8 +39,8 @@ def known_numbers(parameters: dict[str, np.ndarray]) -> Tensor:
     return torch.as_tensor(np.stack(columns, axis=1), dtype=torch.float32)
 
 
-def degrade(images: Tensor, kind: str, strength: Tensor, generator: torch.Generator) -> Tensor:
-    """One kind of damage.
+def corrupt(images: Tensor, kind: str, strength: Tensor, generator: torch.Generator) -> Tensor:
+    """One kind of corruption.
 
     images: [B, 3, H, W] in [-1, 1]; kind: one of KINDS; strength: [B], 0 none to 1 strong.
     """
@@ -88,20 +88,20 @@ class FeatureTraining(Training):
         return self.steps
 
     def run_step(self) -> dict[str, float]:
-        """One batch, damaged. Returns the loss."""
+        """One batch, corrupted. Returns the loss."""
         random, batch = self.random, self.batch
         rows = torch.randint(0, len(self.data.identity), (batch,), generator=random)
         images = self.data.images[rows].float() / 127.5 - 1.0  # [B, 3, 64, 64]
-        damage = torch.rand(batch, len(KINDS), generator=random)
-        damage = damage * (torch.rand(damage.shape, generator=random) < 0.25)
+        strength = torch.rand(batch, len(KINDS), generator=random)
+        strength = strength * (torch.rand(strength.shape, generator=random) < 0.25)
         for column, kind in enumerate(KINDS):
-            images = degrade(images, kind, damage[:, column], random)
+            images = corrupt(images, kind, strength[:, column], random)
         maps = self.features(images.contiguous(memory_format=torch.channels_last))
         means = [part for m in maps for part in (m.mean((2, 3)), m.amax((2, 3)))]
         guess = self.read_numbers(torch.cat(means, 1))  # [B, K + kinds]
         half = [F.avg_pool2d(maps[0], 2), maps[1], F.interpolate(maps[2], scale_factor=2.0)]
         parts = self.read_parts(torch.cat(half, 1))  # [B, 19, 32, 32]
-        loss = F.mse_loss(guess, torch.cat([self.numbers[rows], 3 * damage], 1))
+        loss = F.mse_loss(guess, torch.cat([self.numbers[rows], 3 * strength], 1))
         loss = loss + F.cross_entropy(parts, self.data.label_maps[rows, ::2, ::2].long())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -141,7 +141,7 @@ def train_features(
     batch: int = 64,
     report: Callable[[str], None] = print,
 ) -> FaceFeatures:
-    """Train the features on images, label maps, known numbers [N, K] and damage that it is told of.
+    """Train the features on images, label maps, known numbers [N, K] and corruptions that it is told of.
 
     steps: of `batch` images. seed: of weights and draws. out: folder for `checkpoint.pt` and `log.csv`; a run that
     stopped there goes on. Returns the features in eval mode. Raises as `run_training`.
@@ -153,9 +153,9 @@ def train_features(
 
 @torch.inference_mode()
 def ordering(distance: FaceFeatureDistance, data: IdentityData, seed: int, count: int = 300) -> dict[str, Any]:
-    """How sensibly the distance orders damage, beside mean squared error.
+    """How sensibly the distance orders corruptions, beside mean squared error.
 
-    Monotonic: share of images whose distance grows with the strength of damage, 0.25 < 0.5 < 1, for each kind.
+    Monotonic: share of images whose distance grows with the strength of corruption, 0.25 < 0.5 < 1, for each kind.
     Person before shift: share of images where another person at the same place is farther than the same image shifted
     by two pixels. An eye says so at once; pixelwise error often says the opposite.
     """
@@ -170,7 +170,7 @@ def ordering(distance: FaceFeatureDistance, data: IdentityData, seed: int, count
     figures: dict[str, Any] = {"images": len(images)}
     for kind in KINDS:
         steps = [
-            distance(images, degrade(images, kind, torch.full((len(images),), s), generator.manual_seed(seed)))
+            distance(images, corrupt(images, kind, torch.full((len(images),), s), generator.manual_seed(seed)))
             for s in (0.25, 0.5, 1.0)
         ]
         good = (steps[0] < steps[1]) & (steps[1] < steps[2])

@@ -1,7 +1,7 @@
 """Training of the two networks that read rendered faces: the parser and the reader of pose, light and shape.
 
-Every step draws its batch and its damage from (seed, step) alone, so an interrupted run goes on exactly as if it had
-not been. Images are mirrored, blurred, tinted and made noisy, because the readers are asked about generated faces.
+Every step draws its batch and its corruptions from (seed, step) alone, so an interrupted run goes on exactly as if it
+had not been. Images are mirrored, blurred, tinted and made noisy, because the readers are asked about generated faces.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from idnb.training.loop import Training, run_training
 __all__ = [
     "ReaderConfig",
     "ReaderTraining",
-    "damage",
+    "corrupt",
     "parser_figures",
     "parser_loss",
     "reader_figures",
@@ -52,8 +52,8 @@ class ReaderConfig:
     seed: int = 4
 
 
-def damage(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mild damage: half of the images lose sharpness, half get noise, all change exposure and tint a little.
+def corrupt(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mild corruptions: half of the images lose sharpness, half get noise, all change exposure and tint a little.
 
     images: [B, 3, H, W] in [-1, 1]. Returns the same shape and range.
     """
@@ -127,7 +127,7 @@ class ReaderTraining(Training):
         if bool(torch.rand(1, generator=generator) < 0.5):
             images = images.flip(-1)
             target = mirror_values(target) if self.reads_numbers else contour_kind("label_map").mirror(target.long())
-        images = damage(images, generator).contiguous(memory_format=torch.channels_last)
+        images = corrupt(images, generator).contiguous(memory_format=torch.channels_last)
         answer = self.network(images)
         loss = reader_loss(answer, target) if self.reads_numbers else parser_loss(answer, target.long())
         self.optimiser.zero_grad(set_to_none=True)
@@ -215,15 +215,15 @@ def mirror_values(values: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def parser_figures(network: FaceParser, data: IdentityData) -> dict[str, Any]:
-    """Mean intersection over union on test faces as they are and damaged, accuracy, and each class's own figure."""
+    """Mean intersection over union on test faces as they are and corrupted, accuracy, and each class's own figure."""
     figures: dict[str, Any] = {"images": len(data.identity)}
     generator = torch.Generator().manual_seed(0)
-    for name in ("", "_damaged"):
+    for name in ("", "_corrupted"):
         counts = torch.zeros(len(LABEL_NAMES), 2, dtype=torch.long)
         right = 0.0
         for start in range(0, len(data.identity), 100):
             images = data.images[start : start + 100].float() / 127.5 - 1.0
-            found = network.label_maps(damage(images, generator) if name else images)
+            found = network.label_maps(corrupt(images, generator) if name else images)
             truth = data.label_maps[start : start + 100].long()
             counts += intersection_and_union(found, truth).sum(0)
             right += float((found == truth).float().mean((1, 2)).sum())
@@ -241,11 +241,11 @@ def reader_figures(network: FaceReader, data: IdentityData, truth: Tensor) -> di
     """Correlation with the truth on test faces; they are also written into the network, see `FaceReader`."""
     figures: dict[str, Any] = {"images": len(data.identity)}
     generator = torch.Generator().manual_seed(0)
-    for name in ("", "_damaged"):
+    for name in ("", "_corrupted"):
         parts = []
         for start in range(0, len(data.identity), 100):
             images = data.images[start : start + 100].float() / 127.5 - 1.0
-            parts.append(network(damage(images, generator) if name else images))
+            parts.append(network(corrupt(images, generator) if name else images))
         found = torch.cat(parts) * network.deviation + network.mean  # [N, K]
         both = torch.stack([found, truth]) - torch.stack([found, truth]).mean(1, keepdim=True)
         correlation = (both[0] * both[1]).sum(0) / (both[0].norm(dim=0) * both[1].norm(dim=0)).clamp_min(1e-9)
