@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     )
     add("--learning-rate", type=RATE, default=None, help="of Adam")
     add("--decay", type=SHARE, default=None, help="last share of the run, in which the rate falls to zero")
-    add("--same-share", type=SHARE, default=None, help="share of pairs that show one person twice")
+    add("--p-same-identity", type=SHARE, default=None, help="share of pairs that show one person twice")
     add(
         "--weights",
         default=None,
@@ -162,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--fresh-latent: belongs to --start; without it everything begins anew")
     given = {
         "phases": None if args.phases is None else parse_phases(args.phases),
-        **{name: getattr(args, name) for name in ("batch", "learning_rate", "decay", "same_share", "seed")},
+        **{name: getattr(args, name) for name in ("batch", "learning_rate", "decay", "p_same_identity", "seed")},
         **{"accumulate": args.accumulate, "checkpoint": args.checkpoint or None},
     }
     config = replace(CONFIGS[preset.name], **{name: value for name, value in given.items() if value is not None})
@@ -219,7 +219,7 @@ def run(args: argparse.Namespace) -> int:
 def choices(config: EncoderConfig, weights: LossWeights, views: int) -> dict[str, Any]:
     """What a preset has chosen for options that were not given, as they would be given."""
     phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
-    names = ("batch", "accumulate", "learning_rate", "decay", "same_share", "seed")
+    names = ("batch", "accumulate", "learning_rate", "decay", "p_same_identity", "seed")
     lambdas = astuple(weights)[: None if any(astuple(weights)[4:]) else 4]
     return {"phases": phases, "weights": lambdas, "views": views, **{name: getattr(config, name) for name in names}}
 

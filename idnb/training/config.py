@@ -29,8 +29,8 @@ class EncoderConfig:
     gradients are averaged, so that 4 x 2 images make the step of 8 where 8 do not fit. checkpoint: compute the
     generator's feature maps again in the backward pass (`Generator.checkpoint`). learning_rate: of Adam. warmup: images
     over which the rate rises. decay: share of the run at its end over which it falls to zero; 0 keeps it constant.
-    same_share: chance of a pair that shows one person twice. average: half-life in images of the moving average of the
-    weights that is kept; 0 keeps the weights themselves. clip: longest gradient. seed: of weights, pairs and views.
+    p_same_identity: chance of a pair that shows one person twice. average: half-life in images of the moving average of
+    the weights that is kept; 0 keeps the weights themselves. clip: longest gradient. seed: of weights, pairs and views.
     """
 
     phases: tuple[Phase, ...] = (Phase(5, 500_000),)
@@ -38,7 +38,7 @@ class EncoderConfig:
     learning_rate: float = 1e-4
     warmup: int = 0
     decay: float = 0.0
-    same_share: float = 0.25
+    p_same_identity: float = 0.25
     average: float = 0.0
     clip: float = 10.0
     seed: int = 1

@@ -93,15 +93,15 @@ class PairData:
         step = 1 + (torch.rand(len(rows), generator=random) * (size - 1).clamp_min(0)).long()
         return self._order[self._first[rows] + (self._place[rows] + step) % size]
 
-    def draw(self, count: int, random: torch.Generator, same_share: float = 0.25) -> PairBatch:
+    def draw(self, count: int, random: torch.Generator, p_same_identity: float = 0.25) -> PairBatch:
         """Draw a batch.
 
-        count: pairs. random: source of everything drawn. same_share: chance of a pair that shows one person twice.
+        count: pairs. random: source of everything drawn. p_same_identity: chance of a pair that shows one person twice.
         Contour and identity image are each mirrored in half of the cases.
         """
         rows = torch.randint(len(self), (count,), generator=random)
         partners = torch.randint(len(self), (count,), generator=random)
-        same = torch.rand(count, generator=random) < same_share
+        same = torch.rand(count, generator=random) < p_same_identity
         partners = torch.where(same, self.other_picture(rows, random), partners)
         mirrored, mirrored_id = (torch.rand(2, count, generator=random) < 0.5).unbind()
         kind, contour = contour_kind(self.kind), self.contour(rows)

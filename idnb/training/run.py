@@ -114,7 +114,7 @@ class EncoderRun(Training):
         self.optimizer.zero_grad(set_to_none=True)
         parts = []
         for _ in range(config.accumulate):
-            batch = self.data.draw(config.batch, random, config.same_share)
+            batch = self.data.draw(config.batch, random, config.p_same_identity)
             batch = PairBatch(*(part.to(self.accelerator.device) for part in batch))
             networks = (self.encoder, self.generator, self.loss)
             step = run_step(*networks, batch, phase, random, self.accelerator, config.accumulate, self.critic)
