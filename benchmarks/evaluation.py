@@ -71,7 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         summary = summarise(columns, pairs, data, setting)
         (Path(folder) / "result.json").write_text(str(summary), encoding="utf-8")
-    clock("summary with intervals, bands, bests")
+    clock("summary with intervals, distributions, oracle")
     seconds = summary["figures"]["seconds"]["value"]
     print(f"{args.kind}, {len(pairs):,} pairs, {args.threads} threads; to generate: {1000 * seconds:.0f} ms a pair")
     for name, wall_seconds, cpu_seconds in rows:

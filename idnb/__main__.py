@@ -33,7 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("idnb.cli.generate", "a face with the contour of one picture and the identity of another"),
     "figure": ("idnb.cli.figure", "figures of the paper made anew: three kinds of contour, several identities"),
     "inspect": ("idnb.cli.inspect", "look into a network: sheets of samples, distances, what it can draw again"),
-    "evaluate": ("idnb.cli.evaluate", "measure methods on test pairs, with intervals, bands and a held-out judge"),
+    "evaluate": (
+        "idnb.cli.evaluate",
+        "measure methods on test pairs, with intervals, genuine and impostor scores, a held-out judge",
+    ),
     "game": ("idnb.cli.game", "likeness to an eye: sheets that ask which of four people is drawn, and the score"),
     "ablate": ("idnb.cli.ablate", "train the rows of an ablation, several seeds each, and measure them"),
     "results": ("idnb.cli.results", "tables and figures from stored results"),

@@ -17,7 +17,7 @@ from idnb.core.weights import WeightFile
 from idnb.evaluation.methods import AverageFace, CopyIdentity, EnlargedContour, Searched
 from idnb.evaluation.protocol import evaluate, weights_fingerprint
 from idnb.evaluation.setting import CHUNK, Setting, chunks_of, example_pairs, pairs_of
-from idnb.evaluation.summary import bands
+from idnb.evaluation.summary import score_distributions
 from idnb.experiments.tables import method_table
 from idnb.models.contour_encoder import Result
 from tests.evaluation_people import colour_set
@@ -69,7 +69,7 @@ def test_a_run_and_its_obvious_answers(data, tmp_path):
     assert result["pairs"] == 480 and figures["perceptual"]["n"] == 480
     judge = figures["judge.judge"]
     assert judge["similarity"]["value"] == pytest.approx(1, abs=1e-4) and judge["rank1"]["value"] > 0.8
-    # Brightness does not turn a colour's vector much: two people of one hue confuse this judge, and the band says so.
+    # Brightness does not turn a colour's vector much: two people of one hue confuse this judge, and the figures say so.
     assert judge["preference"]["value"] > 0.95 and judge["above_lower_quartile"]["value"] > 0.99
     assert judge["preference"]["n"] < 480  # pairs of one person have no preference
     assert figures["psnr"]["value"] < 20 and figures["frechet"]["value"] < 0.1
@@ -150,18 +150,18 @@ def test_outputs_without_numbers_stop_the_run(data, tmp_path):
 
 
 def test_bands_by_hand(data):
-    band = bands(data)["judge"]
-    assert band["same"]["n"] == 16 * 3 and band["strangers"]["n"] == 48 * 47 // 2 - 48
+    found = score_distributions(data)["judge"]
+    assert found["same"]["n"] == 16 * 3 and found["strangers"]["n"] == 48 * 47 // 2 - 48
     vectors = data.vectors["judge"]
     scores = [float(vectors[3 * p + a] @ vectors[3 * p + b]) for p in range(16) for a, b in ((0, 1), (0, 2), (1, 2))]
-    assert band["same"]["mean"] == pytest.approx(np.mean(scores), abs=1e-6)
-    assert band["same"]["q25"] == pytest.approx(np.percentile(scores, 25), abs=1e-6)
+    assert found["same"]["mean"] == pytest.approx(np.mean(scores), abs=1e-6)
+    assert found["same"]["q25"] == pytest.approx(np.percentile(scores, 25), abs=1e-6)
     right = 0
     for i in range(48):
         means = torch.stack([vectors[[j for j in range(48) if j // 3 == p and j != i]].sum(0) for p in range(16)])
         right += int((nn.functional.normalize(means, dim=1) @ vectors[i]).argmax()) == i // 3
     # The other people keep all of their pictures, so leaving the own one out changes one mean only.
-    assert band["rank1"] == pytest.approx(right / 48, abs=1e-6)
+    assert found["rank1"] == pytest.approx(right / 48, abs=1e-6)
     assert area_above(np.array([2.0, 1.0]), np.array([1.0, 0.0])) == pytest.approx((1 + 0.75) / 2)
 
 

@@ -22,7 +22,7 @@ WANTED: dict[str, dict[str, Any]] = {
     "names": dict.fromkeys(("perceptual", "frechet", "kernel", "gallery"), str),
     "bests": {"frechet": int | float},
 }
-BAND = {"mean", "n", "q25", "q50", "q75"}
+DISTRIBUTION = {"mean", "n", "q25", "q50", "q75"}
 BUDGET = {"images", "batch", "learning_rate", "steps"}
 
 
@@ -50,11 +50,13 @@ def _fault(content: dict[str, Any]) -> str | None:
     for name in ("figures", "bands", "bests"):
         if not _numbers_only(content[name]):
             return f"{name} holds something else than numbers"
-    for name, band in content["bands"].items():
-        if not isinstance(band, dict) or "rank1" not in band:
-            return f"bands.{name} is no band"
-        if not all(isinstance(band.get(who), dict) and set(band[who]) >= BAND for who in ("same", "strangers")):
-            return f"bands.{name} has not both bands"
+    for name, found in content["bands"].items():
+        if not isinstance(found, dict) or "rank1" not in found:
+            return f"bands.{name} is no pair of distributions"
+        if not all(
+            isinstance(found.get(who), dict) and set(found[who]) >= DISTRIBUTION for who in ("same", "strangers")
+        ):
+            return f"bands.{name} has not both distributions"
     return _training_fault(content["training"]) if "training" in content else None
 
 

@@ -1,4 +1,4 @@
-"""From the columns of a run to its figures, each with interval and n, beside bands and bests that give it a meaning.
+"""From the columns of a run to its figures, each with interval and n, beside genuine and impostor scores and an oracle.
 
 Bands: what a judge says of two pictures of one person, and of two strangers. Bests: what contour fidelity and readings
 give on the contours' own photos, which no output can be asked to surpass.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from idnb.evaluation.dataset import EvaluationSet
     from idnb.evaluation.setting import Setting
 
-__all__ = ["bands", "bests", "summarise"]
+__all__ = ["oracle", "score_distributions", "summarise"]
 
 Columns = dict[str, NDArray[Any]]
 
@@ -40,7 +40,7 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
     judges are in "judges", by judge; "preference" and "rank1" are shares.
     """
     clusters = Clusters(columns["contour"])
-    known = bands(data)
+    known = score_distributions(data)
     strangers = data.identity[columns["contour"]] != data.identity[columns["identity"]]
     figures: dict[str, Any] = {"perceptual": clusters.mean(columns["perceptual"])._asdict()}
     measure = contour_kind(setting.kind).measure.name
@@ -79,7 +79,7 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
         "people": len(np.unique(data.identity)),
         "figures": rounded(figures),
         "bands": rounded(known),
-        "bests": rounded(bests(data, setting, np.unique(pairs.contour))),
+        "bests": rounded(oracle(data, setting, np.unique(pairs.contour))),
         "names": {
             "perceptual": getattr(data.perceptual, "name", "perceptual distance"),
             "frechet": data.features.frechet_name,
@@ -119,11 +119,12 @@ def truth_figures(
     return found
 
 
-def bands(data: EvaluationSet) -> dict[str, dict[str, Any]]:
-    """For each judge, the similarity of two pictures of one person and of two strangers, over all pairs of the set.
+def score_distributions(data: EvaluationSet) -> dict[str, dict[str, Any]]:
+    """For each judge, the genuine and impostor distributions: similarities of all pairs of the set.
 
-    Each band has mean, n and the quantiles 5, 25, 50, 75, 95 %. "rank1" is how often a real picture finds its person
-    among all, its own picture left out of that person's mean; "auc" how often a same-person pair is the more similar.
+    Genuine pairs ("same") show one person, impostor pairs ("strangers") two. Each distribution has mean, n and the
+    quantiles 5, 25, 50, 75, 95 %. "rank1" is how often a real picture finds its person among all, its own picture left
+    out of that person's mean; "auc" how often a genuine pair is the more similar.
     """
     found: dict[str, dict[str, Any]] = {}
     person, everybody = data.person, torch.arange(len(data.person))
@@ -134,10 +135,10 @@ def bands(data: EvaluationSet) -> dict[str, dict[str, Any]]:
         own = means_without(vectors, person, everybody)  # [N, D]
         ranks = identity_ranks(vectors, data.people[name], person, own)  # [N]
         shared = own.any(dim=1)  # people with one picture have no other to be found by
-        band = {"same": quantiles(scores[same].numpy()), "strangers": quantiles(scores[~same].numpy())}
+        scores_of = {"same": quantiles(scores[same].numpy()), "strangers": quantiles(scores[~same].numpy())}
         rank1 = (ranks == 0)[shared].float().mean() if bool(shared.any()) else torch.tensor(float("nan"))
         auc = area_above(scores[same].numpy(), scores[~same].numpy())
-        found[name] = band | {"rank1": float(rank1), "people": int(person.max()) + 1, "auc": auc}
+        found[name] = scores_of | {"rank1": float(rank1), "people": int(person.max()) + 1, "auc": auc}
     return found
 
 
@@ -151,8 +152,8 @@ def quantiles(scores: NDArray) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def bests(data: EvaluationSet, setting: Setting, contours: NDArray[np.int64]) -> dict[str, Any]:
-    """What the measures give on the contours' own photos, and the distance of the real test set to the reference."""
+def oracle(data: EvaluationSet, setting: Setting, contours: NDArray[np.int64]) -> dict[str, Any]:
+    """The oracle: the measures on the contours' own photos, and the distance of the real test set to the reference."""
     kind, fidelity, counts, readings = contour_kind(setting.kind), [], [], []
     for rows in np.array_split(contours, 1 + len(contours) // 100):
         photos, x_c = data.full_images(rows), data.contours(setting.kind, rows, setting.contour_size)

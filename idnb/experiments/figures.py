@@ -78,10 +78,10 @@ def arms_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarit
         title = heading_of(next(run for run in results if run not in lacking), key)
         axis.set_xlabel(f"{title} ({'larger' if column(key).sign > 0 else 'smaller'} is better)")
         name, measure = key.split("/") if "/" in key else (key, "")
-        band = results[0]["bands"].get(name.removeprefix("judge."), None) if measure == "similarity" else None
-        if band:
-            axis.axvspan(band["same"]["q25"], band["same"]["q75"], color=COLOURS[2], alpha=0.15, lw=0)
-            axis.axvspan(band["strangers"]["q25"], band["strangers"]["q75"], color=COLOURS[3], alpha=0.15, lw=0)
+        real = results[0]["bands"].get(name.removeprefix("judge."), None) if measure == "similarity" else None
+        if real:
+            axis.axvspan(real["same"]["q25"], real["same"]["q75"], color=COLOURS[2], alpha=0.15, lw=0)
+            axis.axvspan(real["strangers"]["q25"], real["strangers"]["q75"], color=COLOURS[3], alpha=0.15, lw=0)
         fig.set_label(f"{title} of {', '.join(groups)}, with intervals")
     return fig
 
@@ -91,14 +91,14 @@ def ambiguity_figure(results: list[dict[str, Any]], judge: str = "judge") -> Fig
 
     results: of `idnb ablate ambiguity`, any seeds. judge: who is asked.
     Left: similarity to the contour's person without an identity image, and to the identity image with one, between the
-    bands of real pairs. Right: how well the contour is kept.
+    genuine and impostor scores of real pairs. Right: how well the contour is kept.
     """
     with plt.rc_context(STYLE):
         fig, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
-        band = results[0]["bands"][judge]
+        real = results[0]["bands"][judge]
         for place, (who, colour) in enumerate((("same", COLOURS[2]), ("strangers", COLOURS[3]))):
-            left.axhspan(band[who]["q25"], band[who]["q75"], color=colour, alpha=0.15, lw=0)
-            left.text(4, band[who]["q50"], ("same person", "strangers")[place], fontsize=8, va="center")
+            left.axhspan(real[who]["q25"], real[who]["q75"], color=colour, alpha=0.15, lw=0)
+            left.text(4, real[who]["q50"], ("same person", "strangers")[place], fontsize=8, va="center")
         one_ruler = all(figure_of(run, RULER) for run in results)
         ruler = RULER if one_ruler else "psnr"
         curves = {
@@ -139,10 +139,10 @@ def judges_figure(results: list[dict[str, Any]]) -> Figure:
             for run in runs:
                 pair = []
                 for judge in ("training", "judge"):
-                    figure, band = figure_of(run, f"judge.{judge}/similarity"), run["bands"].get(judge)
-                    if figure is None or band is None:
+                    figure, real = figure_of(run, f"judge.{judge}/similarity"), run["bands"].get(judge)
+                    if figure is None or real is None:
                         raise InputError(f"{run.get('path', name)}: was measured without the {judge} network")
-                    low, high = band["strangers"]["mean"], band["same"]["mean"]
+                    low, high = real["strangers"]["mean"], real["same"]["mean"]
                     pair.append((figure["value"] - low) / (high - low))
                 points.append(pair)
             table = torch.tensor(points)

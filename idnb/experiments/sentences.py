@@ -87,10 +87,10 @@ def scatter(results: Results, columns: list[Column]) -> str:
 def of_bundled(results: Results, columns: list[Column]) -> str:
     """How far each bundled encoder is on the way from strangers to the same person."""
     one, texts = lead(columns), []
-    band = results[0]["bands"].get("judge")
-    if one is None or not band or band["same"].get("mean") is None or band["strangers"].get("mean") is None:
+    real = results[0]["bands"].get("judge")
+    if one is None or not real or real["same"].get("mean") is None or real["strangers"].get("mean") is None:
         return ""
-    low, high = band["strangers"]["mean"], band["same"]["mean"]
+    low, high = real["strangers"]["mean"], real["same"]["mean"]
     for name, runs in grouped(results).items():
         value = value_in(runs, one)
         if value is not None:

@@ -1,4 +1,4 @@
-"""Tables of results as Markdown: at most seven columns, one n in each, rows in blocks, bands and sentences below."""
+"""Tables of results as Markdown: at most seven columns, one n in each, rows in blocks, real pictures below."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Results = list[dict[str, Any]]
 
 
 def method_table(results: Results, keys: Iterable[str] | None = None) -> str:
-    """Methods as rows, measures as columns, the bands of identity below: Markdown, as many tables as it takes.
+    """Methods as rows, measures as columns, what real pictures give below: Markdown, as many tables as it takes.
 
     results: of one kind of contour and one mode; several runs of a method (seeds) become one row. Methods that were run
     on other numbers of pairs stand in a table of their own, as a distance between sets depends on that number.
@@ -56,7 +56,7 @@ def one_table(results: Results, columns: list[Column]) -> str:
             cells = [cell(value_in(runs, one), one) for one in columns]
             mark = " †" if one_seed(runs) else ""
             lines.append(f"| {printable(method)}{mark} | {rests_on(runs)} | " + " | ".join(cells) + " |")
-    for title, (count, row) in band_rows(results[0], columns).items():
+    for title, (count, row) in reference_rows(results[0], columns).items():
         if any(row):
             lines.append(f"| *{title}* | {count} | " + " | ".join(row) + " |")
     return "\n".join(lines)
@@ -76,33 +76,33 @@ def rests_on(runs: Results) -> str:
     return f"{whole}; {len(runs)}; t"
 
 
-def band_rows(result: dict[str, Any], columns: list[Column]) -> dict[str, tuple[str, list[str]]]:
+def reference_rows(result: dict[str, Any], columns: list[Column]) -> dict[str, tuple[str, list[str]]]:
     """What the measures give on real pictures: one person twice, two strangers, a contour's own photo, all photos.
 
     Returns title -> (what the row rests on, a text a column).
     """
     rows: dict[str, list[str]] = {"same": [], "strangers": [], "own": [], "crowd": []}
-    bands, bests = result["bands"], result["bests"]
+    distributions, oracle = result["bands"], result["bests"]  # as stored results call them
     for one in columns:
         name, _, measure = one.key.partition("/")
-        band = bands.get(name.removeprefix("judge."), {}) if name.startswith("judge.") else {}
+        known = distributions.get(name.removeprefix("judge."), {}) if name.startswith("judge.") else {}
         texts: dict[str, float | None] = {}
-        if measure == "similarity" and band:
-            texts = {who: band.get(who, {}).get("mean") for who in ("same", "strangers")}
-        elif measure == "rank1" and band:
-            texts = {"same": band["rank1"]}
+        if measure == "similarity" and known:
+            texts = {who: known.get(who, {}).get("mean") for who in ("same", "strangers")}
+        elif measure == "rank1" and known:
+            texts = {"same": known["rank1"]}
         elif measure == "above_lower_quartile":
             texts = {"same": 0.75}
         elif name == "correlation":
-            texts = {"own": bests.get("correlation", {}).get(measure)}
+            texts = {"own": oracle.get("correlation", {}).get(measure)}
         elif not measure and one.key in ("frechet", "kernel"):
-            texts = {"crowd": bests.get(one.key)}
+            texts = {"crowd": oracle.get(one.key)}
         elif not measure:
-            texts = {"own": bests.get(one.key)}
+            texts = {"own": oracle.get(one.key)}
         for key, row in rows.items():
             value = texts.get(key)
             row.append("" if value is None else one.shown(value))
-    asked: dict[str, Any] = next(iter(bands.values()), {})
+    asked: dict[str, Any] = next(iter(distributions.values()), {})
     counts = [asked.get(who, {}).get("n", 0) for who in ("same", "strangers")]
     return {
         "same person, two shots": (f"{counts[0]:,} pairs", rows["same"]),
