@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from idnb.cli.arguments import Parser, expand_home
+from idnb.cli.memory import memory_told
 from idnb.core.errors import InputError
 from idnb.core.messages import explain
 
@@ -108,7 +109,8 @@ def _run(words: list[str]) -> int:
     if args.command is None:
         parser.print_help()
         return 0
-    return int(import_module(COMMANDS[args.command][0]).run(expand_home(args)) or 0)
+    with memory_told(args):
+        return int(import_module(COMMANDS[args.command][0]).run(expand_home(args)) or 0)
 
 
 def _flush_output() -> None:

@@ -21,6 +21,7 @@ from idnb.core.messages import explain
 from idnb.evaluation.store import RESULTS
 from idnb.training.logs import CsvLog
 from tests.full_disk import files_up_to
+from tests.processes import below, running
 from tools.notebook_files import REPO
 
 
@@ -264,24 +265,6 @@ def test_advice_names_files_that_are_there(tmp_path):
 
 
 # --- stopped from outside -------------------------------------------------------------------------------------------
-
-
-def below(pid: int) -> set[int]:
-    """The processes that a process started, and those that they started."""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            children = {int(word) for word in file.read().split()}
-    except OSError:
-        return set()
-    return children.union(*(below(child) for child in children))
-
-
-def running(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="reads the children in /proc")

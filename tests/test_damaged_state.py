@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 
 from idnb.core.errors import InputError
+from idnb.core.lock import locked
 from idnb.core.presets import TINY
 from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.results import read_result
 from idnb.evaluation.setting import Setting
-from idnb.evaluation.store import RESULTS, chunk_path, claim, load_chunks, save_columns
+from idnb.evaluation.store import RESULTS, chunk_path, claim, load_chunks, save_chunk, save_columns
 from idnb.experiments.ablation import TABLES, Budget, describe, finished, run_arm, take_over
 from idnb.experiments.stored import read_results
 from idnb.faces.celeba_split import read_identities, read_mapping
@@ -221,6 +222,21 @@ def test_damaged_parts_of_a_run(tmp_path):
         archive.writestr("a.npy", bytes(300 << 20))
     with pytest.raises(InputError, match=r"unpacks to too much"):
         list(load_chunks(tmp_path, [12]))
+
+
+def test_parts_of_another_run_and_two_runs_at_once(tmp_path):
+    run(tmp_path, shard=(0, 2))
+    columns = next(iter(load_chunks(tmp_path, [12])))
+    save_columns(chunk_path(tmp_path, 0), {name: value for name, value in columns.items() if name != "psnr"})
+    with pytest.raises(InputError, match=r"chunk_00000\.npz is damaged .*delete it"):
+        run(tmp_path)
+    save_chunk(tmp_path, 0, {**columns, "identity": columns["identity"][::-1]})
+    with pytest.raises(InputError, match=r"its parts \(chunk_\*\.npz\) are of other pairs; delete them"):
+        run(tmp_path)
+    save_chunk(tmp_path, 0, columns)
+    with locked(tmp_path), pytest.raises(InputError, match=r"process \d+ on .* is measuring into this folder; wait"):
+        run(tmp_path)
+    assert run(tmp_path)["pairs"] == 12 and not list(tmp_path.glob("chunk_*"))
 
 
 def test_damaged_notes_and_results_of_a_run(tmp_path):

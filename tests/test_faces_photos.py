@@ -287,6 +287,18 @@ def test_label_maps_and_the_report_of_a_folder(tmp_path):
     assert "1 missing, 1 extra, 1 wrong" in text
 
 
+def test_label_maps_of_different_sizes_are_named(tmp_path):
+    (tmp_path / "labels").mkdir()
+    for name, side in (("a", 64), ("b", 32)):
+        photo(1, 64).save(tmp_path / f"{name}.jpg")
+        Image.fromarray(label_map(0, side)).save(tmp_path / "labels" / f"{name}.png")
+    faces = idnb.load_faces(tmp_path)
+    with pytest.raises(InputError, match=r"b\.png has 32 x 32 pixels, others have 64 x 64.*one size"):
+        faces.label_maps([0, 1])
+    assert faces.label_maps([0, 1], size=32).shape == (2, 32, 32)  # brought to one size, they may differ
+    assert faces.label_maps([1]).shape == (1, 32, 32)
+
+
 def test_folders_without_pictures(tmp_path):
     with pytest.raises(InputError, match="holds no picture"):
         idnb.load_faces(tmp_path)

@@ -1,6 +1,8 @@
 """Files are written whole or not at all: by every writer there is, on a disk that is full, and when something fails."""
 
 import os
+import subprocess
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,9 +12,11 @@ from PIL import Image
 
 from idnb.core.checkpoints import save_run
 from idnb.core.errors import InputError, InputErrors
-from idnb.core.files import whole_file, write_bytes, write_text
+from idnb.core.files import LARGEST_TEXT, read_json, whole_file, write_bytes, write_text
+from idnb.core.folders import is_hidden
 from idnb.core.messages import explain, printable
 from tests.full_disk import files_up_to
+from tools.notebook_files import REPO
 
 NOISE = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
 
@@ -67,6 +71,49 @@ def test_two_writers_of_one_name_do_not_meet(tmp_path):
         first.write(b"first")
         second.write(b"second")
     assert (tmp_path / "a").read_bytes() == b"first" and os.listdir(tmp_path) == ["a"]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_file(tmp_path):
+    code = "import sys, os\nfrom idnb.core.files import whole_file\nwith whole_file(sys.argv[1]) as file:\n"
+    code += (
+        " file.write(b'half')\n file.flush()\n os.kill(os.getpid(), 9) if len(sys.argv) < 3 else print(flush=True)\n"
+    )
+    command = [sys.executable, "-c", code + " input()", str(tmp_path / "a")]
+    options = {"env": {**os.environ, "PYTHONPATH": str(REPO)}, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([*command, "stay"], **options) as other:
+        other.stdout.readline()  # it is at work
+        (alive,) = tmp_path.iterdir()
+        assert subprocess.run(command, check=False, **options).returncode == -9
+        (left,) = set(tmp_path.iterdir()) - {alive}
+        (tmp_path / ".idnb-elsewhere-1-0.part").touch()  # of another machine: who knows
+        (tmp_path / ".mine").touch()
+        assert left.read_bytes() == b"half" and is_hidden(left.name)
+        write_text(tmp_path / "b", "b")
+        there = {".idnb-elsewhere-1-0.part", ".mine", "b", alive.name}
+        assert set(os.listdir(tmp_path)) == there
+        other.communicate(b"\n")
+    assert set(os.listdir(tmp_path)) == there - {alive.name} | {"a"} and (tmp_path / "a").read_bytes() == b"half"
+
+
+def test_texts_that_are_none(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe{}")
+    (tmp_path / "list.json").write_text("[1]")
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(LARGEST_TEXT + 1)
+    for name, said in (
+        ("pipe", "no file, but a folder, a pipe or a device"),
+        ("folder", "no file, but a folder"),
+        ("bytes", "no text in UTF-8"),
+        ("list", "a list where an object belongs"),
+        ("large", "64 MB, too much for a text"),
+        ("none", "does not exist"),
+    ):
+        with pytest.raises(InputError, match=rf"{name}\.json .*?{said}.*; make it again"):
+            read_json(tmp_path / f"{name}.json", "make it again")
+    (tmp_path / "marked.json").write_text('{"a": "é"}', encoding="utf-8-sig")
+    assert read_json(tmp_path / "marked.json", "") == {"a": "é"}
 
 
 def test_places_that_take_no_file(tmp_path, monkeypatch):

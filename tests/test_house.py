@@ -210,7 +210,7 @@ EXCEPTIONS = {
     "idnb.widgets.sample_labs": ("idnb.models.embedder", "idnb.models.stylegan2"),  # types of what it is handed
 }
 # The command line: what commands share, and the one command whose subcommands have modules of their own.
-SHARED = {"idnb.cli.arguments", "idnb.cli.export", "idnb.cli.outputs"}
+SHARED = {"idnb.cli.arguments", "idnb.cli.export", "idnb.cli.memory", "idnb.cli.outputs"}
 SUBCOMMANDS = {"idnb.cli.train": "idnb.cli.train_"}
 TORCH_AT_IMPORT = {"idnb.core.resize", "idnb.core.images", "idnb.core.shapes"}  # of core; elsewhere in functions only
 

@@ -1,6 +1,8 @@
 """The renderer: the same people from the same seed, in any number of processes, interrupted or not."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from idnb.faces.render.check import identity_distance
 from idnb.faces.render.sets import SetPlan, make_set, render_person
 from idnb.faces.set_files import set_checksum
 from idnb.faces.sources import load_faces
+from tests.processes import below, running
 
 PLAN = SetPlan(identities=3, shots=2, seed=5, size=32)
 
@@ -50,6 +53,41 @@ def test_an_interrupted_set_goes_on(made: Path, tmp_path: Path) -> None:
     assert (folder / "images" / "00000.webp").stat().st_mtime_ns == first  # what was finished stays
     assert set_checksum(folder) == set_checksum(made)
     assert not list(folder.rglob("*.part"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads the children in /proc")
+def test_a_killed_process_is_told_and_a_killed_parent_leaves_none(tmp_path: Path) -> None:
+    words = ["render", "--identities", "40", "--shots", "1", "--seed", "5", "--size", "16", "--workers", "2"]
+    command = [sys.executable, "-m", "idnb", *words, "--out", str(tmp_path / "set")]
+    for killed_first in ("child", "parent"):
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        ends = time.monotonic() + 300
+        before = len(list(tmp_path.rglob("*.webp")))
+        while len(list(tmp_path.rglob("*.webp"))) == before and time.monotonic() < ends:
+            time.sleep(0.1)
+        with pytest.raises(InputError, match=rf"process {process.pid} on .* is rendering into this folder"):
+            make_set(SetPlan(40, 1, 5, 16), tmp_path / "set")
+        children = below(process.pid)
+        workers = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        assert len(workers) == 2
+        os.kill(workers[0] if killed_first == "child" else process.pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=300)
+        if killed_first == "child":
+            assert process.returncode == 2 and "a process that renders was ended from outside" in said
+            assert "Traceback" not in said
+        while any(running(child) for child in children) and time.monotonic() < ends:
+            time.sleep(0.1)
+        assert not any(running(child) for child in children)
+
+
+def test_files_of_others_are_no_set_that_was_begun(tmp_path: Path) -> None:
+    for name in ("labels/00001.png", "images/00000.webp", "people.csv.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"mine")
+        with pytest.raises(InputError, match=rf"{name} is there, but no card\.json of a set that was begun"):
+            make_set(PLAN, tmp_path)
+        assert (tmp_path / name).read_bytes() == b"mine" and not (tmp_path / "card.json").exists()
+        (tmp_path / name).unlink()
 
 
 def test_the_table_holds_what_was_drawn(made: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from idnb.faces.set_files import set_files
+from idnb.faces.set_files import set_checksum, set_files
 from idnb.faces.synthetic import BUNDLED_SETS
 
 __all__ = ["PICTURES", "Target"]
@@ -133,6 +133,13 @@ def make_set(folder: Path) -> None:
     (folder / "card.json").write_text(json.dumps({k: v for k, v in card.items() if k != "sha256"} | {"identities": 2}))
 
 
+def make_finished_set(folder: Path) -> None:
+    """Two rendered people, with the checksum of their files in the card."""
+    make_set(folder)
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | {"sha256": set_checksum(folder)}))
+
+
 def read_set(folder: Path) -> str | None:
     """A rendered set: pictures and label maps."""
     from idnb.faces.sources import load_faces
@@ -154,5 +161,6 @@ PICTURES: dict[str, Target] = {
     "photos": Target(make_photos, read_photos),
     "celeba": Target(make_celeba, read_photos),
     "set": Target(make_set, read_set, 6),
+    "finished_set": Target(make_finished_set, read_set, 4),
 }
 """Name -> what is read."""

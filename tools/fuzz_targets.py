@@ -7,11 +7,12 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from idnb.core.presets import TINY
+from idnb.models.baselines.backbone import BackboneSize
 from tools.fuzz_pictures import PICTURES, Target
+from tools.fuzz_state import STATE
 
 __all__ = ["TARGETS", "Target"]
 
@@ -69,6 +70,47 @@ def read_generator_file(folder: Path) -> str | None:
 
     state = read_generator(folder / "a.pt", samples=50).state_dict()
     return None if all(bool(value.isfinite().all()) for value in state.values()) else "weights that are no numbers"
+
+
+PUBLIC = BackboneSize(4, ((4, 1), (8, 1), (12, 1), (16, 1)), 8)
+OF_PUBLIC = dataclasses.replace(TINY, name="paper", image_size=16, style_dim=8, mapping_depth=2, encoder_size=64)
+
+
+def make_public(folder: Path) -> None:
+    """A small pSp checkpoint as the public ones are: encoder and generator, mean of w, options."""
+    from idnb.models.baselines.psp import PSpEncoder
+    from idnb.models.stylegan2 import Generator
+
+    preset = dataclasses.replace(OF_PUBLIC, generator_channels=(8, 8, 8))
+    encoder = PSpEncoder("low_res", preset, uses_identity=False, size=PUBLIC)
+    state = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
+    state |= {f"decoder.{name}": value for name, value in Generator(16, 8, 2, (8, 8, 8)).state_dict().items()}
+    options = {"encoder_type": "GradualStyleEncoder", "output_size": 16, "input_nc": 3}
+    torch.save({"state_dict": state, "latent_avg": torch.zeros(6, 8), "opts": options}, folder / "a.pt")
+
+
+def read_public(folder: Path) -> str | None:
+    """Encoder and generator, with numbers only."""
+    from idnb.core.tensor_files import find_fault
+    from idnb.models.baselines.public import load_public_encoder
+
+    found = load_public_encoder(folder / "a.pt")
+    return find_fault({**found.encoder.state_dict(), **found.generator.state_dict()})
+
+
+def make_identity(folder: Path) -> None:
+    """The bundled identity network."""
+    from idnb.core.weights import weight_path
+
+    shutil.copy(weight_path("arcface_tiny"), folder / "a.safetensors")
+
+
+def read_identity(folder: Path) -> str | None:
+    """It, with numbers only."""
+    from idnb.core.tensor_files import find_fault
+    from idnb.models.identity_files import load_identity_network
+
+    return find_fault(load_identity_network(path=folder / "a.safetensors").state_dict())
 
 
 def make_encoder(folder: Path) -> None:
@@ -135,34 +177,6 @@ def read_stored(folder: Path) -> str | None:
     return None
 
 
-def make_run(folder: Path) -> None:
-    """The parts of a run, its pairs, its log, and a manifest."""
-    from idnb.core.weights import ASSETS
-    from idnb.evaluation.store import chunk_path, save_columns
-    from idnb.faces.pairs import draw_pairs, save_pairs
-
-    save_pairs(draw_pairs([0, 0, 1, 1], count=2), folder / "pairs.csv")
-    for i in range(2):
-        columns = {"contour": np.arange(6), "features": np.ones((6, 3), np.float32)}
-        save_columns(chunk_path(folder, i), columns)
-    shutil.copy(ASSETS / "manifest.json", folder)
-    (folder / "log.csv").write_text("step,loss\n0,1.5\n1,1.25\n2,1.0\n")
-
-
-def read_run_files(folder: Path) -> str | None:
-    """All files of a run and the manifest."""
-    from idnb.core.weights import read_manifest
-    from idnb.evaluation.store import load_chunks
-    from idnb.faces.pairs import load_pairs
-    from idnb.training.logs import CsvLog
-
-    CsvLog(folder / "log.csv", ("step", "loss"), 2)
-    load_pairs(folder / "pairs.csv", [0, 0, 1, 1])
-    read_manifest(folder)
-    np.concatenate([part["features"] for part in load_chunks(folder, [6, 6])])
-    return None
-
-
 TARGETS: dict[str, Target] = {
     **PICTURES,
     "cache": Target(make_cache, read_cache, 2),
@@ -170,10 +184,12 @@ TARGETS: dict[str, Target] = {
     "pt": weights("pt"),
     "pth": weights("pth"),
     "generator": Target(make_generator, read_generator_file, 6),
-    "encoder": Target(make_encoder, read_encoder, 1),
+    "public": Target(make_public, read_public, 6),
+    "identity": Target(make_identity, read_identity, 1),
+    "encoder": Target(make_encoder, read_encoder, 2),
     "parser_run": Target(train_parser, train_parser, 4),
     "generator_run": Target(train_generator, train_generator, 2),
     "results": Target(make_results, read_stored, 4),
-    "run": Target(make_run, read_run_files, 8),
+    **STATE,
 }
 """Name -> what is read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from idnb.cli.outputs import add_overwrite, check_outputs
 from idnb.core.files import write_text
 from idnb.core.messages import printable
 
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--decode", action="store_true", help="read every pixel, not only both ends of each file")
     check.add_argument("--order", choices=("celebamask", "face-parsing"), help="of the classes of index maps")
     check.add_argument("--out", type=Path, metavar="FILE", help="write the whole report here; the screen gets a part")
+    add_overwrite(check)
     merge = actions.add_parser("merge", help="merge the parts of CelebAMask-HQ into one index map an image")
     merge.add_argument("folder", help="CelebAMask-HQ; FOLDER@test takes one split")
     merge.add_argument("--out", type=Path, help="folder for the maps; without it CelebAMask-HQ-mask inside FOLDER")
@@ -36,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace, folder: str, split: str | None) -> int:
     from idnb.faces.sources import open_photos
 
+    if args.out is not None:
+        check_outputs([("the report", [args.out])], [Path(folder)], args.overwrite)
     faces = open_photos(folder, split, args.order, allow_missing=True)
     report = faces.check(decode=args.decode, progress=True)
     print(report)

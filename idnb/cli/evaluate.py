@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,9 @@ import torch
 
 from idnb.cli.arguments import COUNT, OWN_STEPS, PROCESSES, SEED, THREADS, Listed, Whole, parse_shard
 from idnb.cli.export import a_file, add_export, recorded, sets
+from idnb.cli.memory import memory_told
 from idnb.contours.kinds import contour_kind
+from idnb.core.children import end_with_parent, how_it_ended
 from idnb.core.errors import InputError
 from idnb.core.messages import explain, printable
 from idnb.core.weights import find_weight, write_entry
@@ -186,26 +186,20 @@ def share_out(args: argparse.Namespace) -> None:
             if process.pid is not None:
                 process.join(10)
                 process.kill()
-    codes = [abs(process.exitcode or 0) for process in started]
-    if any(codes):
-        raise InputError(f"a process of --processes ended with code {max(codes)}; its message stands above")
+    codes = [process.exitcode for process in started if process.exitcode]
+    if codes:
+        raise InputError(f"a process of --processes {how_it_ended(min(codes))}")
 
 
 def _do_share(args: argparse.Namespace, share: str) -> None:
     """What a process of `share_out` does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this one
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     args.shard = share
     try:
-        sys.exit(run(args))
+        with memory_told(args):
+            sys.exit(run(args))
     except (InputError, OSError) as error:
         print(f"idnb: {explain(error)}", file=sys.stderr)
         sys.exit(2)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(128 + signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from idnb.cli.outputs import add_overwrite, check_outputs
 from idnb.core.errors import InputError
 from idnb.core.messages import printable
 from idnb.export.storage import STORAGE
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", required=True, help="the folder to write: one file a network, and networks.json, which explains them")
     add("--weights", default="float16", choices=STORAGE, help="how weights are stored (default: float16)")
     add("--only", nargs="+", default=None, metavar="NAME", help="these networks only, such as synthesis refine_sketch")
+    add_overwrite(onnx)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -32,6 +34,7 @@ def run(args: argparse.Namespace) -> None:
     folder = Path(args.out)
     if folder.is_file():
         raise InputError(f"--out {folder}: a file; give a folder")
+    check_outputs([("the networks", [folder / "networks.json", *folder.glob("*.onnx")])], [], args.overwrite)
     need_onnx()
     networks, faces = bundled_networks(), load_rendered("test")
     export_networks(networks, faces, folder, lambda _name: args.weights, args.only)

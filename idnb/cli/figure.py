@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from idnb.cli.arguments import SEED, STEPS, Whole
-from idnb.cli.outputs import figure_name
+from idnb.cli.outputs import add_overwrite, check_outputs, figure_name
 from idnb.core.messages import printable
 from idnb.experiments.figures import choose_people, kinds_figure
 
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=STEPS, default=None, help="refinement steps")
     add("--seed", type=SEED, default=4, help="of the choice of people (default 4)")
     add("--generator", default=None, help="a generator of your own")
+    add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from idnb.plots.style import save_figure
 
     figure_name(args.out)
+    check_outputs([("the figure", [Path(args.out)])], [Path(args.data)], args.overwrite)
     encoders = list(bundled_encoders().values())
     generator = load_generator("tiny", args.generator)
     faces = load_faces(args.data, otherwise="test")

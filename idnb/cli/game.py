@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from idnb.cli.arguments import SEED, Whole
+from idnb.cli.outputs import add_overwrite, check_outputs
 from idnb.core.errors import InputError
-from idnb.core.files import write_text
+from idnb.core.files import read_json, read_text, whole_file, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=SEED, default=0, help="of the trials (default 0)")
     parser.add_argument("--data", default="test", help="set of people: a name or a folder (default test)")
     parser.add_argument("--preset", default="tiny", help="tiny or paper")
+    add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.answers is not None:
         print(scored(Path(args.answers), key))
         return 0
-    if key.exists():
+    if key.exists() and not args.overwrite:
         raise InputError(f"{key} exists: a game is there already; score it with --answers FILE, or give another --out")
     write_game(args, out, key)
     return 0
@@ -58,15 +60,12 @@ def scored(path: Path, key: Path) -> str:
     """The score of a file of answers, in words. Raises InputError where a file is missing or is no such file."""
     from idnb.evaluation.game import read_answers, score
 
-    for file, remedy in ((path, "write one line a trial, its name and a letter"), (key, "make sheets first")):
-        if not file.is_file():
-            raise InputError(f"{file} does not exist; {remedy}")
-    try:
-        known = json.loads(key.read_text(encoding="utf-8"))
-        right, judged = known["right"], known["judge"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{key} is damaged ({error}); make the sheets again into another folder") from error
-    answers = read_answers(path.read_text(encoding="utf-8"), list(right), str(path))
+    text = read_text(path, "write one line a trial, its name and a letter")
+    known = read_json(key, "make sheets first, into another folder")
+    right, judged = known.get("right"), known.get("judge")
+    if not (isinstance(right, dict) and right and isinstance(judged, dict) and set(judged) == set(right)):
+        raise InputError(f"{key} is damaged (it has no answers); make the sheets again into another folder")
+    answers = read_answers(text, list(right), str(path))
     lines = []
     groups: dict[str, list[str]] = {name.rpartition("-")[0]: [] for name in right}
     for name in right:
@@ -147,8 +146,11 @@ def write_game(args: argparse.Namespace, out: Path, key: Path) -> None:
     (judge,) = load_judges(args.preset, ["judge"]).values()
     right: dict[str, str] = {}
     judged: dict[str, str] = {}
-    out.mkdir(parents=True, exist_ok=True)
-    for name, trials, draw in ideal_games(args, faces) if args.ideals else encoder_games(args, faces):
+    games = list(ideal_games(args, faces) if args.ideals else encoder_games(args, faces))
+    sheets = {name: [out / f"{name}_{i + 1}.png" for i in range(-(-len(trials) // ROWS))] for name, trials, _ in games}
+    planned = [(f"the sheets of {name}", files) for name, files in sheets.items()]
+    check_outputs(planned, [Path(place) for place in (args.data, args.ideals) if place], args.overwrite)
+    for name, trials, draw in games:
         for start in range(0, len(trials), ROWS):
             part = trials[start : start + ROWS]
             names = [f"{name}-{start + row + 1}" for row in range(len(part))]
@@ -159,7 +161,8 @@ def write_game(args: argparse.Namespace, out: Path, key: Path) -> None:
             )
             right |= {one: LETTERS[trial.right] for one, trial in zip(names, part, strict=True)}
             judged |= dict(zip(names, letters, strict=True))
-            draw_sheet(drawn, shown, names).save(out / f"{name}_{start // ROWS + 1}.png")
+            with whole_file(sheets[name][start // ROWS]) as file:
+                draw_sheet(drawn, shown, names).save(file, format="PNG")
     write_text(
         key, json.dumps({"seed": args.seed, "data": args.data, "right": right, "judge": judged}, indent=1) + "\n"
     )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from idnb.cli.arguments import STEPS
-from idnb.cli.outputs import check_outputs
+from idnb.cli.outputs import add_overwrite, check_outputs
 from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError, InputErrors
 from idnb.core.folders import list_files
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--align", action="store_true", help="find the face in each photo and cut it out first")
     add("--steps", type=STEPS, default=None, help="refinement steps (default: what the encoder is made for)")
     add("--out", required=True, help="the PNG to write; of folders, a folder")
-    add("--overwrite", action="store_true", help="replace files that are there already; inputs are never replaced")
+    add_overwrite(parser)
     add("--by-name", action="store_true", help="of two folders: pair files of the same name, not each with each")
     add("--order", default=None, help="of label maps, checked if not given: celebamask, or face-parsing (hair is 17)")
     add("--preset", default="tiny", help="sizes: tiny or paper")

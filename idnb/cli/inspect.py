@@ -11,6 +11,7 @@ import torch
 
 from idnb.cli.arguments import BATCH, COUNT, OWN_STEPS, RATE, SEED, THREADS, Whole
 from idnb.cli.export import a_file, add_export, recorded, sets
+from idnb.cli.outputs import add_overwrite, check_outputs
 from idnb.core.errors import InputError
 from idnb.core.files import write_text
 from idnb.core.messages import printable
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     generator.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
     add_export(generator, "write the figures into the manifest of the package")
+    add_overwrite(generator)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     generator = load_generator(args.preset, path=args.path, device=args.device)
     encoder = None if args.encoder is None else load_picture_encoder(args.encoder, args.device)
     out = Path(args.out)
+    drawn = [path for name in ("samples_*.png", "again.png", "reach_*.png") for path in out.glob(name)]
+    check_outputs([("the report", [out / "report.json", *drawn])], [], args.overwrite)
     out.mkdir(parents=True, exist_ok=True)
     people, others = load_rendered(args.data), load_rendered(args.test)
     found = inspect_generator(generator, people, others, out, settings, encoder)

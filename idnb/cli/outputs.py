@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from idnb.core.errors import InputError
 
-__all__ = ["check_outputs", "figure_name"]
+__all__ = ["add_overwrite", "check_outputs", "figure_name"]
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add the option that every command has which writes files by a name of the user's."""
+    text = "replace files that are there already; inputs are never replaced"
+    parser.add_argument("--overwrite", action="store_true", help=text)
 
 
 def check_outputs(plan: Sequence[tuple[str, Sequence[Path]]], inputs: Iterable[Path], overwrite: bool) -> None:
     """See that no file would be lost.
 
     plan: for each thing that will be made, what it is made of, for messages, and the files to write.
-    inputs: the files that are read, which are never written over. overwrite: whether other files may be replaced.
+    inputs: the files that are read, and folders of them, which are never written over. overwrite: whether other files
+    may be replaced.
     Raises InputError where two things would be written to one file, where a file to write is an input, where it is
     there already and may not be replaced, or where a folder has its name.
     """
@@ -28,7 +36,8 @@ def check_outputs(plan: Sequence[tuple[str, Sequence[Path]]], inputs: Iterable[P
             if name in makers:
                 raise InputError(f"{path}: {makers[name]} and {maker} would both be written there; rename one of them")
             makers[name] = maker
-            source = next((read[key] for key in _keys(path) if key in read), None)
+            above = Path(name).parents if os.path.exists(path) else ()
+            source = next((read[key] for key in (*_keys(path), *map(str, above)) if key in read), None)
             if source is not None:
                 raise InputError(f"{path} would be written over the input {source}; give another --out")
             if path.is_dir():

@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from idnb.cli.arguments import COUNT, PROCESSES, SEED, Whole
+from idnb.cli.outputs import add_overwrite, check_outputs
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file
 from idnb.core.messages import printable
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the set; an interrupted set goes on")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="also write a contact sheet of 64 people")
+    add_overwrite(parser)
     parser.add_argument("--check", action="store_true", help="measure new people instead (--identities, default 500)")
 
 
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--identities and --out are needed, for example: idnb render --identities 8 --out people")
     if args.sheet is not None and args.sheet.suffix.lower() not in SHEETS:
         raise InputError(f"--sheet {args.sheet}: give a name that ends in {', '.join(SHEETS)}")
+    if args.sheet is not None:
+        check_outputs([("the contact sheet", [args.sheet])], [args.out], args.overwrite)
     from idnb.faces.render.ideals import IdealPlan
     from idnb.faces.render.sets import SetPlan, make_set
 

@@ -6,9 +6,9 @@ import argparse
 import re
 from pathlib import Path
 
-from idnb.cli.outputs import figure_name
+from idnb.cli.outputs import add_overwrite, check_outputs, figure_name
 from idnb.core.errors import InputError
-from idnb.core.files import write_text
+from idnb.core.files import read_text, write_text
 from idnb.core.messages import printable
 from idnb.evaluation.store import RESULTS
 from idnb.experiments.ablation import TABLES, report
@@ -20,6 +20,7 @@ from idnb.experiments.tables import method_table
 
 __all__ = ["add_arguments", "run"]
 
+REMEDY = "save it as UTF-8"
 FIGURES = ("figure3", "arms", "ambiguity_curve", "judges")
 
 
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--all", action="store_true", help="every column that was measured, not only those that say most"
     )
     parser.add_argument("--out", default=None, help="file for the figure")
+    add_overwrite(parser)
     parser.add_argument("--into", default=None, help="put the table into this page, between its two comments")
 
 
@@ -48,9 +50,7 @@ def put_into(page: Path, command: str, text: str) -> None:
 
     Raises InputError where the page or the comments are missing.
     """
-    before, start, rest = (
-        page.read_text(encoding="utf-8").partition(f"<!-- {command} -->\n") if page.is_file() else ("",) * 3
-    )
+    before, start, rest = read_text(page, REMEDY).partition(f"<!-- {command} -->\n") if page.is_file() else ("",) * 3
     _, end, after = rest.partition("<!-- end -->")
     if not end:
         raise InputError(f"{page}: has no place for the table; put the lines <!-- {command} --> and <!-- end --> there")
@@ -78,7 +78,7 @@ def fill_pages(folder: Path) -> int:
     add_arguments(parser)
     count = 0
     for page in (folder / "README.md", *sorted((folder / "docs").glob("*.md"))):
-        text = page.read_text(encoding="utf-8") if page.is_file() else ""
+        text = read_text(page, REMEDY) if page.is_file() else ""
         for command in re.findall(r"<!-- (idnb results .+?) -->", text):
             try:
                 args = parser.parse_args(command.split()[2:])
@@ -112,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.out:
         raise InputError(f"{args.what} is a figure; say where it shall go with --out FILE.png")
     figure_name(args.out)
+    check_outputs([("the figure", [Path(args.out)])], [Path(args.data)], args.overwrite)
     from idnb.experiments import figures
     from idnb.plots.style import save_figure
 

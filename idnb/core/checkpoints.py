@@ -10,6 +10,7 @@ from typing import Any
 
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file
+from idnb.core.messages import is_out_of_memory
 from idnb.core.tensor_files import find_fault, read_content
 
 __all__ = ["counter", "load_optimizer", "read_run", "save_run", "taking_up", "to_go_on"]
@@ -59,6 +60,8 @@ def taking_up(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # what is wrong in a foreign file has many exception types; the cause is chained
+        if is_out_of_memory(error):
+            raise
         reason = (str(error).splitlines() or [""])[0].strip()[:120]
         raise InputError(
             f"{path}: damaged, or not a checkpoint of this command ({type(error).__name__}: {reason}); {REMEDY}"

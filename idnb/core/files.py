@@ -7,6 +7,10 @@ import io
 import itertools
 import json
 import os
+import platform
+import re
+import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,13 +22,18 @@ __all__ = [
     "append_text",
     "file_states",
     "make_private",
+    "note_or_compare",
     "read_json",
+    "read_text",
     "whole_file",
     "write_bytes",
     "write_text",
 ]
 
+LARGEST_TEXT = 64_000_000  # bytes; a list of all pairs of a large set has 20 million
 _NUMBERS = itertools.count()
+_MACHINE = re.sub(r"[^A-Za-z0-9-]", "", platform.node())[:40]
+_SWEPT: set[Path] = set()
 
 
 class _Output(io.BufferedWriter):
@@ -53,15 +62,15 @@ class _Output(io.BufferedWriter):
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     """A file to write into, which appears under its name only when all of it is there.
 
-    path: of the file; folders above it are made, a link is followed. What is written goes into a file beside it, with a
-    name of this process, which takes the name at the end. When anything goes wrong on the way, that file is deleted and
-    what stood under the name before is as it was.
+    path: of the file; folders above it are made, a link is followed. What is written goes into a hidden file beside it,
+    with a name of this process, which takes the name at the end. When anything goes wrong on the way, that file is
+    deleted and what stood under the name before is as it was; of a process that was killed, the next one deletes it.
     Yields the open binary file. Raises OSError that names `path`, with a note that says what was kept, and InputError
     where `path` is no ordinary file.
     """
     path = Path(path)
     final = Path(os.path.realpath(path))
-    part = final.with_name(f".{os.getpid()}-{next(_NUMBERS)}{final.suffix}")
+    part = final.with_name(f".idnb-{_MACHINE}-{os.getpid()}-{next(_NUMBERS)}.part")
     output = None
     try:
         if os.path.exists(final):
@@ -70,6 +79,7 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
             if not os.access(final, os.W_OK):  # renaming asks for no permission to write what it replaces
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         final.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(final.parent)
         with _Output(io.FileIO(part, "w")) as output:
             yield output
         os.replace(part, final)
@@ -83,6 +93,33 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
         named = OSError(failure.errno, failure.strerror, about)
         named.add_note(f"{path} is as it was before" if os.path.exists(final) else f"nothing was left at {path}")
         raise named from error
+
+
+def _sweep(folder: Path) -> None:
+    """Delete the half-written files that killed processes of this machine left in a folder; once a process."""
+    if folder in _SWEPT:
+        return
+    _SWEPT.add(folder)
+    pattern = re.compile(rf"\.idnb-{re.escape(_MACHINE)}-([0-9]+)-[0-9]+\.part")
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = pattern.fullmatch(entry.name)
+            if found and not _is_running(int(found[1])):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is a process of this number."""
+    if sys.platform == "win32":
+        return process == os.getpid()  # there an open file cannot be deleted, so no more need be known
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def append_text(path: Path, text: str) -> None:
@@ -133,17 +170,46 @@ def file_states(paths: Iterable[Path]) -> str:
     return "\n".join(lines)
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """The object that a JSON file holds.
+def read_text(path: Path, remedy: str) -> str:
+    """The text of a file of a user, in UTF-8 with or without a mark of its byte order.
 
-    remedy: what to do about a damaged file, for the message. Raises InputError where the file is damaged or missing.
+    remedy: what to do about a damaged or missing file, for the message. Raises InputError where it is missing, no file,
+    no text, or far too large.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; {remedy}") from error
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # reading a pipe would wait for ever
+            raise InputError(f"{path} is damaged (no file, but a folder, a pipe or a device); {remedy}")
+        if state.st_size > LARGEST_TEXT:
+            raise InputError(f"{path} is damaged ({state.st_size / 1e6:,.0f} MB, too much for a text); {remedy}")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; {remedy}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is damaged, or no text in UTF-8 ({error}); {remedy}") from error
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The object that a JSON file holds. remedy: as for `read_text`. Raises InputError as it, and for other content."""
+    text = read_text(path, remedy)
+    try:
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}); {remedy}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} is damaged (a {type(content).__name__} where an object belongs); {remedy}")
     return content
+
+
+def note_or_compare(note: Path, description: dict[str, Any], what: str) -> bool:
+    """Note in a file what a folder holds; where a note is there already, see that it says the same.
+
+    what: "a run with another setting", for the message. Returns whether the note was there. Raises InputError where it
+    says something else.
+    """
+    if not note.is_file():
+        write_text(note, json.dumps(description, indent=1) + "\n")
+        return False
+    if read_json(note, "give another --out, or delete the folder") != description:
+        raise InputError(f"{note}: this folder holds {what}; give another --out")
+    return True

@@ -18,22 +18,25 @@ FAR = 1 << 30  # Windows locks bytes and then lets nobody read them: take one be
 
 
 @contextmanager
-def locked(folder: str | Path) -> Iterator[None]:
+def locked(
+    folder: str | Path,
+    doing: str = "training into this folder",
+    remedy: str = "wait until it ends, stop it, or choose another --out",
+    name: str = ".lock",
+) -> Iterator[None]:
     """Hold a folder for this run; the system lets it go when the process ends, however it ends.
 
     folder: it exists; a file .lock stays in it and names the last process that held it. Where the file system knows no
-    locks, nothing is held.
+    locks, nothing is held. doing, remedy: for the message. name: of the file, where only a part of the folder is held.
     Raises InputError that names the process while another run, of this process or another one, holds it.
     """
-    with (Path(folder) / ".lock").open("a+b") as file:
+    with (Path(folder) / name).open("a+b") as file:
         try:
             _lock(file)
         except (BlockingIOError, PermissionError) as error:
             file.seek(0)
             holder = file.read(200).decode("utf-8", "replace").strip() or "another process"
-            raise InputError(
-                f"{folder}: {holder} is training into this folder; wait until it ends, stop it, or choose another --out"
-            ) from error
+            raise InputError(f"{folder}: {holder} is {doing}; {remedy}") from error
         except OSError:  # not on this file system
             yield
             return

@@ -7,7 +7,7 @@ import re
 
 from idnb.core.errors import InputError, InputErrors
 
-__all__ = ["explain", "printable"]
+__all__ = ["explain", "is_out_of_memory", "printable"]
 
 # Control characters, line separators, marks that turn the direction of text, and bytes that were no text.
 _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -31,6 +31,7 @@ _REMEDIES = {
     errno.ELOOP: "links that lead in a circle; give the path they should lead to",
     errno.EMFILE: "too many files are open at once; close other programs, or raise the limit (ulimit -n)",
     errno.ENFILE: "too many files are open at once; close other programs",
+    errno.ENOMEM: "no memory is left for it; close other programs, or choose smaller numbers",
     errno.EIO: "the disk does not answer as it should; check it, then give the same command again",
     errno.ESTALE: "the network disk has changed meanwhile; give the same command again",
 }
@@ -39,6 +40,14 @@ _REMEDIES = {
 def printable(text: object) -> str:
     """A name or message on one line: control characters and the like as `\\n`, `\\x1b`, `\\u202e`."""
     return _ODD.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: Python's, NumPy's, or one of those that torch has for it."""
+    said = r"out of memory|allocate|not enough memory|can't start new thread"
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and re.search(said, str(error), re.IGNORECASE) is not None
+    )
 
 
 def explain(error: InputError | OSError) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file
+from idnb.core.messages import is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -65,6 +66,8 @@ def read_content(path: str | Path) -> Any:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # every reader has exceptions of its own; the cause is chained
+        if is_out_of_memory(error):
+            raise
         raise InputError(f"{path}: {_diagnose(path, error)}") from error
     return content
 
@@ -80,6 +83,8 @@ def map_content(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch.load has many exception types; the cause is chained
+        if is_out_of_memory(error):
+            raise
         raise InputError(f"{path}: {_diagnose(path, error)}") from error
 
 

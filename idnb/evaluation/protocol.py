@@ -30,12 +30,13 @@ from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file, write_text
 from idnb.core.images import to_bytes
+from idnb.core.lock import locked
 from idnb.core.resize import resize
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.metrics import identity_ranks, means_without
 from idnb.evaluation.results import read_result
 from idnb.evaluation.setting import Setting, chunks_of, example_pairs, pairs_of, part_of, rulers
-from idnb.evaluation.store import Columns, chunk_path, claim, load_chunks, save_columns
+from idnb.evaluation.store import Columns, chunk_path, claim, load_chunks, save_chunk, save_columns
 from idnb.evaluation.truth import KNOWN, shape_distance
 from idnb.faces.pairs import Pairs
 from idnb.models.face_reader import READINGS
@@ -146,20 +147,28 @@ def evaluate(
     if (out / "result.json").is_file():
         return read_result(out / "result.json")
     chunks = chunks_of(pairs)
-    mine = [i for i in range(shard[0], len(chunks), shard[1]) if not chunk_path(out, i).is_file()]
-    for i in tqdm(mine, desc=out.name, unit="chunk", disable=not progress, mininterval=1.0):
-        save_columns(chunk_path(out, i), measure_pairs(method, generator, data, setting, part_of(pairs, chunks[i])))
+
+    def measure(places: range) -> None:
+        mine = [i for i in places if not chunk_path(out, i).is_file()]
+        for i in tqdm(mine, desc=out.name, unit="chunk", disable=not progress, mininterval=1.0):
+            save_chunk(out, i, measure_pairs(method, generator, data, setting, part_of(pairs, chunks[i])))
+
     if shard[1] > 1:
+        measure(range(shard[0], len(chunks), shard[1]))
         return None
-    parts = list(load_chunks(out, [rows.stop - rows.start for rows in chunks]))
-    columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    parameters = sum(p.numel() for p in method.parameters()) if isinstance(method, nn.Module) else 0
-    result = description | summarise(columns, pairs, data, setting) | {"parameters": parameters}
-    save_examples(out / "examples.png", method, generator, data, setting)
-    save_columns(out / "columns.npz", {key: value for key, value in columns.items() if key != "features"})
-    write_text(out / "result.json", json.dumps(result, indent=1) + "\n")
-    for i in range(len(chunks)):
-        chunk_path(out, i).unlink(missing_ok=True)
+    with locked(out, "measuring into this folder"):
+        measure(range(len(chunks)))
+        parts = list(load_chunks(out, [rows.stop - rows.start for rows in chunks]))
+        columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        if not all(np.array_equal(columns[name], getattr(pairs, name)) for name in ("contour", "identity")):
+            raise InputError(f"{out}: its parts (chunk_*.npz) are of other pairs; delete them and start again")
+        parameters = sum(p.numel() for p in method.parameters()) if isinstance(method, nn.Module) else 0
+        result = description | summarise(columns, pairs, data, setting) | {"parameters": parameters}
+        save_examples(out / "examples.png", method, generator, data, setting)
+        save_columns(out / "columns.npz", {key: value for key, value in columns.items() if key != "features"})
+        write_text(out / "result.json", json.dumps(result, indent=1) + "\n")
+        for i in range(len(chunks)):
+            chunk_path(out, i).unlink(missing_ok=True)
     return result
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
-from idnb.core.files import read_json, whole_file, write_bytes, write_text
+from idnb.core.files import note_or_compare, whole_file, write_bytes, write_text
+from idnb.core.messages import is_out_of_memory
 from idnb.core.weights import ASSETS
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.setting import Setting
@@ -27,6 +28,7 @@ __all__ = [
     "keep",
     "load_chunks",
     "run_name",
+    "save_chunk",
     "save_columns",
     "stored_path",
 ]
@@ -34,6 +36,7 @@ __all__ = [
 RESULTS = ASSETS / "results"
 """Where results are kept that are part of the package: a folder a table."""
 
+NAMES = "names"  # in a chunk: of its columns
 LARGEST_CHUNK = 256 << 20  # bytes; a chunk of ours has two million
 
 Columns = dict[str, NDArray[Any]]
@@ -41,18 +44,12 @@ Columns = dict[str, NDArray[Any]]
 
 def claim(out: Path, description: dict[str, Any], pairs: Pairs, data: EvaluationSet) -> None:
     """Note what a folder holds, or check that it holds nothing else."""
-    note = out / "setting.json"
-    if note.is_file():
-        if read_json(note, "give another --out, or delete the folder") != description:
-            raise InputError(
-                f"{note}: this folder holds a run with another setting or other weights; give another --out"
-            )
+    if not (out / "setting.json").is_file():
+        save_pairs(pairs, out / "pairs.csv")
+    if note_or_compare(out / "setting.json", description, "a run with another setting or other weights"):
         stored = load_pairs(out / "pairs.csv", data.identity)
         if not (np.array_equal(stored.contour, pairs.contour) and np.array_equal(stored.identity, pairs.identity)):
             raise InputError(f"{out / 'pairs.csv'}: holds other pairs; give another --out")
-        return
-    save_pairs(pairs, out / "pairs.csv")
-    write_text(note, json.dumps(description, indent=1) + "\n")
 
 
 def chunk_path(out: Path, index: int) -> Path:
@@ -68,6 +65,8 @@ def load_chunks(out: Path, sizes: Sequence[int]) -> Iterator[Columns]:
         try:
             columns = read_columns(path)
         except Exception as error:  # numpy, zipfile and zlib have exceptions of their own; the cause is chained
+            if is_out_of_memory(error):
+                raise
             raise InputError(f"{path} is damaged ({error}); delete it and start again") from error
         found = {name: (column.dtype, column.shape[1:]) for name, column in columns.items()}
         shapes = shapes or found
@@ -88,7 +87,21 @@ def read_columns(path: Path) -> Columns:
             if math.prod(shape) * dtype.itemsize > entry.file_size or dtype.kind not in "fiub":
                 raise ValueError(f"{entry.filename} is no column of numbers")
     with np.load(path) as stored:
-        return {key: stored[key] for key in stored.files}
+        columns = {key: stored[key] for key in stored.files}
+    names = columns.pop(NAMES).tobytes().decode()
+    if names != _names_of(columns):
+        raise ValueError(f"it should hold the columns {names}")
+    return columns
+
+
+def save_chunk(out: Path, index: int, columns: Columns) -> None:
+    """Write a chunk in one step, and into it the names of its columns, so that a lost one is missed."""
+    names = np.frombuffer(_names_of(columns).encode(), np.uint8)
+    save_columns(chunk_path(out, index), {**columns, NAMES: names})
+
+
+def _names_of(columns: Columns) -> str:
+    return ", ".join(sorted(columns))
 
 
 def save_columns(path: Path, columns: Columns) -> None:

@@ -24,7 +24,7 @@ import torch
 
 from idnb.core.checkpoints import counter, read_run, taking_up
 from idnb.core.errors import InputError
-from idnb.core.files import read_json, write_text
+from idnb.core.files import note_or_compare
 from idnb.core.folders import is_hidden
 from idnb.core.presets import get_preset
 from idnb.evaluation.dataset import EvaluationSet
@@ -227,11 +227,7 @@ def run_arm(
 
     folder = out / f"{arm.name}_seed{seed}"
     description = describe(arm, seed, budget, preset)
-    note = folder / "arm.json"
-    if note.is_file() and read_json(note, "give another --out, or delete the folder") != description:
-        raise InputError(f"{note}: this folder holds an arm with another budget or other options; give another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(note, json.dumps(description, indent=1) + "\n")
+    note_or_compare(folder / "arm.json", description, "an arm with another budget or other options")
     encoder = build_encoder(arm, budget.kind, preset, seed)
     pairs = read_pair_data(faces, budget.kind, encoder.preset, budget.people)
     config = EncoderConfig(

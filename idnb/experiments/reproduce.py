@@ -21,14 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from idnb.core.children import how_it_ended
 from idnb.core.errors import InputError
-from idnb.core.files import write_text
+from idnb.core.files import read_json, write_text
+from idnb.core.lock import locked
 from idnb.core.weights import ASSETS, file_sha256, read_manifest
 from idnb.experiments.stages import STAGES, Stage
 
 __all__ = ["Recipe", "State", "says_the_same"]
 
 DONE = ("done", "bundled")
+DAMAGED = "delete its folder, then give the same command again"
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,18 @@ class Recipe:
         self.package = ASSETS.parent
         if profile == "smoke":
             copy = self.work / "package" / "idnb"
-            if not copy.is_dir():
-                shutil.copytree(self.package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            with locked(copy.parent, "copying the package into this folder"):
+                if not copy.is_dir():
+                    self._copy_package(copy)
             self.package = copy
+
+    def _copy_package(self, copy: Path) -> None:
+        """Copy the package, whole or not at all."""
+        unfinished = copy.with_name("unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(self.package, unfinished, ignore=shutil.ignore_patterns("__pycache__"))
+        os.replace(unfinished, copy)
 
     def place(self, text: str) -> str:
         """A word or file of the table, with this recipe's folders."""
@@ -117,7 +129,7 @@ class Recipe:
         for file in files:
             path = Path(self.place(file))
             if path.name == "card.json" and path.is_file():
-                found[file] = str(json.loads(path.read_text(encoding="utf-8")).get("sha256", "not finished"))
+                found[file] = str(read_json(path, DAMAGED).get("sha256", "not finished"))
             elif path.is_file():
                 found[file] = file_sha256(path)
         return found
@@ -148,7 +160,7 @@ class Recipe:
         made = self.hashes(stage.makes)
         complete = len(made) == len(stage.makes) and "not finished" not in made.values()
         if self.note(stage).is_file():
-            told = json.loads(self.note(stage).read_text(encoding="utf-8"))
+            told = read_json(self.note(stage), "delete it; its stage is made again then")
             now = {"command": self.command(stage), "inputs": self.inputs(stage), "code": self.code(stage), "made": made}
             changed = [name for name, value in now.items() if told.get(name) != value]
             return State("stale", f"changed: {', '.join(changed)}") if changed else State("done")
@@ -174,7 +186,7 @@ class Recipe:
         """The command that the manifest, or the card of a set, names for what a stage has made; its defaults then."""
         path = Path(self.place(stage.makes[0]))
         if path.name == "card.json":
-            return str(json.loads(path.read_text(encoding="utf-8")).get("command", "nothing")), {}
+            return str(read_json(path, DAMAGED).get("command", "nothing")), {}
         entry = next((one for one in read_manifest(self.package / "assets") if one.file == path.name), None)
         if entry is None or entry.command is None:
             return "nothing", {}
@@ -196,6 +208,11 @@ class Recipe:
             if value is not None and name in stage.takes:
                 words += [f"--{name}", str(value)]
         report(f"{stage.name}: {self.command(stage)}")
+        self.work.mkdir(parents=True, exist_ok=True)
+        with locked(self.work, "making a stage in this folder"):
+            return self._run_command(stage, words, report)
+
+    def _run_command(self, stage: Stage, words: list[str], report: Callable[[str], None]) -> bool:
         # The package that is meant, whatever lies in the folder in which this was called.
         environment = os.environ | {"PYTHONPATH": str(self.package.parent), "PYTHONSAFEPATH": "1"}
         inputs, code, began = self.inputs(stage), self.code(stage), time.time()
@@ -203,7 +220,7 @@ class Recipe:
         if done.returncode == 130:
             raise KeyboardInterrupt
         if done.returncode != 0:
-            raise InputError(f"stage {stage.name} ended with exit code {done.returncode}; its own message stands above")
+            raise InputError(f"stage {stage.name} {how_it_ended(done.returncode)}")
         made = self.hashes(stage.makes)
         if len(made) < len(stage.makes) or "not finished" in made.values():
             report(f"{stage.name}: not finished; the same command goes on")

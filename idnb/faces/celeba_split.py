@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
+from idnb.core.files import read_text
 
 __all__ = [
     "HQ_COUNTS",
@@ -147,9 +148,4 @@ def read_identities(path: str | Path) -> dict[str, int]:
 
 
 def _lines(path: Path, source: str) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; {source}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as text ({error}); copy or download it again") from error
+    return read_text(path, f"copy or download it again; {source}").splitlines()

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from idnb.core.errors import InputError
-from idnb.core.files import write_text
+from idnb.core.files import read_text, write_text
 
 __all__ = ["MODES", "Pairs", "draw_pairs", "load_pairs", "save_pairs", "spread"]
 
@@ -218,7 +218,7 @@ def load_pairs(path: str | PathLike, identities: Any = None) -> Pairs:
     if not path.is_file():
         raise InputError(f"{path} does not exist; make it with draw_pairs and save_pairs")
     try:
-        head, columns, *rows = path.read_text(encoding="utf-8").splitlines()
+        head, columns, *rows = read_text(path, "").splitlines()
         about = json.loads(head.removeprefix("# "))
         if about.pop("format") != _FORMAT or columns != "contour,identity":
             raise ValueError("not this format")

@@ -161,13 +161,14 @@ class PhotoFaces(ABC):
         """
         maps: list[torch.Tensor] = []
         for index in indices:
-            labels = torch.from_numpy(self._label_map(range(len(self))[int(index)]))[None, None]  # [1, 1, H, W]
+            place = range(len(self))[int(index)]
+            labels = torch.from_numpy(self._label_map(place))[None, None]  # [1, 1, H, W]
             if size is not None and labels.shape[-2:] != (size, size):
                 labels = torch.nn.functional.interpolate(labels, size=(size, size), mode="nearest-exact")
             if maps and labels.shape[-2:] != maps[0].shape:
                 raise InputError(
-                    f"{self.folder}: label map {int(index)} has {labels.shape[-1]} x {labels.shape[-2]} pixels, others "
-                    f"have {maps[0].shape[1]} x {maps[0].shape[0]}; label maps of a set have one size: make it again"
+                    f"{self.label_paths(place)[0]} has {labels.shape[-1]} x {labels.shape[-2]} pixels, others have "
+                    f"{maps[0].shape[1]} x {maps[0].shape[0]}; label maps of a set have one size: make it again"
                 )
             maps.append(labels[0, 0])
         return torch.stack(maps).long()

@@ -13,6 +13,8 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,10 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
+from idnb.core.children import end_with_parent
 from idnb.core.errors import InputError
 from idnb.core.files import file_states, write_bytes
+from idnb.core.lock import locked
 from idnb.faces.render import people
 from idnb.faces.set_files import compare_checksum, read_card, read_strip, set_checksum, set_files
 
@@ -201,30 +205,51 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
                 f"{folder} holds another set, made by `{old.get('command')}`: choose another --out, or delete it"
             )
         card = old
+    elif there := [path for path in _files(plan, folder) if path.exists()]:
+        raise InputError(f"{there[0]} is there, but no card.json of a set that was begun: choose another --out")
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     todo = [i for i in plan.numbers if not _whole(plan, folder, i)]
     if not todo and "sha256" in card:
-        compare_checksum(folder, card["sha256"], file_states(p for i in plan.numbers for p in set_files(folder, i)))
+        compare_checksum(folder, card["sha256"], file_states(_files(plan, folder)[1:]))
         return card
+    with locked(folder, "rendering into this folder"):
+        return _render(plan, folder, todo, card, workers)
+
+
+def _files(plan: SetPlan, folder: Path) -> list[Path]:
+    """The table and all strips of a set."""
+    return [folder / "people.csv.gz", *(path for i in plan.numbers for path in set_files(folder, i))]
+
+
+def _render(plan: SetPlan, folder: Path, todo: list[int], card: dict[str, Any], workers: int) -> dict[str, Any]:
+    """Render people of a set, and write its table and card; returns the card."""
     from idnb.faces.render.head import load_head
 
     load_head()  # builds anny's cache once, before several processes want it
     card["made_with"] = {name: importlib.metadata.version(name) for name in ("idnb", "anny", "warp-lang")}
+    note = folder / "card.json"
+    write_bytes(note, (json.dumps(card, indent=2) + "\n").encode())  # first: what follows belongs to the set it names
     write_bytes(folder / "people.csv.gz", _table(plan))
-    write_bytes(note, (json.dumps(card, indent=2) + "\n").encode())
     seconds: list[float] = []
     if todo:
         context = multiprocessing.get_context("spawn")
-        with context.Pool(min(workers, len(todo)), initializer=_calm) as pool:
-            jobs = [(plan, folder, i) for i in todo]
+        with ProcessPoolExecutor(min(workers, len(todo)), context, initializer=_calm) as pool:
+            jobs = [pool.submit(_work, (plan, folder, i)) for i in todo]
             bar = tqdm(
-                pool.imap_unordered(_work, jobs),
-                total=len(plan.numbers),
-                initial=len(plan.numbers) - len(todo),
-                unit="person",
+                as_completed(jobs), total=len(plan.numbers), initial=len(plan.numbers) - len(todo), unit="person"
             )
-            seconds = list(bar)
+            try:
+                seconds = [job.result() for job in bar]
+            except BrokenProcessPool as error:
+                raise InputError(
+                    "a process that renders was ended from outside, as the system does where memory is short; the "
+                    "same command goes on, with fewer --workers if need be"
+                ) from error
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for child in multiprocessing.active_children() if len(seconds) < len(todo) else ():
+                    child.terminate()
     card["sha256"] = set_checksum(folder)
     write_bytes(note, (json.dumps(card, indent=2) + "\n").encode())
     made = sum(plan.pictures(i) for i in todo)
@@ -232,5 +257,6 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
 
 
 def _calm() -> None:
-    """Ctrl-C ends the parent, which ends its workers."""
+    """Ctrl-C ends the parent, which ends its workers; were it killed, they end by themselves."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -22,6 +22,7 @@ from idnb.core.errors import InputError
 from idnb.core.presets import Preset
 from idnb.core.tensor_files import check_numbers, flat_tensors
 from idnb.core.weights import weight_path
+from idnb.env import pick_device
 from idnb.models.baselines.backbone import BackboneEncoder, BackboneSize
 from idnb.models.baselines.psp import PSpEncoder
 from idnb.models.baselines.restyle import ReStyleEncoder
@@ -66,7 +67,7 @@ def load_public_encoder(path: str | Path | None = None, device: torch.device | s
     generator = build_generator(path, parts["decoder."], content.get("latent_avg"))
     options = content.get("opts")
     encoder = build_encoder(path, parts["encoder."], generator, options if isinstance(options, Mapping) else {})
-    where = torch.device(device or "cpu")
+    where = pick_device(device or "cpu")
     return PublicEncoder(
         encoder.requires_grad_(False).eval().to(where), generator.requires_grad_(False).eval().to(where)
     )
