@@ -304,7 +304,7 @@ def test_steps_of_generate(generator):
     assert result.images.shape == (2, 3, 3, 128, 128) and result.input_latent is None
     psp = PSpEncoder("low_res", TINY).eval()
     assert psp.generate(generator, x_c, x_id).images.shape == (2, 1, 3, 128, 128)
-    with pytest.raises(InputError, match="pSp looks once"):
+    with pytest.raises(InputError, match="pSp takes one refinement step"):
         psp.generate(generator, x_c, x_id, steps=3)
 
 

@@ -39,7 +39,7 @@ def test_psp_gets_single_steps():
         psp, restyle = PSpEncoder("low_res", TINY), ReStyleEncoder("low_res", TINY)
     assert fitting(phases, psp, None) == (Phase(1, 10), Phase(1, 10, 64))
     assert fitting(phases, restyle, "given") == phases
-    with pytest.raises(InputError, match="looks once"):
+    with pytest.raises(InputError, match="takes one refinement step"):
         fitting(phases, psp, "1:10,3@64:10")
 
 

@@ -153,7 +153,7 @@ class Budget:
     contours: int | None = 300
 
     def phases(self, arm: Arm) -> tuple[Phase, ...]:
-        """The phases of an arm's training; pSp looks once."""
+        """The phases of an arm's training; pSp takes one refinement step."""
         if arm.encoder == "psp" or self.steps == 1 or self.images < 4:
             return (Phase(1 if arm.encoder == "psp" else self.steps, self.images, arm.size),)
         first = self.images * 3 // 4

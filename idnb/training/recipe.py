@@ -90,5 +90,7 @@ def fitting(phases: tuple[Phase, ...], encoder: ContourEncoder, given: str | Non
     if encoder.steps > 1 or all(phase.steps == 1 for phase in phases):
         return phases
     if given is not None:
-        raise InputError(f"--phases {given!r}: this encoder looks once; every phase needs one step, as in 1:40000")
+        raise InputError(
+            f"--phases {given!r}: this encoder takes one refinement step; every phase needs one, as in 1:40000"
+        )
     return tuple(replace(phase, steps=1) for phase in phases)

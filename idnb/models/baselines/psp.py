@@ -6,7 +6,7 @@
                |            |             |
     styles:   7..          3..6          0..2         each by its own `StyleBlock`, added to the mean of w
 
-pSp looks once: it does not see its output. With `deltas=True` it is e4e.
+pSp takes one refinement step: it does not see its output. With `deltas=True` it is e4e.
 
 Sources: Richardson et al., "Encoding in Style", CVPR 2021, section 3 and figure 2; Tov et al., "Designing an Encoder
 for StyleGAN Image Manipulation" (e4e), SIGGRAPH 2021, section 4.
@@ -59,5 +59,5 @@ class PSpEncoder(BackboneEncoder):
     def generate(self, generator: Generator, x_c: Tensor, x_id: Tensor, steps: int | None = None) -> Result:
         """See `ContourEncoder.generate`; the one step that pSp knows. Raises InputError when more are asked for."""
         if steps not in (None, 1):
-            raise InputError(f"steps is {steps!r}; pSp looks once and has no second step: leave steps out")
+            raise InputError(f"steps is {steps!r}; pSp takes one refinement step and has no second: leave steps out")
         return super().generate(generator, x_c, x_id, 1)
