@@ -3,9 +3,9 @@
     identity features F of a level --two small convolutional networks--> gamma, beta   (equation 1)
     contour features H of that level -------------------------------> gamma * H + beta (equation 2)
 
-`Modulation` holds gamma and beta. They have one value for each channel and each place, not one for each channel: where
-the identity image has an eye, the modulation may differ from where it has a cheek. They depend on the identity image
-alone, so all refinement steps share one computation of them.
+`Modulation` holds gamma and beta. They have one value for each channel and each spatial position, not one for each channel:
+where the identity image has an eye, the modulation may differ from where it has a cheek. They depend on the identity
+image alone, so all refinement steps share one computation of them.
 
 The networks inside equation 1 are not described in the paper; ours have two layers. No layer here normalises: a picture
 and its next refinement have other statistics, and a batch of one must behave like a batch of many.
@@ -51,7 +51,7 @@ class IFM(nn.Module):
     """Equation 1: identity features to the modulation of one bottleneck.
 
     identity_channels: of F. channels: of H. hidden: channels between the two layers of each network.
-    spatial: True gives tensors [B, C, H, W] as in the paper; False averages them over places (ablation).
+    spatial: True gives tensors [B, C, H, W] as in the paper; False averages them over positions (ablation).
     """
 
     def __init__(self, identity_channels: int, channels: int, hidden: int, spatial: bool = True) -> None:
@@ -151,10 +151,10 @@ class IFBlock(nn.Module):
 
 
 class StyleHead(nn.Module):
-    """A map of 4 x 4 places to one change of w for each style.
+    """A map of 4 x 4 positions to one change of w for each style.
 
-    Each style weighs the sixteen places of each channel with numbers of its own, which is a sum over the picture that
-    knows where things are, and turns the result into its row of W+ by its own linear layer, zero at first.
+    Each style weighs the sixteen positions of each channel with numbers of its own, a sum over the picture that knows
+    where things are, and turns the result into its row of W+ by its own linear layer, zero at first.
     channels: of the map. n_styles, style_dim: of the W+ code.
     """
 

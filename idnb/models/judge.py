@@ -84,7 +84,7 @@ class JudgeNetwork(FaceEmbedder):
         side = (size.input_size + 2 - size.patch) // (size.patch // 2) + 1
         for _ in size.widths[1:]:
             side = (side + 1) // 2
-        # No mean over places: it forgets where things are, and with it the judge learned several times more slowly.
+        # No mean over positions: it forgets where things are, and with it the judge learned several times more slowly.
         self.squeeze = nn.Conv2d(channels, size.cells, 1, bias=False)
         self.norm_cells = nn.BatchNorm2d(size.cells)
         self.places = nn.Linear(size.cells * side * side, size.embedding, bias=False)

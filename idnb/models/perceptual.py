@@ -50,8 +50,8 @@ class FaceFeatures(nn.Module):
 class FaceFeatureDistance(nn.Module):
     """How different two face images look: 0 for equal ones, larger for more different ones.
 
-    features: a trained `FaceFeatures`. At each scale the feature vectors of every place are brought to length one; the
-    squared differences are averaged over places and summed over scales, without learned weights.
+    features: a trained `FaceFeatures`. At each scale the feature vectors of every position are brought to length one;
+    the squared differences are averaged over positions and summed over scales, without learned weights.
     """
 
     def __init__(self, features: FaceFeatures) -> None:

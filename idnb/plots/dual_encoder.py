@@ -25,7 +25,7 @@ STATIONS = ("x_c", "x_id", "y_hat", "head", "neck", "w_plus", "input_latent", "r
 
 
 def as_activity(features: Tensor) -> np.ndarray:
-    """How much is going on at each place of a feature map, as colours from dark blue to yellow.
+    """How much is going on at each position of a feature map, as colours from dark blue to yellow.
 
     Args:
         features: [1, C, H, W] or [C, H, W].

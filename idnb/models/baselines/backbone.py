@@ -53,7 +53,7 @@ BACKBONE_SIZES = {"tiny": _sized_as_identity("tiny", 60), "paper": _sized_as_ide
 
 
 class StyleBlock(nn.Module):
-    """A feature map to one row of W+: convolutions of stride 2 down to one place, then a linear layer (pSp: map2style).
+    """A feature map to one row of W+: convolutions of stride 2 down to one position, a linear layer (pSp: map2style).
 
     channels: of the map. hidden: of the convolutions. style_dim: of the row. side: of the map, a power of two.
     The linear layer starts at zero, so an untrained encoder changes nothing. Differs from pSp, which starts at random.
