@@ -3,9 +3,9 @@
     identity features F of a level --two small convolutional networks--> gamma, beta   (equation 1)
     contour features H of that level -------------------------------> gamma * H + beta (equation 2)
 
-`Modulation` holds gamma and beta. They have one value for each channel and each spatial position, not one for each channel:
-where the identity image has an eye, the modulation may differ from where it has a cheek. They depend on the identity
-image alone, so all refinement steps share one computation of them.
+`Modulation` holds gamma and beta. They have one value for each channel and each spatial position, not one for each
+channel: where the identity image has an eye, the modulation may differ from where it has a cheek. They depend on the
+identity image alone, so all refinement steps share one computation of them.
 
 The networks inside equation 1 are not described in the paper; ours have two layers. No layer here normalises: a picture
 and its next refinement have other statistics, and a batch of one must behave like a batch of many.
