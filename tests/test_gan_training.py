@@ -18,7 +18,7 @@ from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.core.weights import export_bundled, read_manifest
 from idnb.faces.real_images import RealImages, read_strips
-from idnb.models.discriminator import Discriminator, minibatch_deviation
+from idnb.models.discriminator import Discriminator, minibatch_std
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import load_generator
 from idnb.pretraining.gan.adversarial import GanTraining
@@ -198,10 +198,10 @@ def test_batches_are_mirrored_and_in_range():
         RealImages(torch.zeros(1, 4, 4, 3))
 
 
-def test_minibatch_deviation_sees_sameness():
+def test_minibatch_std_sees_sameness():
     same, different = torch.ones(4, 2, 4, 4), torch.randn(4, 2, 4, 4)
-    assert minibatch_deviation(same)[:, 2].max() < 1e-3 < minibatch_deviation(different)[:, 2].min()
-    assert minibatch_deviation(torch.randn(3, 2, 4, 4)).shape == (3, 3, 4, 4)
+    assert minibatch_std(same)[:, 2].max() < 1e-3 < minibatch_std(different)[:, 2].min()
+    assert minibatch_std(torch.randn(3, 2, 4, 4)).shape == (3, 3, 4, 4)
 
 
 def test_sizes_of_the_tiny_networks():

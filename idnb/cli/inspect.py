@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     generator.add_argument("--again", type=COUNT, default=300, help="faces that it draws again, one a person")
     generator.add_argument("--steps", type=OWN_STEPS, default=InversionConfig.steps, help="of each optimisation")
-    generator.add_argument("--rate", type=RATE, default=InversionConfig.learning_rate, help="in deviations of w")
+    generator.add_argument(
+        "--rate", type=RATE, default=InversionConfig.learning_rate, help="in standard deviations of w"
+    )
     generator.add_argument("--batch", type=BATCH, default=None, help="faces at once (default 10 at 128 px)")
     generator.add_argument("--seed", type=SEED, default=0, help="of samples, halves and faces (default 0)")
     generator.add_argument("--out", default="runs/inspect", help="folder for report.json and pictures")

@@ -24,7 +24,7 @@ BELIEVED = 0.5
 
 
 def truth_columns(parameters: dict[str, Any], reader: FaceReader) -> Tensor:
-    """The renderer's truth for every reading, [N, K], in the reader's deviations.
+    """The renderer's truth for every reading, [N, K], in standard deviations of its training set.
 
     parameters: of a set of rendered faces. Raises InputError for a set without them.
     """
@@ -32,7 +32,7 @@ def truth_columns(parameters: dict[str, Any], reader: FaceReader) -> Tensor:
 
 
 def shape_distance(readings: Tensor, truth: Tensor, reader: FaceReader) -> Tensor:
-    """Root mean square difference in deviations, over the shape parameters that the reader reads well.
+    """Root mean square difference in standard deviations, over the shape parameters that the reader reads well.
 
     readings: [B, K] from the reader; truth: [B, K] from `truth_columns`. A reading is compared with the part of the
     truth that the reader can see, its correlation times the truth, so that the distance of a person to itself is small.

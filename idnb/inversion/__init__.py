@@ -1,5 +1,5 @@
 """GAN inversion by optimisation: W+ and its objectives, PULSE, and the hybrid of encoder and optimisation."""
 
-from idnb.inversion.optimise import Inversion, InversionConfig, invert, invert_guided, invert_images, w_spread
+from idnb.inversion.optimise import Inversion, InversionConfig, invert, invert_guided, invert_images, w_std
 
-__all__ = ["Inversion", "InversionConfig", "invert", "invert_guided", "invert_images", "w_spread"]
+__all__ = ["Inversion", "InversionConfig", "invert", "invert_guided", "invert_images", "w_std"]

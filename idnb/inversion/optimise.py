@@ -36,7 +36,7 @@ __all__ = [
     "invert_guided",
     "invert_images",
     "rate_at",
-    "w_spread",
+    "w_std",
 ]
 
 
@@ -99,7 +99,7 @@ def rate_at(step: int, config: InversionConfig) -> float:
 
 
 @torch.no_grad()
-def w_spread(generator: Generator, samples: int = 2000) -> float:
+def w_std(generator: Generator, samples: int = 2000) -> float:
     """The standard deviation of w, over random z and all entries."""
     random = torch.Generator().manual_seed(0)
     z = torch.randn(samples, generator.style_dim, generator=random).to(generator.w_avg)
@@ -151,7 +151,7 @@ def invert(
     if input_latent is not None:
         check_shape("input_latent", input_latent, [count, generator.channels[0], 4, 4])
     start = start.detach().clone()
-    spread = w_spread(generator)
+    std = w_std(generator)
     latent = None if input_latent is None else input_latent.detach().clone()
     if config.space == "w_plus_latent" and latent is None:
         latent = generator.input(count).detach().clone()
@@ -166,7 +166,7 @@ def invert(
     optimiser = torch.optim.Adam(variables, lr=config.learning_rate, betas=(0.9, 0.99))
 
     def rows() -> Tensor:
-        return generator.to_w_plus(generator.mapping(code)) if config.space == "z" else start + spread * code
+        return generator.to_w_plus(generator.mapping(code)) if config.space == "z" else start + std * code
 
     def look() -> tuple[Tensor, dict[str, Tensor]]:
         images = generator.synthesis(rows(), latent)

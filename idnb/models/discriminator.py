@@ -5,7 +5,7 @@
 It is built so that training can start at a low resolution and grow: the blocks of the lower resolutions keep their
 names, and for a while the new top block is blended with the shortcut that was the input before.
 
-References: Karras et al. 2020 (residual blocks, section 4.1); Karras et al. 2018 (minibatch deviation, growing).
+References: Karras et al. 2020 (residual blocks, section 4.1); Karras et al. 2018 (minibatch std, growing).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from idnb.core.presets import Preset
 from idnb.core.shapes import check_shape
 from idnb.models.stylegan2_layers import GAIN, SLOPE, EqualizedLinear, blur
 
-__all__ = ["Discriminator", "minibatch_deviation"]
+__all__ = ["Discriminator", "minibatch_std"]
 
 
 class EqualizedConv(nn.Module):
@@ -78,7 +78,7 @@ class ResidualBlock(nn.Module):
         return self.conv2(self.conv1(x)) + self.skip(x)
 
 
-def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
+def minibatch_std(x: Tensor, group: int = 4) -> Tensor:
     """Append one channel that tells how much the samples of a group differ, so that sameness gives a fake away.
 
     x: [B, C, H, W]. group: samples compared with one another; a batch that it does not divide is one group.
@@ -87,8 +87,8 @@ def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
     batch, _, height, width = x.shape
     group = group if batch % group == 0 else batch
     groups = x.float().reshape(group, batch // group, -1)  # [G, B/G, C*H*W]
-    deviation = torch.sqrt(groups.var(dim=0, correction=0) + 1e-8).mean(dim=1)  # [B/G]
-    channel = deviation.repeat(group)[:, None, None, None].expand(batch, 1, height, width).to(x.dtype)
+    std = torch.sqrt(groups.var(dim=0, correction=0) + 1e-8).mean(dim=1)  # [B/G]
+    channel = std.repeat(group)[:, None, None, None].expand(batch, 1, height, width).to(x.dtype)
     return torch.cat([x, channel], dim=1)
 
 
@@ -140,4 +140,4 @@ class Discriminator(nn.Module):
             if index == 0 and fade < 1.0:
                 before = self.from_rgb[str(self.size // 2)](F.avg_pool2d(images, 2))
                 x = torch.lerp(before, x, fade)
-        return self.last_conv(minibatch_deviation(x))  # [B, C, 4, 4]
+        return self.last_conv(minibatch_std(x))  # [B, C, 4, 4]

@@ -69,8 +69,8 @@ def truth_table(parameters: dict[str, Any]) -> Tensor:
 class FaceReader(nn.Module):
     """Faces in, `READINGS` out.
 
-    Buffers: mean, deviation [K] of each reading over the training set; correlation [K] between truth and reading on
-    test faces, which says how far each may be believed.
+    Buffers: mean and (standard) deviation [K] of each reading over the training set; correlation [K] between truth and
+    reading on test faces, which says how far each may be believed.
     """
 
     mean: Tensor
@@ -92,7 +92,7 @@ class FaceReader(nn.Module):
         self.register_buffer("deviation", torch.ones(len(READINGS)))
 
     def forward(self, images: Tensor) -> Tensor:
-        """images: [B, 3, H, H] float in [-1, 1], framed as in FFHQ. Returns [B, K], each reading in deviations."""
+        """images: [B, 3, H, H] float in [-1, 1], framed as in FFHQ. Returns [B, K], in standard deviations."""
         x = self.body(resize(images, self.size))  # [B, C, 4, 4]
         return self.head(self.squeeze(x).flatten(1))  # [B, K]
 

@@ -1,7 +1,7 @@
 """A discriminator that looks at pictures through a network that has already learnt to see.
 
     picture --frozen EfficientNet-Lite0--> features at 1/4, 1/8, 1/16, 1/32 of the side
-            --standardised, by mean and deviation over real pictures-->
+            --standardised, by mean and standard deviation over real pictures-->
             --frozen random mixing over channels, then over scales--> 64 channels each
             --a small discriminator for each scale--> scores
 
@@ -102,7 +102,7 @@ class ProjectedDiscriminator(nn.Module):
         self.features = PretrainedFeatures()
         for i, channels in enumerate(TAPS.values()):
             self.register_buffer(f"mean_{i}", torch.zeros(channels, 1, 1))
-            self.register_buffer(f"deviation_{i}", torch.ones(channels, 1, 1))
+            self.register_buffer(f"std_{i}", torch.ones(channels, 1, 1))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.over_channels = nn.ModuleList(nn.Conv2d(c, MIXED, 1) for c in TAPS.values())
@@ -116,19 +116,19 @@ class ProjectedDiscriminator(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, pictures: Tensor) -> None:
-        """Measure mean and deviation of every channel of features. pictures: some hundred real ones, [N, 3, S, S]."""
+        """Measure mean and std of every channel of features. pictures: some hundred real ones, [N, 3, S, S]."""
         maps = zip(*(self.features(part) for part in pictures.split(32)), strict=True)
         for i, parts in enumerate(maps):
-            deviation, mean = torch.std_mean(torch.cat(parts), dim=(0, 2, 3))
+            std, mean = torch.std_mean(torch.cat(parts), dim=(0, 2, 3))
             getattr(self, f"mean_{i}").copy_(mean[:, None, None])
-            getattr(self, f"deviation_{i}").copy_(deviation[:, None, None].clamp_min(1e-3))
+            getattr(self, f"std_{i}").copy_(std[:, None, None].clamp_min(1e-3))
 
     def project(self, pictures: Tensor) -> list[Tensor]:
         """pictures: [B, 3, S, S] in [-1, 1]. Returns what the heads look at, fine scales first, each [B, 64, s, s]."""
         mixed: list[Tensor] = []
         maps = self.features(pictures)
         for i in reversed(range(len(maps))):
-            x = self.over_channels[i]((maps[i] - getattr(self, f"mean_{i}")) / getattr(self, f"deviation_{i}"))
+            x = self.over_channels[i]((maps[i] - getattr(self, f"mean_{i}")) / getattr(self, f"std_{i}"))
             if mixed:  # what the coarser scale has found goes in
                 x = (x + F.interpolate(mixed[-1], size=x.shape[2:], mode="bilinear", align_corners=False)) / 2**0.5
             mixed.append(self.over_scales[i](x))

@@ -1,4 +1,4 @@
-"""Figures about measures: two measures against each other, bias and spread of a distance, intervals that miss.
+"""Figures about measures: two measures against each other, bias and std of a distance, intervals that miss.
 
 As in `idnb.plots` each function returns a figure of fixed size with a text for those who cannot see it; show it with
 `idnb.plots.show`. Figures of stored results are in `idnb.experiments.figures`, scores in front of bands in
@@ -83,7 +83,7 @@ def show_curves(
     lines: Mapping[str, float] | None = None,
     alt: str = "",
 ) -> Figure:
-    """Curves with their spread, in panels side by side, each with a scale of its own.
+    """Curves with their standard deviation, in panels side by side, each with a scale of its own.
 
     Args:
         panels: what a panel measures -> name of a curve -> values [K], or repeated values [R, K], drawn as their mean
@@ -114,9 +114,9 @@ def show_curves(
         fig, grid = plt.subplots(1, len(tables), figsize=size, dpi=DPI, layout="constrained", squeeze=False)
         for axes, (panel, curves) in zip(grid[0], tables.items(), strict=True):
             for (name, table), colour in zip(curves.items(), COLOURS, strict=False):
-                mean, spread = table.mean(0), table.std(0)
+                mean, std = table.mean(0), table.std(0)
                 axes.plot(x, mean, "o-", color=colour, markersize=4, label=name)
-                axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
+                axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
                 parts.append(f"{panel}, {name}: {mean[0]:.3g} to {mean[-1]:.3g}")
             _axis(axes, x, xlabel, panel, log)
         for (name, height), colour in zip((lines or {}).items(), COLOURS[::-1], strict=False):

@@ -109,7 +109,7 @@ def show_bands(
     xlabel: str = "cosine similarity",
     alt: str = "",
 ) -> Figure:
-    """Scores as mean and spread, in front of the bands that give them a measure.
+    """Scores as mean and standard deviation, in front of the bands that give them a measure.
 
     Args:
         panels: name of a panel -> (bands, scores). bands: name -> values [N], drawn from their 5th to their 95th

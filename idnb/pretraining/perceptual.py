@@ -29,7 +29,7 @@ KINDS = ("blur", "noise", "brightness", "tint", "pixels")
 
 
 def known_numbers(parameters: dict[str, np.ndarray]) -> Tensor:
-    """Every numeric parameter that varies, [N, K], standardised and clipped to three deviations."""
+    """Every numeric parameter that varies, [N, K], standardised and clipped to three standard deviations."""
     columns = []
     for values in parameters.values():
         if np.issubdtype(values.dtype, np.number) and values.std() > 1e-6:

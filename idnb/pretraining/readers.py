@@ -87,7 +87,7 @@ def parser_loss(scores: Tensor, label_maps: Tensor) -> Tensor:
 
 
 def reader_loss(readings: Tensor, truth: Tensor) -> Tensor:
-    """Mean squared error in deviations, [B, K] each; pose and light count as much as all of the shape."""
+    """Mean squared error in standard deviations, [B, K] each; pose and light count as much as all of the shape."""
     error = (readings - truth).square().mean(0)  # [K]
     first = len(POSE) + len(LIGHT)
     return error[:first].mean() + error[first:].mean()
@@ -166,7 +166,7 @@ def train_reader(
     """Train the parser or the reader, or go on where `out` stopped.
 
     network: `FaceParser` or `FaceReader`. data: training people. truth: for the parser label maps [N, 64, 64]; for the
-    reader values [N, K] in deviations. out: folder for `checkpoint.pt` and `log.csv`.
+    reader values [N, K] in standard deviations. out: folder for `checkpoint.pt` and `log.csv`.
     Returns the network in eval mode. Raises as `run_training`, and InputError for fewer images than a batch.
     """
     run_training(ReaderTraining(network, data, truth, config), out, None, save_minutes, report)
@@ -206,7 +206,7 @@ def train_face_reader(
 def mirror_values(values: Tensor) -> Tensor:
     """Readings [B, K] of the mirrored faces: yaw and the light's azimuth change sign.
 
-    In deviations this takes their means for zero, which rendered sets are drawn around.
+    In standard deviations this takes their means for zero, which rendered sets are drawn around.
     """
     mirrored = values.clone()
     mirrored[:, list(MIRRORED)] *= -1.0

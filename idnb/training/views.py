@@ -24,7 +24,7 @@ class ViewConfig:
     """Strength of each change.
 
     rotation: degrees at most. zoom: largest logarithm of the scale. shift: at most, as a share of the side. mirror,
-    grey, blur, cover: chance of each, 0 to 1. tint: spread of brightness and colour. noise: largest deviation.
+    grey, blur, cover: chance of each, 0 to 1. tint: spread of brightness and colour. noise: largest standard deviation.
     """
 
     rotation: float = 10.0

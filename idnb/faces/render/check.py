@@ -35,7 +35,7 @@ class CheckReport:
         nearest: smallest distance between two identities, see `identity_distance`.
         median_distance: the median over all pairs.
         eyes: (2, 2) mean place of the eyes as MTCNN sees them, fractions of the image: left of the image, right.
-        eyes_spread: (2, 2) standard deviation of the same.
+        eyes_std: (2, 2) standard deviation of the same.
         seconds: of one core for one picture of four of a person, the share of the person's preparation included.
         missed: numbers of the identities without exactly one face.
     """
@@ -45,7 +45,7 @@ class CheckReport:
     nearest: float
     median_distance: float
     eyes: NDArray[np.float64]
-    eyes_spread: NDArray[np.float64]
+    eyes_std: NDArray[np.float64]
     seconds: float
     missed: list[int]
 
@@ -56,7 +56,7 @@ class CheckReport:
 
     def __str__(self) -> str:
         (lx, ly), (rx, ry) = self.eyes
-        (sx, sy), (tx, ty) = self.eyes_spread
+        (sx, sy), (tx, ty) = self.eyes_std
         return "\n".join(
             [
                 f"{self.people} new people, seed {CHECK_SEED}",
@@ -73,7 +73,7 @@ class CheckReport:
 
 
 def identity_distance(identities: list[dict[str, Any]]) -> NDArray[np.float64]:
-    """Distances between people: root mean square difference of the numeric parameters, each in its own spread.
+    """Distances between people: root mean square difference of the numeric parameters, each in units of its std.
 
     Args:
         identities: parameters of N people.
@@ -128,7 +128,7 @@ def check_people(count: int = 500, size: int = 128) -> CheckReport:
         nearest=float(distance.min()),
         median_distance=float(np.median(distance[np.isfinite(distance)])),
         eyes=np.mean(eyes, axis=0),
-        eyes_spread=np.std(eyes, axis=0),
+        eyes_std=np.std(eyes, axis=0),
         seconds=float(np.median(seconds)) if seconds else float("nan"),
         missed=missed,
     )

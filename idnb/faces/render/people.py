@@ -13,7 +13,7 @@ __all__ = ["HAIR_STYLES", "SHAPE_CONTROLS", "identity_generator", "sample_identi
 
 Parameters = dict[str, Any]
 
-# Shape controls of `anny` that vary, with the spread (standard deviation) of each; +-1 is the control's full range,
+# Shape controls of `anny` that vary, with the standard deviation of each; +-1 is the control's full range,
 # far beyond what people have, so a person stays within `SHAPE_LIMIT` spreads. Controls named l-/r- move together.
 SHAPE_LIMIT = 2.2
 SHAPE_CONTROLS = {
@@ -139,8 +139,8 @@ def shot_generator(seed: int, identity: int, shot: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, identity, shot + 1]))
 
 
-def _normal(rng: np.random.Generator, mean: float, spread: float, low: float, high: float) -> float:
-    return float(np.clip(rng.normal(mean, spread), low, high))
+def _normal(rng: np.random.Generator, mean: float, std: float, low: float, high: float) -> float:
+    return float(np.clip(rng.normal(mean, std), low, high))
 
 
 def _hair(rng: np.random.Generator, woman: bool, age: float, african: float, asian: float) -> Parameters:
@@ -198,10 +198,10 @@ def sample_identity(rng: np.random.Generator) -> Parameters:
         "phenotype.asian": asian,
         "phenotype.caucasian": caucasian,
     }
-    for control, spread in SHAPE_CONTROLS.items():
-        person[f"shape.{control}"] = _normal(rng, 0.0, spread, -SHAPE_LIMIT * spread, SHAPE_LIMIT * spread)
+    for control, std in SHAPE_CONTROLS.items():
+        person[f"shape.{control}"] = _normal(rng, 0.0, std, -SHAPE_LIMIT * std, SHAPE_LIMIT * std)
         if control.split("-")[0] in ("cheek", "ear", "eye"):
-            person[f"shape.asymmetry.{control}"] = _normal(rng, 0.0, 0.12 * spread, -0.08, 0.08)
+            person[f"shape.asymmetry.{control}"] = _normal(rng, 0.0, 0.12 * std, -0.08, 0.08)
     for control, woman_mean, man_mean in SEX_MEANS:
         person[f"shape.{control}"] += woman_mean if woman else man_mean
     person["shape.eye-height2-incr"] += 0.12  # anny's neutral lids are a little heavy
@@ -214,8 +214,8 @@ def sample_identity(rng: np.random.Generator) -> Parameters:
     person["skin.freckles"] = float(rng.random() < 0.25 * caucasian) * float(rng.uniform(0.3, 1))
     person["skin.pattern"] = float(rng.uniform(0, 1000))
     person["lips.colour"] = _normal(rng, 0.62 if woman else 0.38, 0.2, 0, 1)
-    mean, spread = FEMALE_BROW if woman else MALE_BROW
-    person["brow.thickness"] = _normal(rng, mean, spread, 0.0012, 0.0055)
+    mean, std = FEMALE_BROW if woman else MALE_BROW
+    person["brow.thickness"] = _normal(rng, mean, std, 0.0012, 0.0055)
     person["brow.height"] = _normal(rng, 0.0, 0.0016, -0.003, 0.004)
     person["brow.arch"] = _normal(rng, 0.0035 if woman else 0.0022, 0.0015, 0.0, 0.007)
     person["brow.length"] = _normal(rng, 0.031, 0.002, 0.026, 0.036)

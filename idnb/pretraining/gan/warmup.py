@@ -74,9 +74,11 @@ def mapping_error(told: Tensor, w: Tensor) -> Tensor:
     told, w: [B, style_dim]. The mapping network is to follow; the encoder gives way a little (`YIELD`), so that it puts
     into w what the codes can tell rather than what they cannot. Returns a number: 0 for equal ones, 1 for their mean.
     """
-    spread = w.var(dim=0).mean().clamp_min(1e-6)
-    followed = F.mse_loss(told, w.detach()) / spread.detach()
-    given_way = F.mse_loss(told.detach(), w) / spread  # as a share of the variance, so that it does not pay to shrink w
+    variance = w.var(dim=0).mean().clamp_min(1e-6)
+    followed = F.mse_loss(told, w.detach()) / variance.detach()
+    given_way = (
+        F.mse_loss(told.detach(), w) / variance
+    )  # as a share of the variance, so that it does not pay to shrink w
     return followed + YIELD * (given_way - given_way.detach())
 
 
