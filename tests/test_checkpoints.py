@@ -21,10 +21,10 @@ from idnb.pretraining.data import IdentityData
 from idnb.pretraining.gan.adversarial import GanTraining
 from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
-from idnb.pretraining.identity import TrainConfig, train_identity
+from idnb.pretraining.identity import IdentityTraining, TrainConfig
 from idnb.pretraining.margin import ArcFaceHead
-from idnb.pretraining.readers import ReaderConfig, train_reader
-from idnb.training.loop import save_checkpoint, take_up
+from idnb.pretraining.readers import ReaderConfig, ReaderTraining
+from idnb.training.loop import run_training, save_checkpoint, take_up
 from idnb.training.losses import LossWeights
 from idnb.training.run import EncoderRun, train_encoder
 from tests.encoder_run import config, noise_critic, parts
@@ -50,13 +50,14 @@ def run_encoder(out):
 def run_reader(out):
     data = people()
     steps = ReaderConfig(steps=1, batch=4)
-    train_reader(FaceParser(), data, data.label_maps, steps, out, report=lambda _: None)
+    run_training(ReaderTraining(FaceParser(), data, data.label_maps, steps), out, report=lambda _: None)
 
 
 def run_identity(out):
     torch.manual_seed(0)
     network = IdentityNetwork(IDENTITY_SIZES["tiny"])
-    train_identity(network, ArcFaceHead, people(), None, TrainConfig(steps=1, batch=4), out, report=lambda _: None)
+    training = IdentityTraining(network, ArcFaceHead, people(), None, TrainConfig(steps=1, batch=4))
+    run_training(training, out, report=lambda _: None)
 
 
 def run_gan(out):

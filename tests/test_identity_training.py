@@ -11,9 +11,10 @@ from idnb.core.images import grey_scale
 from idnb.models.identity import IdentityNetwork, IdentitySize
 from idnb.pretraining.augmentation import AugmentConfig, augment, hide_surroundings
 from idnb.pretraining.data import IdentityData, split_of
-from idnb.pretraining.identity import TrainConfig, batch_rows, schedule, train_identity
+from idnb.pretraining.identity import IdentityTraining, TrainConfig, batch_rows, schedule
 from idnb.pretraining.margin import ArcFaceHead
 from idnb.pretraining.verification import CONDITIONS, evaluate_network, table, verification
+from idnb.training.loop import run_training
 
 # Eight channels at least: with four, the gradient of a strided 1x1 convolution in channels-last order corrupts memory
 # in torch 2.14 (seen on an AVX2 processor).
@@ -115,10 +116,9 @@ def run(tmp_path, name, data=None, **changes):
     config = TrainConfig(**{"steps": 6, "batch": 16, "validate_every": 6, **changes})
     torch.manual_seed(config.seed)
     network = IdentityNetwork(SMALL)
-    train_identity(
-        network, ArcFaceHead, data or people(), people(seed=5), config, tmp_path / name, report=lambda _: None
-    )
-    return network
+    training = IdentityTraining(network, ArcFaceHead, data or people(), people(seed=5), config)
+    run_training(training, tmp_path / name, report=lambda _: None)
+    return network.eval()
 
 
 def test_resume_is_exact(tmp_path, monkeypatch):

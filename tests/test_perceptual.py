@@ -7,7 +7,8 @@ import torch
 from idnb.core.errors import InputError
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures, load_face_feature_distance
 from idnb.pretraining.data import IdentityData
-from idnb.pretraining.perceptual import KINDS, corrupt, known_numbers, ordering, train_features
+from idnb.pretraining.perceptual import KINDS, FeatureTraining, corrupt, known_numbers, ordering
+from idnb.training.loop import run_training
 
 
 def test_distance_is_zero_symmetric_and_differentiable():
@@ -45,8 +46,9 @@ def test_training_runs_and_figures_come_out(tmp_path):
     g = torch.Generator().manual_seed(0)
     images = torch.randint(0, 255, (24, 3, 64, 64), dtype=torch.uint8, generator=g)
     data = IdentityData(images, torch.randint(0, 19, (24, 64, 64), generator=g).to(torch.uint8), torch.arange(24))
-    features = train_features(data, torch.randn(24, 4, generator=g), 2, 0, tmp_path, batch=8)
-    figures = ordering(FaceFeatureDistance(features), data, seed=0, count=8)
+    training = FeatureTraining(data, torch.randn(24, 4, generator=g), 2, 0, batch=8)
+    run_training(training, tmp_path)
+    figures = ordering(FaceFeatureDistance(training.features), data, seed=0, count=8)
     assert figures["images"] == 8 and 0 <= figures["monotonic_blur"] <= 1
 
 

@@ -16,7 +16,8 @@ from idnb.core.weights import export_bundled, read_manifest
 from idnb.models.face_parser import FaceParser, load_face_parser
 from idnb.models.face_reader import MIRRORED, READINGS, FaceReader, load_face_reader, truth_table
 from idnb.pretraining.data import IdentityData
-from idnb.pretraining.readers import ReaderConfig, corrupt, mirror_values, parser_loss, train_reader
+from idnb.pretraining.readers import ReaderConfig, ReaderTraining, corrupt, mirror_values, parser_loss
+from idnb.training.loop import run_training
 
 
 def test_shapes_and_sizes():
@@ -73,7 +74,8 @@ def test_an_interrupted_training_goes_on_exactly(kind, tmp_path):
         torch.manual_seed(1)
         return FaceParser(widths=(8, 8)) if kind == "parser" else FaceReader(widths=(8, 8, 8, 8))
 
-    whole = train_reader(fresh(), data, truth, config, tmp_path / "whole")
+    whole, rest = fresh(), fresh()
+    run_training(ReaderTraining(whole, data, truth, config), tmp_path / "whole")
     network, calls = fresh(), []
 
     def stop(*_):
@@ -83,14 +85,14 @@ def test_an_interrupted_training_goes_on_exactly(kind, tmp_path):
 
     network.register_forward_pre_hook(stop)
     with pytest.raises(KeyboardInterrupt):
-        train_reader(network, data, truth, config, tmp_path / "part", save_minutes=0)
-    rest = train_reader(fresh(), data, truth, config, tmp_path / "part", report=lambda text: None)
+        run_training(ReaderTraining(network, data, truth, config), tmp_path / "part", save_minutes=0)
+    run_training(ReaderTraining(rest, data, truth, config), tmp_path / "part", report=lambda text: None)
     for key, value in whole.state_dict().items():
         assert torch.equal(value, rest.state_dict()[key]), key
     with pytest.raises(InputError, match=r"belongs to another run \(steps 4 for 5\)"):
-        train_reader(fresh(), data, truth, ReaderConfig(steps=5, batch=4), tmp_path / "part")
+        run_training(ReaderTraining(fresh(), data, truth, ReaderConfig(steps=5, batch=4)), tmp_path / "part")
     with pytest.raises(InputError, match="fewer than one batch"):
-        train_reader(fresh(), data, truth, ReaderConfig(batch=48), tmp_path / "new")
+        ReaderTraining(fresh(), data, truth, ReaderConfig(batch=48))
 
 
 def write_set(folder, people, shots=2):

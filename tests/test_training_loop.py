@@ -31,12 +31,8 @@ class Line(Training):
         torch.manual_seed(0)
         self.network = torch.nn.Linear(1, 1)
         self.optimiser = torch.optim.SGD(self.network.parameters(), rate, momentum=0.9)
-        self.steps, self.rate, self.at = steps, rate, at or {}
+        self.total, self.rate, self.at = steps, rate, at or {}
         self.drawn = []
-
-    @property
-    def total(self):
-        return self.steps
 
     def run_step(self):
         self.at.get(self.step, lambda: None)()
@@ -51,14 +47,8 @@ class Line(Training):
     def describe(self):
         return {"rate": self.rate}
 
-    def state(self):
-        return {"weights": self.network.state_dict(), "optimiser": self.optimiser.state_dict(), "step": self.step}
-
-    def load(self, state):
-        self.network.load_state_dict(state["weights"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
-        return ""
+    def parts(self):
+        return {"weights": self.network, "optimiser": self.optimiser}
 
     def draw(self, out):
         self.drawn.append(self.step)

@@ -134,11 +134,13 @@ def train_parser(folder: Path) -> str | None:
     """A training of one step, or the taking up of its checkpoint."""
     from idnb.models.face_parser import FaceParser
     from idnb.pretraining.data import IdentityData
-    from idnb.pretraining.readers import ReaderConfig, train_reader
+    from idnb.pretraining.readers import ReaderConfig, ReaderTraining
+    from idnb.training.loop import run_training
 
     labels = torch.zeros(4, 64, 64, dtype=torch.uint8)
     data = IdentityData(torch.zeros(4, 3, 64, 64, dtype=torch.uint8), labels, torch.arange(4))
-    train_reader(FaceParser(), data, labels, ReaderConfig(steps=1, batch=4), folder, report=lambda text: None)
+    training = ReaderTraining(FaceParser(), data, labels, ReaderConfig(steps=1, batch=4))
+    run_training(training, folder, report=lambda text: None)
     return None
 
 

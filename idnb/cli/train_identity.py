@@ -16,9 +16,10 @@ from idnb.env import fast_bf16, pick_device
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.pretraining.data import IdentityData, join, read_people, some_people, split_of
-from idnb.pretraining.identity import TrainConfig, train_identity
+from idnb.pretraining.identity import IdentityTraining, TrainConfig
 from idnb.pretraining.margin import ArcFaceHead, CosFaceHead
 from idnb.pretraining.verification import BARS, Verification, evaluate_network, summary, table
+from idnb.training.loop import run_training
 
 __all__ = ["KINDS", "add_arguments", "build", "evaluate", "run"]
 
@@ -81,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
     training = data.part(names)
     others = validation if len(validation.identity) > 1 else None
     with noted(args, out):
-        train_identity(network, head_class, training, others, config, out, device, bf16=fast_bf16(device))
+        run_training(IdentityTraining(network, head_class, training, others, config, device, fast_bf16(device)), out)
+    network.eval()
     results = evaluate(network, read_people(load_rendered(args.test)), out, args.kind)
     if args.export:
         export(args, network, results, len(training.identity.unique()), len(training.identity))

@@ -13,7 +13,8 @@ from idnb.core.weights import WeightFile
 from idnb.faces.synthetic import finished
 from idnb.models.perceptual import FaceFeatureDistance
 from idnb.pretraining.data import read_people
-from idnb.pretraining.perceptual import known_numbers, ordering, train_features
+from idnb.pretraining.perceptual import FeatureTraining, known_numbers, ordering
+from idnb.training.loop import run_training
 
 __all__ = ["add_arguments", "run"]
 
@@ -37,8 +38,10 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     faces = finished(load_rendered(args.data), print)
     data = read_people(faces)
+    training = FeatureTraining(data, known_numbers(faces.parameters), args.steps, args.seed)
     with noted(args, args.out):
-        features = train_features(data, known_numbers(faces.parameters), args.steps, args.seed, args.out)
+        run_training(training, args.out)
+    features = training.features.requires_grad_(False).eval()
     test = read_people(load_rendered(args.test))
     figures = ordering(FaceFeatureDistance(features), test, args.seed)
     for name, value in figures.items():

@@ -11,9 +11,9 @@ from typing import Any
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file
 from idnb.core.messages import is_out_of_memory
-from idnb.core.tensor_files import find_fault, read_content
+from idnb.core.tensor_files import find_fault, load_strictly, read_content
 
-__all__ = ["counter", "load_optimizer", "read_run", "save_run", "taking_up", "to_go_on"]
+__all__ = ["counter", "load_optimizer", "load_part", "part_state", "read_run", "save_run", "taking_up", "to_go_on"]
 
 REMEDY = "choose another --out, or delete it to begin anew"
 
@@ -74,6 +74,30 @@ def counter(state: Mapping[str, Any], name: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 53:
         raise ValueError(f"{name} is {value!r}")
     return value
+
+
+def part_state(part: Any) -> Any:
+    """What must be stored of a network, an optimiser, a schedule or a `torch.Generator`."""
+    from torch import Generator
+
+    return part.get_state() if isinstance(part, Generator) else part.state_dict()
+
+
+def load_part(part: Any, state: Any, name: str) -> None:
+    """Give it back what `part_state` gave. Raises InputError or ValueError where it belongs to another one.
+
+    name: of the part in the checkpoint, for the message.
+    """
+    from torch import Generator, nn
+
+    if isinstance(part, nn.Module):
+        load_strictly(part, state, f"checkpoint, {name}")
+    elif isinstance(part, Generator):
+        part.set_state(state)
+    elif hasattr(part, "param_groups"):
+        load_optimizer(part, state)
+    else:
+        part.load_state_dict(state)
 
 
 def load_optimizer(optimizer: Any, state: Mapping[str, Any]) -> None:

@@ -7,25 +7,21 @@ Each learns from its own people, with its own seed and margin. Every step draws 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
-from idnb.core.tensor_files import load_strictly
 from idnb.models.embedder import FaceEmbedder
 from idnb.pretraining.augmentation import AugmentConfig, augment
 from idnb.pretraining.data import IdentityData
 from idnb.pretraining.margin import ArcFaceHead
 from idnb.pretraining.verification import embed_images, verification
-from idnb.training.loop import Training, run_training
+from idnb.training.loop import Training
 
-__all__ = ["IdentityTraining", "TrainConfig", "train_identity"]
+__all__ = ["IdentityTraining", "TrainConfig"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,12 @@ def parameter_groups(network: nn.Module, head: nn.Module, decay: float) -> list[
 
 
 class IdentityTraining(Training):
-    """The training of an identity network with a margin head; arguments as of `train_identity`."""
+    """The training of an identity network with a margin head.
+
+    network: its weights come from the caller's seed. head_class: its margin head. data: training people. validation:
+    other people, checked now and then, or None. bf16: autocast, sensible only where the processor has it.
+    Raises InputError for fewer images than a batch.
+    """
 
     columns = ("loss", "accuracy", "rate", "auc", "tar")
     shown = ("loss", "accuracy", "auc", "tar")
@@ -101,7 +102,7 @@ class IdentityTraining(Training):
             )
         self.network, self.data, self.validation, self.config = network, data, validation, config
         self.device, self.bf16 = torch.device(device), bf16
-        self.title = type(network).__name__
+        self.title, self.total = type(network).__name__, config.steps
         people, self.person = data.identity.unique(return_inverse=True)
         self.people = len(people)
         torch.manual_seed(config.seed)
@@ -110,11 +111,6 @@ class IdentityTraining(Training):
         network.to(memory_format=torch.channels_last).train()
         self.head.to(device)
         self.optimiser = torch.optim.AdamW(parameter_groups(network, self.head, config.weight_decay), betas=(0.9, 0.99))
-
-    @property
-    def total(self) -> int:
-        """Steps of the run."""
-        return self.config.steps
 
     def run_step(self) -> dict[str, float]:
         """One batch. Returns loss, accuracy, rate, and now and then what `validate` finds."""
@@ -150,40 +146,9 @@ class IdentityTraining(Training):
         """Settings and people of the run."""
         return {"config": asdict(self.config), "people": self.people, "network": type(self.network).__name__}
 
-    def state(self) -> dict[str, Any]:
-        """Network, head, optimiser, step."""
-        parts = {"weights": self.network.state_dict(), "head": self.head.state_dict()}
-        return {**parts, "optimiser": self.optimiser.state_dict(), "step": self.step}
-
-    def load(self, state: dict[str, Any]) -> str:
-        """Take up a state."""
-        load_strictly(self.network, state["weights"], "checkpoint, weights")
-        load_strictly(self.head, state["head"], "checkpoint, head")
-        load_optimizer(self.optimiser, state["optimiser"])
-        self.step = counter(state, "step")
-        return ""
-
-
-def train_identity(
-    network: FaceEmbedder,
-    head_class: type[ArcFaceHead],
-    data: IdentityData,
-    validation: IdentityData | None,
-    config: TrainConfig,
-    out: str | Path,
-    device: torch.device | str = "cpu",
-    bf16: bool = False,
-    report: Callable[[str], None] = print,
-) -> FaceEmbedder:
-    """Train an identity network, or go on where `out` stopped.
-
-    network: its weights come from the caller's seed. head_class: its margin head.
-    data: training people; validation: other people, checked now and then, or None.
-    out: folder for `checkpoint.pt` and `log.csv`. bf16: autocast, sensible only where the processor has it.
-    Returns the network in eval mode. Raises as `run_training`, and InputError for fewer images than a batch.
-    """
-    run_training(IdentityTraining(network, head_class, data, validation, config, device, bf16), out, report=report)
-    return network.eval()
+    def parts(self) -> dict[str, Any]:
+        """Network, head, optimiser."""
+        return {"weights": self.network, "head": self.head, "optimiser": self.optimiser}
 
 
 def validate(network: FaceEmbedder, data: IdentityData, people: int = 150) -> dict[str, float]:

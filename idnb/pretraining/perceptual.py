@@ -7,8 +7,6 @@ two images differ in any of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
-from idnb.core.tensor_files import load_strictly
 from idnb.models.perceptual import WIDTHS, FaceFeatureDistance, FaceFeatures
 from idnb.pretraining.data import IdentityData
-from idnb.training.loop import Training, run_training
+from idnb.training.loop import Training
 
-__all__ = ["KINDS", "FeatureTraining", "corrupt", "known_numbers", "ordering", "train_features"]
+__all__ = ["KINDS", "FeatureTraining", "corrupt", "known_numbers", "ordering"]
 
 KINDS = ("blur", "noise", "brightness", "tint", "pixels")
 
@@ -64,14 +60,17 @@ def corrupt(images: Tensor, kind: str, strength: Tensor, generator: torch.Genera
 
 
 class FeatureTraining(Training):
-    """The training of the features; arguments as of `train_features`."""
+    """The training of the features on images, label maps, known numbers [N, K] and damage that it is told of.
+
+    steps: of `batch` images. seed: of weights and draws.
+    """
 
     title = "perceptual"
     columns = shown = ("loss",)
     remedy = "use another --seed or other --data, and another --out"
 
     def __init__(self, data: IdentityData, numbers: Tensor, steps: int, seed: int, batch: int = 64) -> None:
-        self.data, self.numbers, self.steps, self.seed, self.batch = data, numbers, steps, seed, batch
+        self.data, self.numbers, self.total, self.seed, self.batch = data, numbers, steps, seed, batch
         torch.manual_seed(seed)
         self.random = torch.Generator().manual_seed(seed)
         self.features = FaceFeatures()
@@ -81,11 +80,6 @@ class FeatureTraining(Training):
         parameters = [parameter for network in networks for parameter in network.parameters()]
         self.optimiser = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.01)
         self.rate = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, 2e-3, total_steps=steps)
-
-    @property
-    def total(self) -> int:
-        """Steps of the run."""
-        return self.steps
 
     def run_step(self) -> dict[str, float]:
         """One batch, corrupted. Returns the loss."""
@@ -112,43 +106,13 @@ class FeatureTraining(Training):
 
     def describe(self) -> dict[str, Any]:
         """Settings and people of the run."""
-        settings = {"steps": self.steps, "seed": self.seed, "batch": self.batch}
+        settings = {"steps": self.total, "seed": self.seed, "batch": self.batch}
         return {**settings, "images": len(self.data.identity), "numbers": self.numbers.shape[1]}
 
-    def state(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Any]:
         """The networks, the optimiser and its rate, the place in the random numbers."""
-        names = ("features", "read_numbers", "read_parts", "optimiser", "rate")
-        parts = {name: getattr(self, name).state_dict() for name in names}
-        return {**parts, "random": self.random.get_state(), "step": self.step}
-
-    def load(self, state: dict[str, Any]) -> str:
-        """Take up a state."""
-        for name in ("features", "read_numbers", "read_parts"):
-            load_strictly(getattr(self, name), state[name], f"checkpoint, {name}")
-        load_optimizer(self.optimiser, state["optimiser"])
-        self.rate.load_state_dict(state["rate"])
-        self.random.set_state(state["random"])
-        self.step = counter(state, "step")
-        return ""
-
-
-def train_features(
-    data: IdentityData,
-    numbers: Tensor,
-    steps: int,
-    seed: int,
-    out: str | Path,
-    batch: int = 64,
-    report: Callable[[str], None] = print,
-) -> FaceFeatures:
-    """Train the features on images, label maps, known numbers [N, K] and corruptions that it is told of.
-
-    steps: of `batch` images. seed: of weights and draws. out: folder for `checkpoint.pt` and `log.csv`; a run that
-    stopped there goes on. Returns the features in eval mode. Raises as `run_training`.
-    """
-    training = FeatureTraining(data, numbers, steps, seed, batch)
-    run_training(training, out, report=report)
-    return training.features.requires_grad_(False).eval()
+        names = ("features", "read_numbers", "read_parts", "optimiser", "rate", "random")
+        return {name: getattr(self, name) for name in names}
 
 
 @torch.inference_mode()

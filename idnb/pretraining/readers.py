@@ -7,7 +7,7 @@ had not been. Images are mirrored, blurred, tinted and made noisy, because the r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.contours.kinds import contour_kind
-from idnb.core.checkpoints import counter, load_optimizer
 from idnb.core.errors import InputError
-from idnb.core.tensor_files import load_strictly
 from idnb.faces.iou import intersection_and_union, mean_iou
 from idnb.faces.labels import LABEL_NAMES
 from idnb.models.face_parser import FaceParser
@@ -38,7 +36,6 @@ __all__ = [
     "reader_loss",
     "train_face_reader",
     "train_parser",
-    "train_reader",
 ]
 
 
@@ -94,7 +91,11 @@ def reader_loss(readings: Tensor, truth: Tensor) -> Tensor:
 
 
 class ReaderTraining(Training):
-    """The training of the parser or the reader; arguments as of `train_reader`."""
+    """The training of the parser or the reader.
+
+    network: `FaceParser` or `FaceReader`. data: training people. truth: for the parser label maps [N, 64, 64]; for the
+    reader values [N, K] in deviations. Raises InputError for fewer images than a batch.
+    """
 
     columns = shown = ("loss",)
     remedy = "use another --seed, and another --out"
@@ -103,16 +104,11 @@ class ReaderTraining(Training):
         if len(truth) < config.batch:
             raise InputError(f"data: {len(truth)} images are fewer than one batch of {config.batch}; render more")
         self.network, self.data, self.truth, self.config = network, data, truth, config
-        self.title = type(network).__name__
+        self.title, self.total = type(network).__name__, config.steps
         self.reads_numbers = isinstance(network, FaceReader)
         network.to(memory_format=torch.channels_last)
         network.train()
         self.optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=0.02)
-
-    @property
-    def total(self) -> int:
-        """Steps of the run."""
-        return self.config.steps
 
     def run_step(self) -> dict[str, float]:
         """One batch. Returns the loss."""
@@ -141,51 +137,24 @@ class ReaderTraining(Training):
         """Settings and people of the run."""
         return {"config": asdict(self.config), "images": len(self.truth), "network": type(self.network).__name__}
 
-    def state(self) -> dict[str, Any]:
-        """Network, optimiser, step."""
-        parts = {"weights": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
-        return {**parts, "step": self.step}
-
-    def load(self, state: dict[str, Any]) -> str:
-        """Take up a state."""
-        load_strictly(self.network, state["weights"], "checkpoint, weights")
-        load_optimizer(self.optimiser, state["optimiser"])
-        self.step = counter(state, "step")
-        return ""
-
-
-def train_reader(
-    network: nn.Module,
-    data: IdentityData,
-    truth: Tensor,
-    config: ReaderConfig,
-    out: str | Path,
-    save_minutes: float = 5.0,
-    report: Callable[[str], None] = print,
-) -> nn.Module:
-    """Train the parser or the reader, or go on where `out` stopped.
-
-    network: `FaceParser` or `FaceReader`. data: training people. truth: for the parser label maps [N, 64, 64]; for the
-    reader values [N, K] in standard deviations. out: folder for `checkpoint.pt` and `log.csv`.
-    Returns the network in eval mode. Raises as `run_training`, and InputError for fewer images than a batch.
-    """
-    run_training(ReaderTraining(network, data, truth, config), out, None, save_minutes, report)
-    return network.eval()
+    def parts(self) -> dict[str, Any]:
+        """Network, optimiser."""
+        return {"weights": self.network, "optimiser": self.optimiser}
 
 
 def train_parser(
     people: Sequence[Any], test: Any, config: ReaderConfig, out: str | Path
 ) -> tuple[FaceParser, IdentityData, dict[str, Any]]:
-    """Train the parser from nothing, as `train_reader` does, and measure it.
+    """Train the parser from nothing, or go on where `out` stopped, and measure it.
 
-    people: sets to learn from, as of `idnb.load_faces`. test: a set of other people.
+    people: sets to learn from, as of `idnb.load_faces`. test: a set of other people. out: folder of the run.
     Returns the parser, what it learnt from, and its figures on `test`.
     """
     data, unseen = join([read_people(faces) for faces in people]), read_people(test)
     torch.manual_seed(config.seed)
     network = FaceParser()
-    train_reader(network, data, data.label_maps, config, out)
-    return network, data, parser_figures(network, unseen)
+    run_training(ReaderTraining(network, data, data.label_maps, config), out)
+    return network, data, parser_figures(network.eval(), unseen)
 
 
 def train_face_reader(
@@ -199,8 +168,8 @@ def train_face_reader(
     network.mean.copy_(truth.mean(0))
     network.deviation.copy_(truth.std(0).clamp_min(1e-6))
     values = ((truth - network.mean) / network.deviation).clamp(-4.0, 4.0)
-    train_reader(network, data, values, config, out)
-    return network, data, reader_figures(network, unseen, unseen_truth)
+    run_training(ReaderTraining(network, data, values, config), out)
+    return network, data, reader_figures(network.eval(), unseen, unseen_truth)
 
 
 def mirror_values(values: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from idnb.core.checkpoints import read_run, save_run, taking_up, to_go_on
+from idnb.core.checkpoints import counter, load_part, part_state, read_run, save_run, taking_up, to_go_on
 from idnb.core.errors import InputError
 from idnb.core.lock import locked
 from idnb.training.logs import CsvLog, StopFlag
@@ -31,12 +31,14 @@ class Training:
     Everything random in a step comes from its seed and its number, or from a generator that is part of the state: a run
     that was interrupted goes on bit by bit as if it had not been.
 
-    title: beside the progress bar. unit: what `total` and `done` count, "step" or "image". columns: the figures that
-    `run_step` may return. shown: those beside the bar. log_every: steps whose mean is a line of the log. remedy: what
-    helps when a loss is no number. leads: whether this process writes files. step: how many are done.
+    title: beside the progress bar. total: how long the run is, in units. unit: what `total` and `done` count, "step" or
+    "image". columns: the figures that `run_step` may return. shown: those beside the bar. log_every: steps whose mean
+    is a line of the log. remedy: what helps when a loss is no number. leads: whether this process writes files.
+    step: how many are done.
     """
 
     title: str
+    total: int
     unit: str = "step"
     columns: tuple[str, ...]
     shown: tuple[str, ...]
@@ -44,11 +46,6 @@ class Training:
     remedy: str = "lower --learning-rate"
     leads: bool = True
     step: int = 0
-
-    @property
-    def total(self) -> int:
-        """How long the run is, in units."""
-        raise NotImplementedError
 
     @property
     def done(self) -> int:
@@ -63,13 +60,20 @@ class Training:
         """What a checkpoint must share with a run that takes it up."""
         raise NotImplementedError
 
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint holds beside the step: networks, optimisers, schedules, sources of random numbers."""
+        raise NotImplementedError
+
     def state(self) -> dict[str, Any]:
         """Everything that a later process needs to go on bit by bit; tensors and plain values."""
-        raise NotImplementedError
+        return {**{name: part_state(part) for name, part in self.parts().items()}, "step": self.step}
 
     def load(self, state: dict[str, Any]) -> str:
         """Take up a state. Returns what a person should know of it, or nothing."""
-        raise NotImplementedError
+        for name, part in self.parts().items():
+            load_part(part, state[name], name)
+        self.step = counter(state, "step")
+        return ""
 
     def draw(self, out: Path) -> None:
         """Draw into a folder how far the network has come; called with every checkpoint."""

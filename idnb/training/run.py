@@ -77,7 +77,7 @@ class EncoderRun(Training):
             accelerator = Accelerator()
         self.accelerator, self.config, self.data = accelerator, config, data
         self.critic, self.panel = critic, panel
-        self.title = f"{encoder.kind} encoder"
+        self.title, self.total = f"{encoder.kind} encoder", config.images
         self.leads = accelerator.is_main_process
         self.batch = config.batch * config.accumulate * accelerator.num_processes
         self.images = self.step = 0
@@ -93,11 +93,6 @@ class EncoderRun(Training):
         self.parameters = [p for p in self.encoder.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, betas=(0.9, 0.999), foreach=True)
         self.optimizer = accelerator.prepare(optimizer)
-
-    @property
-    def total(self) -> int:
-        """Images of all phases."""
-        return self.config.images
 
     @property
     def done(self) -> int:

@@ -30,7 +30,7 @@ class Growth(Training):
         self, training: GrowingTraining, read_images: Callable[[int], Tensor], report: Callable[[str], None] = print
     ) -> None:
         self.training, self.read_images, self.report = training, read_images, report
-        self.title = type(training).__name__
+        self.title, self.total = type(training).__name__, training.config.total_images
         self.columns = self.shown = ("size", *training.columns)
         self.real: RealImages | None = None
 
@@ -38,11 +38,6 @@ class Growth(Training):
     def step(self) -> int:  # type: ignore[override]
         """Steps done."""
         return self.training.step
-
-    @property
-    def total(self) -> int:
-        """Images of all phases."""
-        return self.training.config.total_images
 
     @property
     def done(self) -> int:

@@ -24,8 +24,6 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from idnb.core.checkpoints import counter, load_optimizer
-from idnb.core.tensor_files import load_strictly
 from idnb.faces.real_images import RealImages
 from idnb.models.stylegan2 import Generator
 from idnb.pretraining.gan.codes import with_filling
@@ -106,7 +104,7 @@ class MappingTraining(Training):
         self, generator: Generator, w: Tensor, weight: Tensor, codes: Tensor, steps: int = 6_000, seed: int = 1
     ) -> None:
         self.generator, self.w, self.weight, self.codes = generator, w, weight, codes
-        self.steps, self.seed = steps, seed
+        self.total, self.seed = steps, seed
         torch.manual_seed(seed)
         fresh = Generator(generator.size, generator.style_dim, generator.style.depth, generator.channels)
         generator.style.load_state_dict(fresh.style.state_dict())
@@ -114,15 +112,10 @@ class MappingTraining(Training):
         self.random = torch.Generator().manual_seed(seed)
         self.optimizer = torch.optim.Adam(generator.style.parameters(), lr=RATE, betas=(0.9, 0.99))
 
-    @property
-    def total(self) -> int:
-        """Steps of the run."""
-        return self.steps
-
     def run_step(self) -> dict[str, float]:
         """Two answers for each of a batch of codes, compared with w. Returns the loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, (self.steps - self.step) / (COOLING * self.steps))
+            group["lr"] = RATE * min(1.0, (self.total - self.step) / (COOLING * self.total))
         index = torch.randint(len(self.w), (BATCH,), generator=self.random)
         known = self.codes[index].to(self.w.device)  # [B, P]
         length = self.generator.style_dim
@@ -136,20 +129,11 @@ class MappingTraining(Training):
 
     def describe(self) -> dict[str, Any]:
         """What it learns from, and for how long."""
-        return {"steps": self.steps, "seed": self.seed, "pictures": len(self.w), "numbers": self.codes.shape[1]}
+        return {"steps": self.total, "seed": self.seed, "pictures": len(self.w), "numbers": self.codes.shape[1]}
 
-    def state(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, Any]:
         """The mapping network, the optimizer, the place in the random numbers."""
-        parts = {"weights": self.generator.style.state_dict(), "optimizer": self.optimizer.state_dict()}
-        return {**parts, "random": self.random.get_state(), "step": self.step}
-
-    def load(self, state: dict[str, Any]) -> str:
-        """Take up a state."""
-        load_strictly(self.generator.style, state["weights"], "checkpoint, weights")
-        load_optimizer(self.optimizer, state["optimizer"])
-        self.random.set_state(state["random"])
-        self.step = counter(state, "step")
-        return ""
+        return {"weights": self.generator.style, "optimizer": self.optimizer, "random": self.random}
 
 
 def learn_mapping(
