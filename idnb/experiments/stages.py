@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 __all__ = ["STAGES", "Stage"]
 
-RENDERER = ("faces/render", "faces/framing.py")
+RENDERER = ("faces/render", "faces/framing.py", "faces/shape_controls.py")
 RECOGNITION = ("pretraining/identity.py", "pretraining/margin.py", "pretraining/augmentation.py", "pretraining/data.py")
 READING = ("pretraining/readers.py", "pretraining/data.py")
 PAIRED = (

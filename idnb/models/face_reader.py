@@ -20,6 +20,7 @@ from idnb.core.resize import resize
 from idnb.core.tensor_files import load_strictly, read_tensors
 from idnb.core.weights import weight_path
 from idnb.env import pick_device
+from idnb.faces.shape_controls import SHAPE_CONTROLS
 from idnb.models.face_parser import conv_unit
 
 __all__ = ["LIGHT", "POSE", "READINGS", "SHAPE", "FaceReader", "load_face_reader", "truth_table"]
@@ -27,27 +28,7 @@ __all__ = ["LIGHT", "POSE", "READINGS", "SHAPE", "FaceReader", "load_face_reader
 POSE = ("pose.yaw", "pose.pitch")
 LIGHT = ("light.azimuth", "light.elevation", "light.strength", "light.warmth", "light.ambient")
 PHENOTYPE = ("gender", "age", "muscle", "weight", "african", "asian", "caucasian")
-PARTS = {
-    "cheek": "bones-incr inner-incr trans-up volume-incr",
-    "chin": "bones-incr cleft-incr height-incr jaw-drop-incr prognathism-incr prominent-incr width-incr",
-    "ear": "flap-incr lobe-incr rot-forward scale-incr shape-round wing-incr",
-    "eye": "bag-incr bag-height-incr corner1-up corner2-up epicanthus-out eyefold-angle-up eyefold-up height1-incr "
-    "height2-incr height3-incr push1-out scale-incr trans-out trans-up",
-    "eyebrows": "angle-up trans-forward trans-up",
-    "forehead": "nubian-incr scale-vert-incr temple-incr trans-forward",
-    "head": "back-scale-depth-incr fat-incr scale-horiz-incr scale-vert-incr",
-    "mouth": "angles-up cupidsbow-incr cupidsbow-width-incr dimples-out laugh-lines-out lowerlip-height-incr "
-    "lowerlip-volume-incr philtrum-volume-incr scale-depth-incr scale-horiz-incr trans-forward trans-up "
-    "upperlip-height-incr upperlip-volume-incr",
-    "neck": "double-incr scale-horiz-incr",
-    "nose": "base-up compression-uncompress curve-convex flaring-incr greek-incr hump-incr nostrils-angle-up "
-    "nostrils-width-incr point-up point-width-incr scale-depth-incr scale-horiz-incr scale-vert-incr "
-    "septumangle-incr trans-up volume-incr width1-incr width2-incr width3-incr",
-}
-SHAPE = (
-    *(f"phenotype.{name}" for name in PHENOTYPE),
-    *(f"shape.{part}-{name}" for part, names in PARTS.items() for name in names.split()),
-)
+SHAPE = (*(f"phenotype.{name}" for name in PHENOTYPE), *(f"shape.{name}" for name in SHAPE_CONTROLS))
 READINGS = (*POSE, *LIGHT, *SHAPE)
 """Everything that is read, by its name in the table of a set, in the order of the network's outputs."""
 

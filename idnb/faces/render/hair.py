@@ -1,11 +1,10 @@
-"""Hair and beards: strands that grow out of the scalp, fall, and are drawn as thin ribbons.
+"""Hair and beards: strands that grow out of the scalp and fall.
 
 A strand starts at a root on the skin, is combed along the scalp (away from the part, to the back or to the face), gives
 way to gravity, never enters the head, and ends at its length or at the cut. Strands near each other are pulled
 together into locks.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,30 +12,12 @@ import warp as wp
 from numpy.typing import NDArray
 
 from idnb.faces.render.head import SKIN, Head
+from idnb.faces.render.strands import Strands
 
-__all__ = ["Strands", "beard_regions", "grow_beard", "grow_hair", "ribbons", "scalp_region"]
+__all__ = ["beard_regions", "grow_beard", "grow_hair", "scalp_region"]
 
 wp.set_module_options({"enable_backward": False})
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Strands:
-    """S strands of P points each.
-
-    Attributes:
-        points: (S, P, 3) metres.
-        width: (S, P) metres.
-        shade: (S,) factor on the colour of each strand, about 1.
-        root: (S,) vertex of the head nearest to the root; a strand moves with it.
-        is_beard: (S,) True for strands of the beard.
-    """
-
-    points: Array
-    width: Array
-    shade: Array
-    root: NDArray[np.int64]
-    is_beard: NDArray[np.bool_]
 
 
 def _ramp(low: float, high: float, x: Array) -> Array:
@@ -227,18 +208,10 @@ def grow_hair(
     scalp: Array,
     mesh: wp.Mesh,
 ) -> Strands | None:
-    """Grow the hair of one person.
+    """Grow the hair of one person; None for a bald head.
 
-    Args:
-        rng: random numbers of this person.
-        head: the head model.
-        identity: parameters of the person.
-        vertices, normals: (N, 3) the neutral face.
-        scalp: (N,) from `scalp_region`.
-        mesh: the neutral face as a warp mesh, for collisions.
-
-    Returns:
-        Strands, or None for a bald head.
+    rng: of this person. vertices, normals: (N, 3), the neutral face. scalp: (N,) from `scalp_region`.
+    mesh: the neutral face, for collisions.
     """
     style = identity["hair.style"]
     if style == "bald":
@@ -322,28 +295,3 @@ def grow_beard(
         vertex,
         np.ones(count, bool),
     )
-
-
-def ribbons(strands: Strands) -> tuple[Array, Array, NDArray[np.int32]]:
-    """Turn strands into triangles.
-
-    Args:
-        strands: S strands of P points.
-
-    Returns:
-        (S * P * 2, 3) vertices, (S * P, 3) unit tangents, (T, 3) triangles.
-    """
-    points = strands.points
-    tangent = np.empty_like(points)
-    tangent[:, 1:-1] = points[:, 2:] - points[:, :-2]
-    tangent[:, 0], tangent[:, -1] = points[:, 1] - points[:, 0], points[:, -1] - points[:, -2]
-    tangent /= np.maximum(np.linalg.norm(tangent, axis=-1, keepdims=True), 1e-9)
-    across = np.cross(tangent, points - points[:, 0].mean(0))  # flat towards the outside of the head
-    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
-    half = (across * strands.width[..., None] / 2).astype(np.float32)
-    vertices = np.stack([points - half, points + half], axis=2)  # [S, P, 2, 3]
-    count, along = points.shape[:2]
-    base = (np.arange(count)[:, None] * along + np.arange(along - 1)[None]) * 2  # [S, P - 1]
-    quad = np.stack([base, base + 1, base + 3, base, base + 3, base + 2], -1).astype(np.int32)  # [S, P - 1, 6]
-    moved = np.linalg.norm(np.diff(points, axis=1), axis=-1) > 1e-6  # stopped strands have empty segments
-    return vertices.reshape(-1, 3), tangent.reshape(-1, 3), quad[moved].reshape(-1, 3)  # [S*P*2, 3], [S*P, 3], [T, 3]

@@ -9,92 +9,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["HAIR_STYLES", "SHAPE_CONTROLS", "identity_generator", "sample_identity", "sample_shot", "shot_generator"]
+from idnb.faces.shape_controls import SHAPE_CONTROLS
+
+__all__ = ["HAIR_STYLES", "identity_generator", "sample_identity", "sample_shot", "shot_generator"]
 
 Parameters = dict[str, Any]
 
-# Shape controls of `anny` that vary, with the standard deviation of each; +-1 is the control's full range,
-# far beyond what people have, so a person stays within `SHAPE_LIMIT` spreads. Controls named l-/r- move together.
+# A person stays within so many standard deviations of each shape control.
 SHAPE_LIMIT = 2.2
-SHAPE_CONTROLS = {
-    "cheek-bones-incr": 0.30,
-    "cheek-inner-incr": 0.22,
-    "cheek-trans-up": 0.20,
-    "cheek-volume-incr": 0.30,
-    "chin-bones-incr": 0.25,
-    "chin-cleft-incr": 0.20,
-    "chin-height-incr": 0.22,
-    "chin-jaw-drop-incr": 0.22,
-    "chin-prognathism-incr": 0.16,
-    "chin-prominent-incr": 0.22,
-    "chin-width-incr": 0.30,
-    "ear-flap-incr": 0.12,
-    "ear-lobe-incr": 0.15,
-    "ear-rot-forward": 0.15,
-    "ear-scale-incr": 0.14,
-    "ear-shape-round": 0.20,
-    "ear-wing-incr": 0.16,
-    "eye-bag-incr": 0.20,
-    "eye-bag-height-incr": 0.20,
-    "eye-corner1-up": 0.25,
-    "eye-corner2-up": 0.25,
-    "eye-epicanthus-out": 0.20,
-    "eye-eyefold-angle-up": 0.25,
-    "eye-eyefold-up": 0.25,
-    "eye-height1-incr": 0.20,
-    "eye-height2-incr": 0.22,
-    "eye-height3-incr": 0.20,
-    "eye-push1-out": 0.15,
-    "eye-scale-incr": 0.20,
-    "eye-trans-out": 0.18,
-    "eye-trans-up": 0.14,
-    "eyebrows-angle-up": 0.25,
-    "eyebrows-trans-forward": 0.25,
-    "eyebrows-trans-up": 0.25,
-    "forehead-nubian-incr": 0.18,
-    "forehead-scale-vert-incr": 0.22,
-    "forehead-temple-incr": 0.25,
-    "forehead-trans-forward": 0.22,
-    "head-back-scale-depth-incr": 0.22,
-    "head-fat-incr": 0.22,
-    "head-scale-horiz-incr": 0.20,
-    "head-scale-vert-incr": 0.18,
-    "mouth-angles-up": 0.18,
-    "mouth-cupidsbow-incr": 0.30,
-    "mouth-cupidsbow-width-incr": 0.25,
-    "mouth-dimples-out": 0.20,
-    "mouth-laugh-lines-out": 0.22,
-    "mouth-lowerlip-height-incr": 0.25,
-    "mouth-lowerlip-volume-incr": 0.28,
-    "mouth-philtrum-volume-incr": 0.22,
-    "mouth-scale-depth-incr": 0.18,
-    "mouth-scale-horiz-incr": 0.24,
-    "mouth-trans-forward": 0.15,
-    "mouth-trans-up": 0.18,
-    "mouth-upperlip-height-incr": 0.25,
-    "mouth-upperlip-volume-incr": 0.28,
-    "neck-double-incr": 0.20,
-    "neck-scale-horiz-incr": 0.20,
-    "nose-base-up": 0.22,
-    "nose-compression-uncompress": 0.18,
-    "nose-curve-convex": 0.24,
-    "nose-flaring-incr": 0.22,
-    "nose-greek-incr": 0.22,
-    "nose-hump-incr": 0.22,
-    "nose-nostrils-angle-up": 0.20,
-    "nose-nostrils-width-incr": 0.24,
-    "nose-point-up": 0.24,
-    "nose-point-width-incr": 0.26,
-    "nose-scale-depth-incr": 0.22,
-    "nose-scale-horiz-incr": 0.24,
-    "nose-scale-vert-incr": 0.22,
-    "nose-septumangle-incr": 0.20,
-    "nose-trans-up": 0.16,
-    "nose-volume-incr": 0.18,
-    "nose-width1-incr": 0.24,
-    "nose-width2-incr": 0.24,
-    "nose-width3-incr": 0.22,
-}
 
 # Shape controls whose mean differs between women and men: control, mean of women, mean of men.
 SEX_MEANS = [

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from idnb.faces.framing import ffhq_crop
 from idnb.faces.render import colours
 from idnb.faces.render.glasses import make_glasses
-from idnb.faces.render.hair import Strands, beard_regions, grow_beard, grow_hair, ribbons, scalp_region
+from idnb.faces.render.hair import beard_regions, grow_beard, grow_hair, scalp_region
 from idnb.faces.render.head import EYE_LEFT, EYE_RIGHT, SKIN, TEETH, TONGUE, Head
 from idnb.faces.render.light import sphere_directions, through_hair, visible
 from idnb.faces.render.paint import BEARD, HAIR, Paint
 from idnb.faces.render.scene import Surface, draw_scene, unit, vertex_normals, warp_array, warp_vector
+from idnb.faces.render.strands import Strands, ribbons
 
 __all__ = ["Person"]
 
@@ -180,16 +181,9 @@ class Person:
             pitch = np.clip(np.arcsin(to[2]) + shot["gaze.pitch"], -0.25, 0.25)
             setattr(s, name, warp_vector([np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch), np.sin(pitch)]))
         hair = colours.hair_colour(person)
-        s.skin, s.lip, s.iris = (
-            warp_vector(colours.skin_colour(person)),
-            warp_vector(colours.lip_colour(person)),
-            warp_vector(colours.iris_colour(person)),
-        )
-        s.scalp, s.brow, s.cloth = (
-            warp_vector(hair * 0.6),
-            warp_vector(hair * 0.6),
-            warp_vector(colours.cloth_colour(shot)),
-        )
+        s.skin, s.lip = warp_vector(colours.skin_colour(person)), warp_vector(colours.lip_colour(person))
+        s.iris, s.cloth = warp_vector(colours.iris_colour(person)), warp_vector(colours.cloth_colour(shot))
+        s.scalp = s.brow = warp_vector(hair * 0.6)
         s.frame = warp_vector([person[f"glasses.{channel}"] for channel in "rgb"])
         for field in ("redness", "shine", "freckles", "pattern"):
             setattr(s, field, float(person[f"skin.{field}"]))

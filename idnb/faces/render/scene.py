@@ -8,7 +8,8 @@ import warp as wp
 from numpy.typing import NDArray
 
 from idnb.faces.render import colours
-from idnb.faces.render.paint import LENS, Paint, draw, rasterise
+from idnb.faces.render.paint import LENS, Paint, draw
+from idnb.faces.render.raster import rasterise
 
 __all__ = ["Surface", "draw_scene", "unit", "vertex_normals", "warp_array", "warp_vector"]
 
