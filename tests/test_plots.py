@@ -12,16 +12,8 @@ from PIL import Image
 from idnb.core.errors import InputError
 from idnb.faces.align import AlignedFace, DetectedFace
 from idnb.faces.labels import LABEL_PALETTE
-from idnb.plots.grids import (
-    as_picture,
-    plot_losses,
-    show,
-    show_alignment,
-    show_grid,
-    show_matrix,
-    show_pairs,
-    show_row,
-)
+from idnb.plots.grids import plot_losses, show_alignment, show_grid, show_matrix, show_pairs, show_row
+from idnb.plots.style import as_picture, show
 
 IMAGES = torch.linspace(-1, 1, 6 * 3 * 8 * 8).reshape(6, 3, 8, 8)
 LABELS = torch.tensor([[0, 1], [13, 18]]).repeat(2, 4, 4)

@@ -62,7 +62,7 @@ def as_rows(codes: Tensor) -> np.ndarray:
     return as_heat(rows.repeat_interleave(max(1, rows.shape[1] // len(rows)), dim=0), -top, top, signed=True)
 
 
-def show_dual_encoder(way: Mapping[str, Tensor], title: str = "", alt: str = "") -> Figure:
+def show_dual_encoder(way: Mapping[str, Tensor], title: str = "") -> Figure:
     """Figure 2 of the paper with live tensors: identity encoder above, modulation between, main encoder below.
 
     Args:
@@ -71,7 +71,6 @@ def show_dual_encoder(way: Mapping[str, Tensor], title: str = "", alt: str = "")
             `w_plus`: what is added to the code, [1, n_styles, style_dim]; `input_latent`: what is added to the
             generator's input, [1, C, 4, 4], or missing.
         title: above everything.
-        alt: made from the names and shapes when left out.
 
     Returns:
         The figure. Contours of other kinds are shown by what `Contour.display` makes of them; hand that over as `x_c`.
@@ -101,7 +100,7 @@ def show_dual_encoder(way: Mapping[str, Tensor], title: str = "", alt: str = "")
     for head in ("w_plus", "input_latent"):
         arrows += [("neck", head), (head, "result")] if head in way else []
     parts = ", ".join(f"{name} {list(way[name].shape[1:])}" for name in places)
-    alt = alt or f"{title or 'The dual encoder'}; stations, left to right: {parts}"
+    alt = f"{title or 'The dual encoder'}; stations, left to right: {parts}"
     return show_flow(boxes, arrows, title, (1.0, 1.2), 0.7, ("result", "y_hat"), alt)
 
 

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 
 from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_PALETTE, LABEL_TITLES
-from idnb.plots.style import COLOURS, DPI, MAX_WIDTH, STYLE, as_picture, show
+from idnb.plots.style import COLOURS, DPI, MAX_WIDTH, STYLE, as_picture, put_title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,18 +26,7 @@ if TYPE_CHECKING:
     from idnb.faces.align import AlignedFace
     from idnb.faces.photo import Photo
 
-__all__ = [
-    "COLOURS",
-    "STYLE",
-    "as_picture",
-    "plot_losses",
-    "show",
-    "show_alignment",
-    "show_grid",
-    "show_matrix",
-    "show_pairs",
-    "show_row",
-]
+__all__ = ["plot_losses", "show_alignment", "show_grid", "show_matrix", "show_pairs", "show_row"]
 
 GAP = 0.06
 """Inches between pictures."""
@@ -74,9 +63,6 @@ def show_grid(
         cell: side of a picture in inches; made smaller when the figure would be wider than 9 inches.
         legend: whether label maps get a legend of the classes that occur.
         alt: what the figure shows, in a sentence; made from the labels when left out.
-
-    Returns:
-        The figure; show it with `show`.
 
     Raises:
         InputError: nothing to show, or something that is not a picture.
@@ -146,9 +132,6 @@ def show_row(
         title: above everything.
         per_row: how many in a row.
         options: see `show_grid`.
-
-    Returns:
-        The figure.
     """
     pictures = list(pictures)
     if len(labels) not in (0, len(pictures)):
@@ -175,9 +158,6 @@ def show_pairs(
         results: N pictures, or None to leave the third row out.
         title: above everything.
         options: see `show_grid`.
-
-    Returns:
-        The figure.
     """
     rows = [list(contours), list(identities)] + ([] if results is None else [list(results)])
     return show_grid(rows, ("contour", "identity", "result")[: len(rows)], (), title, **options)
@@ -198,26 +178,19 @@ def show_matrix(
         results: R rows of C pictures, or [R, C, 3, H, W].
         title: above everything.
         options: see `show_grid`.
-
-    Returns:
-        The figure.
     """
     rows = [[None, *identities]] + [[contour, *row] for contour, row in zip(contours, results, strict=True)]
     labels = ["identities:", *(f"contour {i + 1}" for i in range(len(rows) - 1))]
     return show_grid(rows, labels, (), title, **options)
 
 
-def show_alignment(photo: "Photo", aligned: "AlignedFace", title: str = "", alt: str = "") -> "Figure":
+def show_alignment(photo: "Photo", aligned: "AlignedFace", title: str = "") -> "Figure":
     """A photo with box, five points and square, and the aligned crop beside it.
 
     Args:
         photo: what was given to `align_face`.
         aligned: what it gave back.
         title: above everything.
-        alt: made from the result when left out.
-
-    Returns:
-        The figure.
     """
     from idnb.faces.photo import open_photo
 
@@ -241,21 +214,13 @@ def show_alignment(photo: "Photo", aligned: "AlignedFace", title: str = "", alt:
         right.set_title(f"aligned, {aligned.image.shape[-1]} x {aligned.image.shape[-1]} pixels")
         for axes in (left, right):
             axes.set_axis_off()
-        if title:
-            fig.suptitle(title, weight="bold", fontsize=11)
-    fig.set_label(
-        alt or f"{title or 'Alignment'}: a photo with the found face marked, and the aligned crop ({aligned})"
-    )
+        put_title(fig, title)
+    fig.set_label(f"{title or 'Alignment'}: a photo with the found face marked, and the aligned crop ({aligned})")
     return fig
 
 
 def plot_losses(
-    curves: dict[str, Any],
-    title: str = "",
-    xlabel: str = "step",
-    ylabel: str = "loss",
-    log: bool = False,
-    alt: str = "",
+    curves: dict[str, Any], title: str = "", xlabel: str = "step", ylabel: str = "loss", log: bool = False
 ) -> "Figure":
     """Curves over training, each also smoothed when it is long.
 
@@ -265,10 +230,6 @@ def plot_losses(
         xlabel: below the axis.
         ylabel: beside the axis.
         log: whether the vertical axis is logarithmic.
-        alt: made from first and last values when left out.
-
-    Returns:
-        The figure.
     """
     with plt.rc_context(STYLE):
         fig, axes = plt.subplots(figsize=(7.0, 3.2), layout="constrained")
@@ -286,5 +247,5 @@ def plot_losses(
             parts.append(f"{name} from {values[0]:.3g} to {values[-1]:.3g}" if len(values) else f"{name}: empty")
         axes.set(title=title, xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
         axes.legend()
-    fig.set_label(alt or f"{title or 'Curves'}: {'; '.join(parts)}")
+    fig.set_label(f"{title or 'Curves'}: {'; '.join(parts)}")
     return fig

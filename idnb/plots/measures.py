@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from idnb.core.errors import InputError
-from idnb.plots.style import COLOURS, DPI, MAX_WIDTH, STYLE
+from idnb.plots.style import COLOURS, DPI, STYLE, put_title, side_by_side
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,9 +44,6 @@ def show_plane(
         bands: name -> (low, high) on the vertical axis, drawn behind everything.
         path: (name, x [K], y [K]), drawn as a dotted line.
         alt: made from the means when left out.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: no cloud, or x and y of different lengths.
@@ -81,7 +78,6 @@ def show_curves(
     title: str = "",
     log: bool = False,
     lines: Mapping[str, float] | None = None,
-    alt: str = "",
 ) -> Figure:
     """Curves with their standard deviation, in panels side by side, each with a scale of its own.
 
@@ -93,10 +89,6 @@ def show_curves(
         title: above everything.
         log: whether x is spaced by factors.
         lines: name -> height of a dashed line in the first panel.
-        alt: made from the ends of the curves when left out.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: no panel, or curves of another length than x.
@@ -110,9 +102,8 @@ def show_curves(
         raise InputError(f"panels: {wrong[0]!r} needs {len(x)} values" if wrong else "panels: there is none to show")
     parts = []
     with plt.rc_context(STYLE):
-        size = (min(MAX_WIDTH, 1.0 + 4.0 * len(tables)), 3.3)
-        fig, grid = plt.subplots(1, len(tables), figsize=size, dpi=DPI, layout="constrained", squeeze=False)
-        for axes, (panel, curves) in zip(grid[0], tables.items(), strict=True):
+        fig, grid = side_by_side(len(tables), 1.0 + 4.0 * len(tables), 3.3)
+        for axes, (panel, curves) in zip(grid, tables.items(), strict=True):
             for (name, table), colour in zip(curves.items(), COLOURS, strict=False):
                 mean, std = table.mean(0), table.std(0)
                 axes.plot(x, mean, "o-", color=colour, markersize=4, label=name)
@@ -120,16 +111,15 @@ def show_curves(
                 parts.append(f"{panel}, {name}: {mean[0]:.3g} to {mean[-1]:.3g}")
             _axis(axes, x, xlabel, panel, log)
         for (name, height), colour in zip((lines or {}).items(), COLOURS[::-1], strict=False):
-            grid[0][0].axhline(height, linestyle="--", color=colour, linewidth=1.2, label=name)
-        for axes in grid[0]:
+            grid[0].axhline(height, linestyle="--", color=colour, linewidth=1.2, label=name)
+        for axes in grid:
             axes.legend(fontsize=8)
-        if title:
-            fig.suptitle(title, weight="bold", fontsize=11)
-    fig.set_label(alt or f"{title or 'Curves'}; from first to last: {'; '.join(parts)}")
+        put_title(fig, title)
+    fig.set_label(f"{title or 'Curves'}; from first to last: {'; '.join(parts)}")
     return fig
 
 
-def show_intervals(panels: Mapping[str, Any], truth: float, xlabel: str, title: str = "", alt: str = "") -> Figure:
+def show_intervals(panels: Mapping[str, Any], truth: float, xlabel: str, title: str = "") -> Figure:
     """Intervals of repeated experiments, one below the other; those that miss the truth stand out.
 
     Args:
@@ -137,10 +127,6 @@ def show_intervals(panels: Mapping[str, Any], truth: float, xlabel: str, title: 
         truth: what they should contain.
         xlabel: below each panel.
         title: above everything.
-        alt: made from the shares that miss when left out.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: no panel, or one that does not hold two ends a row.
@@ -150,11 +136,8 @@ def show_intervals(panels: Mapping[str, Any], truth: float, xlabel: str, title: 
         raise InputError("panels: give at least one, each with lower and upper ends [R, 2]")
     parts = []
     with plt.rc_context({**STYLE, "axes.grid": False}):
-        size = (min(MAX_WIDTH, 1.0 + 3.8 * len(tables)), 3.2)
-        fig, grid = plt.subplots(
-            1, len(tables), figsize=size, dpi=DPI, layout="constrained", sharex=True, squeeze=False
-        )
-        for axes, (name, table) in zip(grid[0], tables.items(), strict=True):
+        fig, grid = side_by_side(len(tables), 1.0 + 3.8 * len(tables), 3.2, sharex=True)
+        for axes, (name, table) in zip(grid, tables.items(), strict=True):
             missed = (table[:, 0] > truth) | (table[:, 1] < truth)
             for hit, colour, width in ((~missed, COLOURS[0], 1.2), (missed, COLOURS[1], 2.0)):
                 axes.hlines(np.flatnonzero(hit), table[hit, 0], table[hit, 1], color=colour, linewidth=width)
@@ -162,9 +145,8 @@ def show_intervals(panels: Mapping[str, Any], truth: float, xlabel: str, title: 
             axes.set(title=f"{name}: {missed.sum()} of {len(table)} miss", xlabel=xlabel, yticks=[])
             axes.invert_yaxis()
             parts.append(f"{name}: {missed.sum()} of {len(table)} miss the truth")
-        if title:
-            fig.suptitle(title, weight="bold", fontsize=11)
-    fig.set_label(alt or f"{title or 'Intervals of repeated experiments'}; {'; '.join(parts)}")
+        put_title(fig, title)
+    fig.set_label(f"{title or 'Intervals of repeated experiments'}; {'; '.join(parts)}")
     return fig
 
 

@@ -16,15 +16,12 @@ import torch
 from torch import Tensor
 
 from idnb.core.errors import InputError
-from idnb.plots.style import COLOURS, DPI, MAX_WIDTH, STYLE, as_picture
+from idnb.plots.style import COLOURS, DPI, MAX_WIDTH, STYLE, as_picture, draw_bands, put_title, side_by_side
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["FlowBox", "as_heat", "show_bands", "show_flow", "show_heat_table"]
-
-BAND = (5, 95)
-"""Percentiles between which a band is drawn."""
 
 
 def as_heat(
@@ -63,7 +60,6 @@ def show_heat_table(
     title: str = "",
     high: float | None = None,
     decimals: int = 2,
-    alt: str = "",
 ) -> Figure:
     """A table whose cells are coloured from 0 upwards and carry their numbers.
 
@@ -73,10 +69,6 @@ def show_heat_table(
         title: above the table.
         high: the number with the brightest colour; the largest when left out.
         decimals: of the numbers.
-        alt: made from the largest entry of each column when left out.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: names and numbers do not fit each other.
@@ -99,27 +91,17 @@ def show_heat_table(
         axes.set_title(title)
         fig.colorbar(shown, ax=axes)
     largest = [f"{name}: {rows[int(array[:, c].argmax())]}" for c, name in enumerate(columns)]
-    fig.set_label(alt or f"{title or 'Table'}; the largest entry of each column: {'; '.join(largest)}")
+    fig.set_label(f"{title or 'Table'}; the largest entry of each column: {'; '.join(largest)}")
     return fig
 
 
-def show_bands(
-    panels: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
-    title: str = "",
-    xlabel: str = "cosine similarity",
-    alt: str = "",
-) -> Figure:
-    """Scores as mean and standard deviation, in front of the bands that give them a measure.
+def show_bands(panels: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]], title: str = "") -> Figure:
+    """Cosine similarities as mean and standard deviation, in front of the bands that give them a measure.
 
     Args:
-        panels: name of a panel -> (bands, scores). bands: name -> values [N], drawn from their 5th to their 95th
-            percentile with a line at the median. scores: name -> values [N], drawn as mean and standard deviation.
+        panels: name of a panel -> (bands, scores). bands: name -> values [N], see `draw_bands`. scores: name ->
+            values [N], drawn as mean and standard deviation.
         title: above everything.
-        xlabel: below the axes.
-        alt: made from the means when left out.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: no panel, or panels with different scores.
@@ -129,26 +111,19 @@ def show_bands(
         raise InputError("panels: give at least one, each with the same scores")
     parts = []
     with plt.rc_context(STYLE):
-        size = (min(MAX_WIDTH, 2.0 + 3.4 * len(panels)), 1.5 + 0.24 * len(names[0]))
-        fig, grid = plt.subplots(
-            1, len(panels), figsize=size, dpi=DPI, layout="constrained", sharey=True, squeeze=False
-        )
-        for axes, (panel, (bands, scores)) in zip(grid[0], panels.items(), strict=True):
-            for (name, values), colour in zip(bands.items(), COLOURS[4:6] + COLOURS[:4], strict=False):
-                low, middle, high = np.percentile(np.asarray(values, dtype=np.float64), (BAND[0], 50, BAND[1]))
-                axes.axvspan(low, high, color=colour, alpha=0.25, linewidth=0, label=name)
-                axes.axvline(middle, color=colour, linewidth=1.2)
+        fig, grid = side_by_side(len(panels), 2.0 + 3.4 * len(panels), 1.5 + 0.24 * len(names[0]), sharey=True)
+        for axes, (panel, (bands, scores)) in zip(grid, panels.items(), strict=True):
+            draw_bands(bands, axes.axvspan, axes.axvline)
             for row, (name, values) in enumerate(scores.items()):
                 array = np.asarray(values, dtype=np.float64)
                 axes.errorbar(array.mean(), row, xerr=array.std(), fmt="o", color=COLOURS[6], markersize=4, capsize=2)
                 parts.append(f"{panel}, {name}: {array.mean():.2f}")
-            axes.set(title=panel, xlabel=xlabel, ylim=(len(names[0]) - 0.5, -0.5))
+            axes.set(title=panel, xlabel="cosine similarity", ylim=(len(names[0]) - 0.5, -0.5))
             axes.set_yticks(range(len(names[0])), names[0])
-        handles, labels = grid[0][0].get_legend_handles_labels()
+        handles, labels = grid[0].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
-        if title:
-            fig.suptitle(title, weight="bold", fontsize=11)
-    fig.set_label(alt or f"{title or 'Scores in their bands'}; {'; '.join(parts)}")
+        put_title(fig, title)
+    fig.set_label(f"{title or 'Scores in their bands'}; {'; '.join(parts)}")
     return fig
 
 
@@ -180,9 +155,6 @@ def show_flow(
         picture: side of a picture in inches.
         feedback: (from, to), one more arrow, which leads back below everything.
         alt: made from the texts when left out.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: no box, or an arrow to a box that is not there.

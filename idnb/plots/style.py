@@ -1,6 +1,7 @@
 """What all figures share: colours, style, pictures out of tensors, and showing a figure with its alternative text."""
 
 import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,21 @@ from idnb.core.pictures import read_picture
 from idnb.faces.labels import check_label_map, colour_labels
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "DPI", "MAX_WIDTH", "STYLE", "as_picture", "save_figure", "show"]
+__all__ = [
+    "COLOURS",
+    "DPI",
+    "MAX_WIDTH",
+    "STYLE",
+    "as_picture",
+    "draw_bands",
+    "put_title",
+    "save_figure",
+    "show",
+    "side_by_side",
+]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
 """The cycle of Okabe and Ito, told apart by colour-blind readers too; without its yellow, too light for lines."""
@@ -41,6 +54,30 @@ STYLE: Any = {
     "figure.facecolor": "white",
 }
 """The house style; `with plt.rc_context(STYLE):` gives it to a figure of your own."""
+
+
+def side_by_side(count: int, width: float, height: float, **options: Any) -> "tuple[Figure, list[Axes]]":
+    """An empty figure of `count` panels. width, height: in inches, of the whole. options: of `plt.subplots`."""
+    size = (min(MAX_WIDTH, width), height)
+    fig, grid = plt.subplots(1, count, figsize=size, dpi=DPI, layout="constrained", squeeze=False, **options)
+    return fig, list(grid[0])
+
+
+def put_title(fig: "Figure", title: str) -> None:
+    """Write a title above all panels, where there is one."""
+    if title:
+        fig.suptitle(title, weight="bold", fontsize=11)
+
+
+def draw_bands(bands: Mapping[str, Any], span: Callable[..., Any], line: Callable[..., Any]) -> None:
+    """Draw values as bands from their 5th to their 95th percentile, with a line at the median.
+
+    bands: name -> values [N]. span, line: `axvspan` and `axvline` of the axes, or `axhspan` and `axhline`.
+    """
+    for (name, values), colour in zip(bands.items(), COLOURS[4:6] + COLOURS[:4], strict=False):
+        low, middle, high = np.percentile(np.asarray(values, dtype=np.float64), (5, 50, 95))
+        span(low, high, color=colour, alpha=0.25, linewidth=0, label=name)
+        line(middle, color=colour, linewidth=1.2)
 
 
 def as_picture(picture: Any) -> np.ndarray:

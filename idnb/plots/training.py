@@ -13,8 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from idnb.core.errors import InputError
-from idnb.plots.networks import BAND
-from idnb.plots.style import COLOURS, DPI, MAX_WIDTH, STYLE
+from idnb.plots.style import COLOURS, STYLE, draw_bands, put_title, side_by_side
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,10 +38,8 @@ def show_terms(
     runs: Mapping[str, Mapping[str, Any]],
     terms: Sequence[str] = ("l2", "perceptual", "identity", "w_norm"),
     title: str = "",
-    xlabel: str = "images",
     x: str = "images",
     log: bool = False,
-    alt: str = "",
 ) -> Figure:
     """Loss terms over training, a panel each, as each has a scale of its own.
 
@@ -51,13 +48,8 @@ def show_terms(
             lists. Values that are no numbers leave a gap.
         terms: columns to draw, without their weights.
         title: above everything.
-        xlabel: below each panel.
         x: the column along the horizontal axis; the number of the row where there is none.
         log: whether the vertical axes are logarithmic.
-        alt: made from first and last values when left out.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: nothing to draw, or a term that a log lacks.
@@ -66,9 +58,8 @@ def show_terms(
         raise InputError("runs, terms: give at least one of each")
     parts = []
     with plt.rc_context(STYLE):
-        size = (min(MAX_WIDTH, 0.6 + 2.1 * len(terms)), 2.5 if len(runs) == 1 else 2.8)
-        fig, grid = plt.subplots(1, len(terms), figsize=size, dpi=DPI, layout="constrained", squeeze=False)
-        for axes, term in zip(grid[0], terms, strict=True):
+        fig, grid = side_by_side(len(terms), 0.6 + 2.1 * len(terms), 2.5 if len(runs) == 1 else 2.8)
+        for axes, term in zip(grid, terms, strict=True):
             for (name, columns), colour in zip(runs.items(), COLOURS * len(runs), strict=False):
                 values = _column(columns, term, name)
                 places = _column(columns, x, name) if x in _names(columns) else np.arange(len(values))
@@ -76,10 +67,10 @@ def show_terms(
                 known = values[np.isfinite(values)]
                 ends = f"from {known[0]:.3g} to {known[-1]:.3g}" if len(known) else "no number"
                 parts.append(f"{TERM_TITLES.get(term, term)}, {name}: {ends}")
-            axes.set(title=TERM_TITLES.get(term, term), xlabel=xlabel, yscale="log" if log else "linear")
+            axes.set(title=TERM_TITLES.get(term, term), xlabel=x, yscale="log" if log else "linear")
             axes.locator_params(axis="x", nbins=4)
-        _finish(fig, grid[0][0] if len(runs) > 1 else None, title)
-    fig.set_label(alt or f"{title or 'Loss terms over training'}; {'; '.join(parts)}")
+        _finish(fig, grid[0] if len(runs) > 1 else None, title)
+    fig.set_label(f"{title or 'Loss terms over training'}; {'; '.join(parts)}")
     return fig
 
 
@@ -87,23 +78,15 @@ def show_trade_off(
     panels: Mapping[str, tuple[Mapping[str, Any], Mapping[str, tuple[Any, Any]]]],
     labels: Sequence[str],
     title: str = "",
-    xlabel: str = "perceptual distance to the contour's photo",
-    ylabel: str = "similarity to the identity image",
-    alt: str = "",
 ) -> Figure:
-    """What a weight buys (upwards) and what it costs (to the right): a dot for each value of the weight.
+    """What the weight of identity buys (upwards) and what it costs (to the right): a dot for each of its values.
 
     Args:
-        panels: name of a panel, such as of a judge -> (bands, curves). bands: name -> values, drawn as in
-            `show_bands` from their 5th to their 95th percentile with a line at the median. curves: name ->
-            (x [L, N], y [L, N]) for L values of the weight and N pairs; dots are means over pairs.
+        panels: name of a panel, such as of a judge -> (bands, curves). bands: name -> values, see `draw_bands`.
+            curves: name -> (perceptual distances to the contour's photo [L, N], similarities to the identity image
+            [L, N]) for L values of the weight and N pairs; dots are means over pairs.
         labels: the L values, written beside the dots of the first curve.
         title: above everything.
-        xlabel, ylabel: below and beside the panels.
-        alt: made from the ends of the curves when left out.
-
-    Returns:
-        The figure.
 
     Raises:
         InputError: no panel, or curves that do not fit the labels.
@@ -116,22 +99,16 @@ def show_trade_off(
     if not panels or not all(curves for _, curves in panels.values()):
         raise InputError("panels: give at least one, each with a curve")
     with plt.rc_context(STYLE):
-        size = (min(MAX_WIDTH, 1.2 + 3.8 * len(panels)), 3.6)
-        fig, grid = plt.subplots(
-            1, len(panels), figsize=size, dpi=DPI, layout="constrained", sharex=True, sharey=True, squeeze=False
-        )
-        for axes, (panel, (bands, curves)) in zip(grid[0], panels.items(), strict=True):
-            for (name, values), colour in zip(bands.items(), COLOURS[4:6] + COLOURS[:4], strict=False):
-                low, middle, high = np.percentile(np.asarray(values, dtype=np.float64), (BAND[0], 50, BAND[1]))
-                axes.axhspan(low, high, color=colour, alpha=0.25, linewidth=0, label=name)
-                axes.axhline(middle, color=colour, linewidth=1.2)
+        fig, grid = side_by_side(len(panels), 1.2 + 3.8 * len(panels), 3.6, sharex=True, sharey=True)
+        for axes, (panel, (bands, curves)) in zip(grid, panels.items(), strict=True):
+            draw_bands(bands, axes.axhspan, axes.axhline)
             for place, (name, (x, y)) in enumerate(curves.items()):
                 ends = _draw_curve(axes, np.asarray(x), np.asarray(y), name, labels if place == 0 else (), place)
                 parts.append(f"{panel}, {name}: {ends}")
-            axes.set(title=panel, xlabel=xlabel)
-        grid[0][0].set_ylabel(ylabel)
-        _finish(fig, grid[0][0], title)
-    fig.set_label(alt or f"{title or 'Trade-off'}; {'; '.join(parts)}")
+            axes.set(title=panel, xlabel="perceptual distance to the contour's photo")
+        grid[0].set_ylabel("similarity to the identity image")
+        _finish(fig, grid[0], title)
+    fig.set_label(f"{title or 'Trade-off'}; {'; '.join(parts)}")
     return fig
 
 
@@ -140,8 +117,7 @@ def _finish(fig: Figure, named: Axes | None, title: str) -> None:
     if named is not None:
         handles, labels = named.get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=8)
-    if title:
-        fig.suptitle(title, weight="bold", fontsize=11)
+    put_title(fig, title)
 
 
 def _draw_curve(axes: Axes, x: np.ndarray, y: np.ndarray, name: str, labels: Sequence[str], place: int) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from idnb.plots.style import COLOURS
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Scores", "draw_verification", "roc_curve"]
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # told apart by colour-blind readers too
 
 
 class Scores(Protocol):
