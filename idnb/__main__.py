@@ -49,11 +49,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Build the parser of the whole command line.
 
-    Args:
-        command: the command whose arguments are wanted; the modules of all others stay unimported.
-
-    Returns:
-        A parser that stores the command's name as `command`.
+    command: the command whose arguments are wanted; the modules of all others stay unimported.
+    Returns a parser that stores the command's name as `command`.
     """
     parser = Parser(
         prog="idnb", description="GAN inversion by building it. The commands, in the order you will want them:"
@@ -70,11 +67,8 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    Args:
-        argv: the words after `idnb`; those of the process when None.
-
-    Returns:
-        The exit code: 0 done, 1 done and something is amiss, 2 bad input or a disk that fails, 130 interrupted.
+    argv: the words after `idnb`; those of the process when None.
+    Returns the exit code: 0 done, 1 done and something is amiss, 2 bad input or a disk that fails, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):

@@ -24,13 +24,10 @@ _predictions: dict[str, tuple[str, dict[str, str]]] = {}
 def claim(sentence: str, holds: Any) -> None:
     """Print a sentence about what was measured, and say whether it holds.
 
-    Args:
-        sentence: the claim with its number, such as `f"two samples are as alike as strangers ({mean:.2f})"`.
-        holds: whether the measured numbers agree: a truth value, or one number or tensor that has one.
-
-    Raises:
-        AssertionError: the claim does not hold, and IDNB_CLAIMS is "strict", as in the tests of the notebooks. A reader
-            has changed something, perhaps, so a reader's notebook prints the line and runs on.
+    sentence: the claim with its number, such as `f"two samples are as alike as strangers ({mean:.2f})"`.
+    holds: whether the measured numbers agree: a truth value, or one number or tensor that has one.
+    Raises AssertionError: the claim does not hold, and IDNB_CLAIMS is "strict", as in the tests of the notebooks. A
+    reader has changed something, perhaps, so a reader's notebook prints the line and runs on.
     """
     true = bool(holds)
     print(f"Holds: {sentence}." if true else f"{FALSE_CLAIM}{sentence}.")
@@ -49,15 +46,14 @@ def compare(
 ) -> None:
     """Compare an answer with the expected one, and say what may have gone wrong.
 
-    Args:
-        yours: the student's answer: a tensor, array, number, text, truth value, or a list or dict of such.
-        expected: the right answer, of the same kind.
-        name: what is compared; printed before the verdict when there is more than one check.
-        tolerance: numbers count as equal when they differ by at most this times the size of the expected values (their
-            largest magnitude, at least 1e-8).
-        close: the same for "close".
-        mistakes: explanation -> the wrong answer it explains. Where `yours` equals one, its explanation is printed.
-        hint: printed when the answer is wrong and no mistake is recognised.
+    yours: the student's answer: a tensor, array, number, text, truth value, or a list or dict of such.
+    expected: the right answer, of the same kind.
+    name: what is compared; printed before the verdict when there is more than one check.
+    tolerance: numbers count as equal when they differ by at most this times the size of the expected values (their
+        largest magnitude, at least 1e-8).
+    close: the same for "close".
+    mistakes: explanation -> the wrong answer it explains. Where `yours` equals one, its explanation is printed.
+    hint: printed when the answer is wrong and no mistake is recognised.
 
     Prints one line: "correct", "close" or "not yet", with the reason. Never raises. Returns nothing, so that the last
     line of a cell stays clean.
@@ -203,10 +199,9 @@ def _judge_shape(a: torch.Tensor, b: torch.Tensor, tolerance: float) -> tuple[st
 def predict(name: str, choice: Any, options: Mapping[str, str] | Sequence[str]) -> None:
     """Record a prediction before the result is seen.
 
-    Args:
-        name: what is predicted; `reveal` finds it by this name.
-        choice: the key of an option, such as "b"; "" or None while undecided.
-        options: key -> text; a list gets the keys a, b, c, ...
+    name: what is predicted; `reveal` finds it by this name.
+    choice: the key of an option, such as "b"; "" or None while undecided.
+    options: key -> text; a list gets the keys a, b, c, ...
 
     Prints what was recorded, or how to choose; never raises.
     """
@@ -222,10 +217,9 @@ def predict(name: str, choice: Any, options: Mapping[str, str] | Sequence[str]) 
 def reveal(name: str, outcome: str, explanation: str = "") -> None:
     """Print the outcome beside the prediction that was recorded for it. Without a prediction nothing is given away.
 
-    Args:
-        name: as in `predict`.
-        outcome: the key of the option that came true ("b"), or a text that says what happened.
-        explanation: one or two sentences on why.
+    name: as in `predict`.
+    outcome: the key of the option that came true ("b"), or a text that says what happened.
+    explanation: one or two sentences on why.
     """
     key, texts = _predictions.get(str(name), ("", {}))
     if not key:
@@ -242,11 +236,10 @@ def reveal(name: str, outcome: str, explanation: str = "") -> None:
 def recall(question: str, options: Mapping[str, tuple[str, str]], solution: str, answer: Any = "") -> None:
     """Ask about an earlier notebook, with a sentence of feedback for every option.
 
-    Args:
-        question: the question.
-        options: key -> (text, feedback), such as `{"a": ("W+", "No: ..."), "b": (...)}`.
-        solution: the key of the right option.
-        answer: the key that the reader chose; "" while unanswered.
+    question: the question.
+    options: key -> (text, feedback), such as `{"a": ("W+", "No: ..."), "b": (...)}`.
+    solution: the key of the right option.
+    answer: the key that the reader chose; "" while unanswered.
 
     Prints the question, the options and the feedback; never raises.
     """

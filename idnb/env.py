@@ -48,14 +48,9 @@ def core_count() -> int:
 def pick_device(wanted: "torch.device | str | None" = None) -> "torch.device":
     """Choose the device to compute on.
 
-    Args:
-        wanted: a torch device such as `"cpu"`, `"cuda:1"` or `"mps"`; None takes the fastest there is.
-
-    Returns:
-        The device: what was asked for, else CUDA, else Apple's MPS, else the CPU.
-
-    Raises:
-        InputError: the device that was asked for is not there.
+    wanted: a torch device such as `"cpu"`, `"cuda:1"` or `"mps"`; None takes the fastest there is.
+    Returns the device: what was asked for, else CUDA, else Apple's MPS, else the CPU.
+    Raises InputError: the device that was asked for is not there.
     """
     import torch
 
@@ -81,11 +76,8 @@ def pick_device(wanted: "torch.device | str | None" = None) -> "torch.device":
 def fast_bf16(device: "torch.device | str" = "cpu") -> bool:
     """Tell whether bfloat16 arithmetic is done in hardware, so that it is faster than float32.
 
-    Args:
-        device: the device in question.
-
-    Returns:
-        True for GPUs with bf16 units and for CPUs with AMX or AVX512-BF16; False elsewhere (it would be emulated).
+    device: the device in question.
+    Returns True for GPUs with bf16 units and for CPUs with AMX or AVX512-BF16; False elsewhere (it would be emulated).
     """
     import torch
 

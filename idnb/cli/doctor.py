@@ -34,10 +34,9 @@ FACE_SETS = ("starter", "test")
 class Finding:
     """One line of the doctor's report.
 
-    Args:
-        state: "ok", "missing" (something optional) or "broken" (something that the course needs).
-        what: the thing and its state.
-        remedy: the command that helps, or "".
+    state: "ok", "missing" (something optional) or "broken" (something that the course needs).
+    what: the thing and its state.
+    remedy: the command that helps, or "".
     """
 
     state: str
@@ -55,11 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the report.
 
-    Args:
-        args: with `no_checksums`.
-
-    Returns:
-        1 when something that the course needs is broken, else 0.
+    args: with `no_checksums`.
+    Returns 1 when something that the course needs is broken, else 0.
     """
     parts = {
         "This machine": check_machine(),
@@ -130,8 +126,7 @@ def check_packages() -> Iterator[Finding]:
 def check_weights(checksums: bool = True) -> Iterator[Finding]:
     """Look at the weights that are part of the package, and at those that `idnb fetch` has put into the cache.
 
-    Args:
-        checksums: read each file and compare its sha256 with the manifest.
+    checksums: read each file and compare its sha256 with the manifest.
     """
     from idnb.core.weights import ASSETS, cache_folder, check_file, read_manifest
 
@@ -157,9 +152,8 @@ def check_weights(checksums: bool = True) -> Iterator[Finding]:
 def check_faces(folder: Path, checksums: bool = True) -> Iterator[Finding]:
     """Look at the sets of rendered people that are part of the package.
 
-    Args:
-        folder: holds one folder a set, each with `card.json`.
-        checksums: read all files of a set and compare their sha256 with the card.
+    folder: holds one folder a set, each with `card.json`.
+    checksums: read all files of a set and compare their sha256 with the card.
     """
     from idnb.faces.set_files import set_checksum
 

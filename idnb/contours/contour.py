@@ -88,15 +88,10 @@ class Contour(ABC):
     def make(self, images: Tensor, label_maps: Tensor | None = None) -> Tensor:
         """Contours of images.
 
-        Args:
-            images: [B, 3, H, H] float in [-1, 1].
-            label_maps: [B, h, h] class numbers 0 to 18, where they exist.
-
-        Returns:
-            The contours, laid out as the kind's class says.
-
-        Raises:
-            InputError: wrong shapes, types or ranges, or a label map is needed and missing.
+        images: [B, 3, H, H] float in [-1, 1].
+        label_maps: [B, h, h] class numbers 0 to 18, where they exist.
+        Returns the contours, laid out as the kind's class says.
+        Raises InputError: wrong shapes, types or ranges, or a label map is needed and missing.
         """
 
     @abstractmethod

@@ -31,15 +31,10 @@ CONTOURS: dict[str, Contour] = {kind.name: kind for kind in (LowRes(), Sketch(),
 def contour_kind(kind: str, **settings: Any) -> Contour:
     """A kind of contour by name, with settings of your own.
 
-    Args:
-        kind: "low_res", "sketch" or "label_map".
-        settings: fields of the kind, such as `size=32` for low_res.
-
-    Returns:
-        The kind; `.make`, `.display` and `.network_input` do the work, `.channels` is what the encoder reads.
-
-    Raises:
-        InputError: unknown kind or setting.
+    kind: "low_res", "sketch" or "label_map".
+    settings: fields of the kind, such as `size=32` for low_res.
+    Returns the kind; `.make`, `.display` and `.network_input` do the work, `.channels` is what the encoder reads.
+    Raises InputError: unknown kind or setting.
     """
     if kind not in CONTOURS:
         raise InputError(f"no contour is called {kind!r}; choose one of: {', '.join(CONTOURS)}")
@@ -52,19 +47,14 @@ def contour_kind(kind: str, **settings: Any) -> Contour:
 def contour_from_file(path: str | PathLike, kind: str, size: int, **options: Any) -> Tensor:
     """A contour of your own from a file.
 
-    Args:
-        path: a square picture. low_res: any picture, it is shrunk. sketch: a drawing in dark lines on light paper, or a
-            photo with `drawing=False`. label_map: a grey or index PNG of class numbers in the order of CelebAMask-HQ,
-            or with `order="face-parsing"` in the other common order; or a map painted with `LABEL_PALETTE`.
-        kind: "low_res", "sketch" or "label_map".
-        size: side of the network's input in pixels; low_res is shrunk to an eighth of it, as in the paper.
-        options: see `path`.
-
-    Returns:
-        A batch of one contour, laid out as the kind's class says.
-
-    Raises:
-        InputError: the file cannot be used; the message names it and the remedy.
+    path: a square picture. low_res: any picture, it is shrunk. sketch: a drawing in dark lines on light paper, or a
+        photo with `drawing=False`. label_map: a grey or index PNG of class numbers in the order of CelebAMask-HQ,
+        or with `order="face-parsing"` in the other common order; or a map painted with `LABEL_PALETTE`.
+    kind: "low_res", "sketch" or "label_map".
+    size: side of the network's input in pixels; low_res is shrunk to an eighth of it, as in the paper.
+    options: see `path`.
+    Returns a batch of one contour, laid out as the kind's class says.
+    Raises InputError: the file cannot be used; the message names it and the remedy.
     """
     check_size(size, "size", 16, 4096)
     return contour_kind(kind).sized(max(4, size // 8)).read(path, size, **options)

@@ -46,11 +46,8 @@ _MOUTH: tuple[tuple[str, ...], ...] = ((), ("mouth",), ("u_lip",), ("l_lip",))
 def draw_from_image(images: torch.Tensor) -> torch.Tensor:
     """Line art from pictures alone.
 
-    Args:
-        images: [B, 3, H, W] float in [-1, 1].
-
-    Returns:
-        [B, 1, H, W] float in [0, 1]: 1 is paper, 0 is ink.
+    images: [B, 3, H, W] float in [-1, 1].
+    Returns [B, 1, H, W] float in [0, 1]: 1 is paper, 0 is ink.
     """
     return _to_paper(_ink_from_image(images), images)
 
@@ -58,12 +55,9 @@ def draw_from_image(images: torch.Tensor) -> torch.Tensor:
 def draw_from_labels(images: torch.Tensor, label_maps: torch.Tensor) -> torch.Tensor:
     """Line art from pictures and their label maps.
 
-    Args:
-        images: [B, 3, H, W] float in [-1, 1].
-        label_maps: [B, H, W] int64, classes 0 to 18.
-
-    Returns:
-        [B, 1, H, W] float in [0, 1]: 1 is paper, 0 is ink.
+    images: [B, 3, H, W] float in [-1, 1].
+    label_maps: [B, H, W] int64, classes 0 to 18.
+    Returns [B, 1, H, W] float in [0, 1]: 1 is paper, 0 is ink.
     """
     ink = _ink_from_image(images)  # [B, 1, H', W'] at working size
     size, side = (ink.shape[-2], ink.shape[-1]), max(ink.shape[-2:])

@@ -49,15 +49,11 @@ def list_files(folder: str | Path, deep: bool = True) -> Listing:
 
     Folders are followed before links to folders, so that a folder that is there twice is listed under its own name.
 
-    Args:
-        folder: of a user.
-        deep: look into the folders inside as well.
-
-    Returns:
-        Files, whether or not they can be opened, and what was left out. Links that lead nowhere are listed as files.
-
-    Raises:
-        InputError: the folder is none, or cannot be read.
+    folder: of a user.
+    deep: look into the folders inside as well.
+    Returns files, whether or not they can be opened, and what was left out. Links that lead nowhere are listed as
+    files.
+    Raises InputError: the folder is none, or cannot be read.
     """
     root = Path(folder)
     names: list[str] = []

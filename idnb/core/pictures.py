@@ -62,18 +62,13 @@ def read_picture(
 ) -> Image.Image:
     """Read a picture file: the first picture in it, upright by its EXIF tag, in the mode in which it is stored.
 
-    Args:
-        source: a path, or the content of a file.
-        name: what to call it in a message; of a path, the path itself.
-        remedy: what to do about a damaged file, for the message.
-        limit: most pixels; None is `MAX_PIXELS`, to which a JPEG of up to 100 megapixels is reduced while decoded.
-
-    Returns:
-        A PIL image with all pixels in memory. `format` is that of the file, unless the picture had to be turned.
-
-    Raises:
-        InputError: no such file, or no file at all (a folder, a pipe); no picture of a known kind; too large; damaged
-            or cut off, wherever. Every fault a decoder can report ends here.
+    source: a path, or the content of a file.
+    name: what to call it in a message; of a path, the path itself.
+    remedy: what to do about a damaged file, for the message.
+    limit: most pixels; None is `MAX_PIXELS`, to which a JPEG of up to 100 megapixels is reduced while decoded.
+    Returns a PIL image with all pixels in memory. `format` is that of the file, unless the picture had to be turned.
+    Raises InputError: no such file, or no file at all (a folder, a pipe); no picture of a known kind; too large;
+    damaged or cut off, wherever. Every fault a decoder can report ends here.
     """
     with _opened(source, name, remedy) as (image, called, heard):
         _check_pixels(image, called, limit)

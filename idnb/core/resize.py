@@ -22,17 +22,13 @@ def resize(images: Tensor, size: int, how: str = "area", clamp: bool = True) -> 
     Keys' kernel with a = -0.5, which grows with the shrinking factor. The other has a = -0.75 and looks at 4 x 4 pixels
     only, so shrinking by 8 skips most of the picture.
 
-    Args:
-        images: "area": [B, 3, H, H] float; "bicubic": [B, C, H, W] float in [-1, 1].
-        size: side of the result in pixels.
-        how: "area" or "bicubic".
-        clamp: keep what is bicubic in [-1, 1], since the kernel overshoots at edges; False lets gradients pass there.
-
-    Returns:
-        [B, C, size, size], differentiable. Images of that size already come back as they are, bicubic ones as a copy.
-
-    Raises:
-        InputError: images to be averaged that are not square RGB; an unknown way.
+    images: "area": [B, 3, H, H] float; "bicubic": [B, C, H, W] float in [-1, 1].
+    size: side of the result in pixels.
+    how: "area" or "bicubic".
+    clamp: keep what is bicubic in [-1, 1], since the kernel overshoots at edges; False lets gradients pass there.
+    Returns [B, C, size, size], differentiable. Images of that size already come back as they are, bicubic ones as a
+    copy.
+    Raises InputError: images to be averaged that are not square RGB; an unknown way.
     """
     if how == "bicubic":
         if images.shape[-2:] == (size, size):
@@ -57,12 +53,9 @@ def resize(images: Tensor, size: int, how: str = "area", clamp: bool = True) -> 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     """Blur images with a Gaussian, edges repeated.
 
-    Args:
-        images: [B, C, H, W] float, any range.
-        sigma: standard deviation in pixels; 0 returns the images as they are.
-
-    Returns:
-        [B, C, H, W], same type. The kernel reaches to three sigma and sums to 1.
+    images: [B, C, H, W] float, any range.
+    sigma: standard deviation in pixels; 0 returns the images as they are.
+    Returns [B, C, H, W], same type. The kernel reaches to three sigma and sums to 1.
     """
     if sigma <= 0:
         return images

@@ -143,16 +143,11 @@ def detect_faces(
 ) -> list[DetectedFace]:
     """Find all faces in a photo.
 
-    Args:
-        photo: a path, a PIL image, a uint8 array [H, W, 3] or a float tensor [3, H, W] in [-1, 1].
-        min_probability: 0 to 1; faces of which the detector is less sure are left out.
-        device: where the detector runs; None is the CPU, which takes well under a second.
-
-    Returns:
-        The faces, largest first; an empty list when there is none.
-
-    Raises:
-        InputError: the photo cannot be read.
+    photo: a path, a PIL image, a uint8 array [H, W, 3] or a float tensor [3, H, W] in [-1, 1].
+    min_probability: 0 to 1; faces of which the detector is less sure are left out.
+    device: where the detector runs; None is the CPU, which takes well under a second.
+    Returns the faces, largest first; an empty list when there is none.
+    Raises InputError: the photo cannot be read.
 
     Source: Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded CNNs", 2016.
     """
@@ -166,14 +161,11 @@ def detect_faces(
 def crop_face(image: Image.Image, centre: np.ndarray, half_x: np.ndarray, size: int) -> tuple[torch.Tensor, float]:
     """Cut an oriented square out of a picture, without aliasing, mirrored where it leaves the picture.
 
-    Args:
-        image: RGB picture.
-        centre: (2,) middle of the square, x and y in pixels.
-        half_x: (2,) from the middle to the middle of the right side; see `ffhq_crop`.
-        size: side of the crop in pixels.
-
-    Returns:
-        The crop [3, size, size] float in [-1, 1], and the fraction of it that lies outside the picture (0 to 1).
+    image: RGB picture.
+    centre: (2,) middle of the square, x and y in pixels.
+    half_x: (2,) from the middle to the middle of the right side; see `ffhq_crop`.
+    size: side of the crop in pixels.
+    Returns the crop [3, size, size] float in [-1, 1], and the fraction of it that lies outside the picture (0 to 1).
 
     How: the picture is first shrunk (Lanczos) until about two of its pixels fall on one of the crop; the turned square
     is then sampled bicubically at twice the size and averaged down. What lies outside is mirrored, and the further out,
@@ -205,19 +197,14 @@ def align_face(
 ) -> AlignedFace:
     """Find the largest face in a photo and cut it out as CelebA-HQ and FFHQ do.
 
-    Args:
-        photo: a path, a PIL image, a uint8 array [H, W, 3] or a float tensor [3, H, W] in [-1, 1]. EXIF turns
-            are obeyed.
-        size: side of the crop in pixels, 16 to 4096 (128 for `tiny`, 1024 for `paper`).
-        device: where the detector runs; None is the CPU.
-        min_probability: 0 to 1; faces of which the detector is less sure do not count.
-
-    Returns:
-        The crop with the points, the box, the probability and the number of faces; print it for a line of text.
-
-    Raises:
-        NoFaceError: no face was found; the message names the photo and what helps.
-        InputError: the photo cannot be read, or `size` is out of range.
+    photo: a path, a PIL image, a uint8 array [H, W, 3] or a float tensor [3, H, W] in [-1, 1]. EXIF turns
+        are obeyed.
+    size: side of the crop in pixels, 16 to 4096 (128 for `tiny`, 1024 for `paper`).
+    device: where the detector runs; None is the CPU.
+    min_probability: 0 to 1; faces of which the detector is less sure do not count.
+    Returns the crop with the points, the box, the probability and the number of faces; print it for a line of text.
+    Raises NoFaceError: no face was found; the message names the photo and what helps.
+    Raises InputError: the photo cannot be read, or `size` is out of range.
     """
     if not isinstance(size, int | np.integer) or not 16 <= size <= 4096:
         raise InputError(f"size is {size!r}; expected a whole number of pixels from 16 to 4096")
@@ -238,16 +225,11 @@ def align_face(
 def check_alignment(photo: Photo, tolerance: float = 0.06, device: str | torch.device | None = None) -> AlignmentCheck:
     """Check that a picture is framed as an aligned face: the crop rule applied to it must give back the whole picture.
 
-    Args:
-        photo: see `align_face`; best a square picture.
-        tolerance: largest `shift`; the crop may be 2.5 times this larger or smaller, and turned by 10 degrees.
-        device: where the detector runs; None is the CPU.
-
-    Returns:
-        The verdict, its reasons and the three measures (NaN where no face was found).
-
-    Raises:
-        InputError: the photo cannot be read.
+    photo: see `align_face`; best a square picture.
+    tolerance: largest `shift`; the crop may be 2.5 times this larger or smaller, and turned by 10 degrees.
+    device: where the detector runs; None is the CPU.
+    Returns the verdict, its reasons and the three measures (NaN where no face was found).
+    Raises InputError: the photo cannot be read.
     """
     image, name = open_photo(photo), photo_name(photo)
     if abs(image.width - image.height) > 1:

@@ -40,16 +40,10 @@ MAPPING_FILE = "CelebA-HQ-to-CelebA-mapping.txt"
 def read_mapping(path: str | Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Read which image of CelebA each image of CelebA-HQ was made from.
 
-    Args:
-        path: `CelebA-HQ-to-CelebA-mapping.txt`: columns idx, orig_idx (from 0), orig_file (number + 1, with ".jpg");
-            with or without the row of headings.
-
-    Returns:
-        index: (N,) numbers of CelebA-HQ, ascending.
-        file_number: (N,) numbers of CelebA's files, from 1.
-
-    Raises:
-        InputError: no such file, or a line that does not fit; the message has its number.
+    path: `CelebA-HQ-to-CelebA-mapping.txt`: columns idx, orig_idx (from 0), orig_file (number + 1, with ".jpg");
+        with or without the row of headings.
+    Returns the numbers of CelebA-HQ, ascending, and those of CelebA's files, from 1: (N,) each.
+    Raises InputError: no such file, or a line that does not fit; the message has its number.
     """
     path = Path(path)
     rows: list[tuple[int, int]] = []
@@ -79,11 +73,8 @@ def read_mapping(path: str | Path) -> tuple[NDArray[np.int64], NDArray[np.int64]
 def split_of_file(file_number: NDArray[np.int64]) -> NDArray[np.str_]:
     """The part of CelebA that a file belongs to.
 
-    Args:
-        file_number: (N,) from 1 to 202,599.
-
-    Returns:
-        (N,) "train", "val" or "test".
+    file_number: (N,) from 1 to 202,599.
+    Returns (N,) "train", "val" or "test".
     """
     return np.where(file_number <= LAST_TRAIN, "train", np.where(file_number <= LAST_VAL, "val", "test"))
 
@@ -96,11 +87,8 @@ def numbers_sha256(numbers: NDArray[np.int64]) -> str:
 def mapping_faults(index: NDArray[np.int64], file_number: NDArray[np.int64]) -> list[str]:
     """What is wrong with a mapping as the whole of CelebA-HQ: its counts and the checksum of its test numbers.
 
-    Args:
-        index, file_number: (N,) from `read_mapping`.
-
-    Returns:
-        One line a fault; nothing for the right 30,000 rows.
+    index, file_number: (N,) from `read_mapping`.
+    Returns one line a fault; nothing for the right 30,000 rows.
     """
     if len(index) != N_HQ:
         return [f"has {len(index):,} rows where CelebA-HQ has {N_HQ:,}"]
@@ -119,14 +107,9 @@ def mapping_faults(index: NDArray[np.int64], file_number: NDArray[np.int64]) -> 
 def read_identities(path: str | Path) -> dict[str, int]:
     """Read who is in which picture: lines such as `000001.jpg 2880`, the form of CelebA's identity_CelebA.txt.
 
-    Args:
-        path: the file.
-
-    Returns:
-        File name -> number of the person.
-
-    Raises:
-        InputError: no such file, or a line that does not fit; the message has its number.
+    path: the file.
+    Returns file name -> number of the person.
+    Raises InputError: no such file, or a line that does not fit; the message has its number.
     """
     path = Path(path)
     people: dict[str, int] = {}

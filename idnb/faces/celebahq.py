@@ -56,19 +56,16 @@ def celebahq_root(folder: str | Path) -> Path | None:
 class CelebAMaskHQ(PhotoFaces):
     """CelebA-HQ photos, their label maps and their people.
 
-    Args:
-        folder: as in the module's text.
-        split: "train", "val" or "test" by CelebA's numbers; None takes all images.
-        order: of index maps, "celebamask" or "face-parsing"; None looks at the maps and tells.
-        allow_missing: use the images that are there instead of refusing a split from which some are missing.
-        merge: merge the parts, even where index maps are there.
+    folder: as in the module's text.
+    split: "train", "val" or "test" by CelebA's numbers; None takes all images.
+    order: of index maps, "celebamask" or "face-parsing"; None looks at the maps and tells.
+    allow_missing: use the images that are there instead of refusing a split from which some are missing.
+    merge: merge the parts, even where index maps are there.
 
-    Attributes:
-        index: (N,) the number of each image in CelebA-HQ.
-        order: that of the index maps, None where parts are merged or there are no maps.
+    index: (N,) the number of each image in CelebA-HQ.
+    order: that of the index maps, None where parts are merged or there are no maps.
 
-    Raises:
-        InputError: the folder is not laid out so, the mapping is missing or damaged, or images are missing.
+    Raises InputError: the folder is not laid out so, the mapping is missing or damaged, or images are missing.
     """
 
     def __init__(

@@ -112,12 +112,11 @@ def common_side(paths: Iterable[Path]) -> int:
 def picture_fault(path: Path, decode: bool = False, side: int | None = None, indices: bool = False) -> str | None:
     """What is wrong with a picture file, in a few words; None when nothing is.
 
-    Args:
-        path: of the file.
-        decode: read all pixels. Otherwise only the beginning and the end are looked at, which finds files that are
-            empty, cut off or something else, and takes a hundredth of the time.
-        side: pixels it should have each way; None wants any square.
-        indices: the picture holds class numbers or a mask, not colours.
+    path: of the file.
+    decode: read all pixels. Otherwise only the beginning and the end are looked at, which finds files that are
+        empty, cut off or something else, and takes a hundredth of the time.
+    side: pixels it should have each way; None wants any square.
+    indices: the picture holds class numbers or a mask, not colours.
     """
     try:
         state = path.stat()
@@ -159,12 +158,11 @@ def picture_faults(
 ) -> None:
     """Look at many pictures and add what is wrong with them to a report.
 
-    Args:
-        report: takes the faults.
-        paths: of files that are known to exist.
-        total: their number, for the bar. what: its name.
-        decode, side, indices: see `picture_fault`.
-        progress: draw a bar.
+    report: takes the faults.
+    paths: of files that are known to exist.
+    total: their number, for the bar. what: its name.
+    decode, side, indices: see `picture_fault`.
+    progress: draw a bar.
     """
     for path in tqdm(paths, total=total, desc=f"checking {what}", disable=not progress):
         why = picture_fault(path, decode, side, indices)

@@ -27,19 +27,15 @@ def ffhq_crop(eye_left: Any, eye_right: Any, mouth_left: Any, mouth_right: Any) 
 
     Left and right are those of the picture (the person's right eye is on the left). The y axis points down.
 
-    Args:
-        eye_left: [..., 2] centre of the eye on the left of an upright picture: x, y in any unit.
-        eye_right: [..., 2] the other eye.
-        mouth_left: [..., 2] corner of the mouth on the left of the picture.
-        mouth_right: [..., 2] the other corner.
-
-    Returns:
-        centre: [..., 2] float64, in the coordinates of the points.
-        half_x: [..., 2] float64, from the centre to the middle of the square's right side. The y axis of the square is
-            half_x turned a quarter: (-half_x[1], half_x[0]); see `crop_corners`.
-
-    Raises:
-        InputError: points that are not finite, that coincide, or that are swapped (left for right, or y pointing up).
+    eye_left: [..., 2] centre of the eye on the left of an upright picture: x, y in any unit.
+    eye_right: [..., 2] the other eye.
+    mouth_left: [..., 2] corner of the mouth on the left of the picture.
+    mouth_right: [..., 2] the other corner.
+    Returns centre and half_x, [..., 2] float64 each in the coordinates of the points; half_x leads from the centre to
+    the middle of the square's right side. The y axis of the square is half_x turned a quarter: (-half_x[1], half_x[0]);
+    see `crop_corners`.
+    Raises InputError: points that are not finite, that coincide, or that are swapped (left for right, or y pointing
+    up).
 
     Source: Karras et al., "Progressive Growing of GANs", ICLR 2018, appendix C; FFHQ (CVPR 2019) keeps it.
     """
@@ -68,12 +64,9 @@ def ffhq_crop(eye_left: Any, eye_right: Any, mouth_left: Any, mouth_right: Any) 
 def crop_corners(centre: Any, half_x: Any) -> np.ndarray:
     """Corners of the square that `ffhq_crop` describes.
 
-    Args:
-        centre: [..., 2] middle of the square: x, y.
-        half_x: [..., 2] from the middle to the middle of the right side.
-
-    Returns:
-        [..., 4, 2] float64: top left, top right, bottom right, bottom left, as seen in the aligned picture.
+    centre: [..., 2] middle of the square: x, y.
+    half_x: [..., 2] from the middle to the middle of the right side.
+    Returns [..., 4, 2] float64: top left, top right, bottom right, bottom left, as seen in the aligned picture.
     """
     c, x = np.asarray(centre, dtype=np.float64), np.asarray(half_x, dtype=np.float64)
     y = np.stack([-x[..., 1], x[..., 0]], axis=-1)  # [..., 2] a quarter turn that takes "right" to "down"

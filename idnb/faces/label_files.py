@@ -30,14 +30,9 @@ SAMPLE = 48  # maps that are looked at to tell the order
 def merge_parts(paths: Sequence[tuple[str, Path]]) -> NDArray[np.uint8]:
     """Merge the parts of one face into a map of class numbers, in the official order; later parts lie on top.
 
-    Args:
-        paths: (name of the part, file) in any order; a file is a mask, 0 where the part is not.
-
-    Returns:
-        (H, W) class numbers of `LABEL_NAMES`.
-
-    Raises:
-        InputError: an unknown part, a broken file, or parts of different sizes.
+    paths: (name of the part, file) in any order; a file is a mask, 0 where the part is not.
+    Returns (H, W) class numbers of `LABEL_NAMES`.
+    Raises InputError: an unknown part, a broken file, or parts of different sizes.
     """
     merged: NDArray[np.uint8] | None = None
     for name, path in sorted(paths, key=lambda part: LABEL_NAMES.index(part[0])):
@@ -57,16 +52,11 @@ def merge_parts(paths: Sequence[tuple[str, Path]]) -> NDArray[np.uint8]:
 def read_class_numbers(path: str | PathLike) -> torch.Tensor:
     """Read a picture of class numbers: grey or index PNG, or a map that is painted in the colours of `LABEL_PALETTE`.
 
-    Args:
-        path: the file. Grey values are class numbers. Of an index or RGB picture the colours say the class where all
-            are those of our palette; an index picture whose palette is the greys in order is like a grey one.
-
-    Returns:
-        [H, W] int64, 0 to 18, in the order of the file.
-
-    Raises:
-        InputError: the file is missing or broken, was saved with loss (JPEG), has colours or a palette that say
-            nothing, or other values.
+    path: the file. Grey values are class numbers. Of an index or RGB picture the colours say the class where all
+        are those of our palette; an index picture whose palette is the greys in order is like a grey one.
+    Returns [H, W] int64, 0 to 18, in the order of the file.
+    Raises InputError: the file is missing or broken, was saved with loss (JPEG), has colours or a palette that say
+    nothing, or other values.
     """
     name, picture = str(path), read_picture(path, limit=MAX_LABEL_PIXELS)
     if picture.format in ("JPEG", "MPO"):
@@ -123,15 +113,10 @@ def _by_colour(picture: Image.Image, name: str) -> NDArray[np.uint8]:
 def read_index_map(path: Path, order: str) -> NDArray[np.uint8]:
     """Read a picture of class numbers and bring it into the official order.
 
-    Args:
-        path: an index or grey PNG.
-        order: that of the file, "celebamask" or "face-parsing".
-
-    Returns:
-        (H, W) class numbers of `LABEL_NAMES`.
-
-    Raises:
-        InputError: the file is missing, broken, or holds other values than 0 to 18.
+    path: an index or grey PNG.
+    order: that of the file, "celebamask" or "face-parsing".
+    Returns (H, W) class numbers of `LABEL_NAMES`.
+    Raises InputError: the file is missing, broken, or holds other values than 0 to 18.
     """
     indices = read_class_numbers(path).numpy()
     table = np.array([LABEL_NAMES.index(part) for part in ORDERS[order]], dtype=np.uint8)
@@ -141,14 +126,9 @@ def read_index_map(path: Path, order: str) -> NDArray[np.uint8]:
 def set_order(paths: Sequence[Path]) -> str:
     """Tell in which of the two orders a set of index maps is, from up to 48 of them.
 
-    Args:
-        paths: of index maps of upright faces.
-
-    Returns:
-        "celebamask" or "face-parsing".
-
-    Raises:
-        InputError: no map tells, or they contradict one another: two sets are mixed.
+    paths: of index maps of upright faces.
+    Returns "celebamask" or "face-parsing".
+    Raises InputError: no map tells, or they contradict one another: two sets are mixed.
     """
     step = max(1, len(paths) // SAMPLE)
     votes: dict[str, list[Path]] = {name: [] for name in ORDERS}
@@ -180,12 +160,9 @@ def set_order(paths: Sequence[Path]) -> str:
 def scan_parts(folder: Path) -> tuple[dict[int, int], list[tuple[Path, str]]]:
     """List the parts that are there, without opening them.
 
-    Args:
-        folder: `CelebAMask-HQ-mask-anno`, with the files in subfolders 0 to 14 or all in one.
-
-    Returns:
-        parts: image number -> its parts, bit k set where part k of `LABEL_NAMES` is there.
-        extra: files that are no part of any image, with the reason.
+    folder: `CelebAMask-HQ-mask-anno`, with the files in subfolders 0 to 14 or all in one.
+    Returns image number -> its parts, bit k set where part k of `LABEL_NAMES` is there; and files that are no part of
+    any image, with the reason.
     """
     numbers = {name: place for place, name in enumerate(LABEL_NAMES) if place}
     parts: dict[int, int] = {}

@@ -54,15 +54,10 @@ LABEL_PALETTE.setflags(write=False)
 def check_label_map(labels: Any, name: str = "label_map") -> torch.Tensor:
     """Make sure that an array holds class numbers, and return it as a tensor.
 
-    Args:
-        labels: [H, W] or [B, H, W], any integer type, values 0 to 18 (tensor or array).
-        name: what to call it in an error: the argument or the file.
-
-    Returns:
-        The same shape, int64. An int64 tensor is returned as it is.
-
-    Raises:
-        InputError: wrong shape or type, or values outside 0 to 18; the message holds the values that were found.
+    labels: [H, W] or [B, H, W], any integer type, values 0 to 18 (tensor or array).
+    name: what to call it in an error: the argument or the file.
+    Returns the same shape, int64. An int64 tensor is returned as it is.
+    Raises InputError: wrong shape or type, or values outside 0 to 18; the message holds the values that were found.
     """
     remedy = "expected class numbers 0 to 18 as an integer array [H, W] or [B, H, W]"
     tensor = torch.from_numpy(np.array(labels)) if isinstance(labels, np.ndarray) else torch.as_tensor(labels)
@@ -104,12 +99,9 @@ def likely_order(labels: torch.Tensor) -> str | None:
     """Tell by areas in which of the two orders a map is: hair and hat lie above the middle of the skin, neck and
     clothes below it.
 
-    Args:
-        labels: [H, W] class numbers 0 to 18 of an upright face.
-
-    Returns:
-        "celebamask", "face-parsing", or None: the map has no skin, or one order leads by less than a hundredth of its
-        pixels.
+    labels: [H, W] class numbers 0 to 18 of an upright face.
+    Returns "celebamask", "face-parsing", or None: the map has no skin, or one order leads by less than a hundredth of
+    its pixels.
     """
     skin = labels == 1
     if not skin.any():
@@ -132,17 +124,12 @@ def likely_order(labels: torch.Tensor) -> str | None:
 def official_order(labels: Any, order: str | None = None, name: str = "label_map") -> torch.Tensor:
     """Bring one label map into the official order, and refuse one that looks like the other order unless told so.
 
-    Args:
-        labels: [H, W] class numbers 0 to 18 of an upright face.
-        order: "celebamask" (official: hair is 13) or "face-parsing" (hair is 17), whatever the map looks like. None:
-            official, and a map that looks like the other order is refused.
-        name: what to call it in an error.
-
-    Returns:
-        [H, W] int64 in the official order.
-
-    Raises:
-        InputError: not a label map, an unknown order, or no order given and the map is not in the official one.
+    labels: [H, W] class numbers 0 to 18 of an upright face.
+    order: "celebamask" (official: hair is 13) or "face-parsing" (hair is 17), whatever the map looks like. None:
+        official, and a map that looks like the other order is refused.
+    name: what to call it in an error.
+    Returns [H, W] int64 in the official order.
+    Raises InputError: not a label map, an unknown order, or no order given and the map is not in the official one.
     """
     indices = check_label_map(labels, name)
     if order is None and likely_order(indices) == "face-parsing":
@@ -159,14 +146,9 @@ def official_order(labels: Any, order: str | None = None, name: str = "label_map
 def colour_labels(labels: Any) -> torch.Tensor:
     """Paint a label map with the palette.
 
-    Args:
-        labels: [H, W] or [B, H, W] class numbers 0 to 18.
-
-    Returns:
-        [3, H, W] or [B, 3, H, W] float in [-1, 1].
-
-    Raises:
-        InputError: see `check_label_map`.
+    labels: [H, W] or [B, H, W] class numbers 0 to 18.
+    Returns [3, H, W] or [B, 3, H, W] float in [-1, 1].
+    Raises InputError as `check_label_map`.
     """
     indices = check_label_map(labels)
     palette = torch.from_numpy(LABEL_PALETTE.astype(np.float32)).to(indices.device) / 127.5 - 1.0

@@ -91,19 +91,14 @@ def draw_pairs(
 ) -> Pairs:
     """Draw identity images for each contour.
 
-    Args:
-        identities: [N] whole numbers, the person shown by each image (`faces.identity`, or the list of CelebA).
-        mode: "any", "same" or "other"; see the module's text.
-        count: how many identity images for each contour, without repetition.
-        seed: 0 or more; the same seed gives the same pairs everywhere.
-        allow_self: whether a contour may meet its own image (modes "any" and "same").
-        contours: [M] image numbers to use as contours, each once; None: all images.
-
-    Returns:
-        The pairs. Print the result to see how many there are and which contours have none.
-
-    Raises:
-        InputError: wrong arguments, or not a single pair is possible.
+    identities: [N] whole numbers, the person shown by each image (`faces.identity`, or the list of CelebA).
+    mode: "any", "same" or "other"; see the module's text.
+    count: how many identity images for each contour, without repetition.
+    seed: 0 or more; the same seed gives the same pairs everywhere.
+    allow_self: whether a contour may meet its own image (modes "any" and "same").
+    contours: [M] image numbers to use as contours, each once; None: all images.
+    Returns the pairs. Print the result to see how many there are and which contours have none.
+    Raises InputError: wrong arguments, or not a single pair is possible.
 
     Paper: section 3.1. CelebA-HQ's test split has 2,824 images, so 28,240 pairs; the paper also prints 2,842.
     """
@@ -183,12 +178,9 @@ def save_pairs(pairs: Pairs, path: str | PathLike) -> Path:
 
     The file appears complete or not at all.
 
-    Args:
-        pairs: from `draw_pairs`.
-        path: where to write; its folder is made if needed.
-
-    Returns:
-        The path.
+    pairs: from `draw_pairs`.
+    path: where to write; its folder is made if needed.
+    Returns the path.
     """
     path = Path(path)
     about = {"format": _FORMAT, "pairs": len(pairs)}
@@ -204,15 +196,10 @@ def save_pairs(pairs: Pairs, path: str | PathLike) -> Path:
 def load_pairs(path: str | PathLike, identities: Any = None) -> Pairs:
     """Read pairs and check them.
 
-    Args:
-        path: a file written by `save_pairs`.
-        identities: [N] the persons of the set the pairs are meant for; None leaves that check out.
-
-    Returns:
-        The pairs.
-
-    Raises:
-        InputError: the file is missing, cut off, edited into something impossible, or belongs to another set.
+    path: a file written by `save_pairs`.
+    identities: [N] the persons of the set the pairs are meant for; None leaves that check out.
+    Returns the pairs.
+    Raises InputError: the file is missing, cut off, edited into something impossible, or belongs to another set.
     """
     path = Path(path)
     if not path.is_file():

@@ -33,14 +33,9 @@ def open_photo(photo: Photo) -> Image.Image:
     Grey and palette pictures become RGB, transparent ones are laid on white, CMYK is converted without a colour
     profile, 16-bit grey is scaled to 8 bit. The picture that is passed in is not changed.
 
-    Args:
-        photo: a path, a PIL image, a uint8 array [H, W, 3] (or grey [H, W]), or a float tensor [3, H, W] in [-1, 1].
-
-    Returns:
-        A PIL image of mode RGB, upright, all pixels in memory.
-
-    Raises:
-        InputError: the file is missing, is not an image, is cut off or too large, or the array has another layout.
+    photo: a path, a PIL image, a uint8 array [H, W, 3] (or grey [H, W]), or a float tensor [3, H, W] in [-1, 1].
+    Returns a PIL image of mode RGB, upright, all pixels in memory.
+    Raises InputError: the file is missing, is not an image, is cut off or too large, or the array has another layout.
     """
     name = photo_name(photo)
     if isinstance(photo, torch.Tensor):
@@ -92,14 +87,9 @@ def _from_tensor(tensor: torch.Tensor) -> Image.Image:
 def photo_to_tensor(photo: Photo) -> torch.Tensor:
     """Read a picture as a tensor; see `open_photo`. More than 24 megapixels are averaged down to half the sides.
 
-    Args:
-        photo: a path, a PIL image, a uint8 array or a float tensor.
-
-    Returns:
-        [3, H, W] float32 in [-1, 1].
-
-    Raises:
-        InputError: see `open_photo`.
+    photo: a path, a PIL image, a uint8 array or a float tensor.
+    Returns [3, H, W] float32 in [-1, 1].
+    Raises InputError as `open_photo`.
     """
     picture = open_photo(photo)
     if picture.width * picture.height > REDUCED_ABOVE:

@@ -30,18 +30,16 @@ __all__ = ["PhotoFaces"]
 class PhotoFaces(ABC):
     """A set of aligned photographs; subclasses know how one kind of folder is laid out.
 
-    Args:
-        folder: of the set.
-        identity: (N,) who is in each photo. None: not known, so each photo counts as a person of its own.
-        index: (N,) numbers that the photos have in their set.
-        image_size: pixels of a stored photo.
+    folder: of the set.
+    identity: (N,) who is in each photo. None: not known, so each photo counts as a person of its own.
+    index: (N,) numbers that the photos have in their set.
+    image_size: pixels of a stored photo.
 
-    Attributes:
-        identity, shot, index: (N,) int64; shot counts the photos of a person.
-        identities_known: False where no list of people is there.
-        has_label_maps: whether `label_maps` works.
-        order: that of the classes in files of label maps, None where there are none.
-        parameters: empty; nothing else is known of a photo.
+    identity, shot, index: (N,) int64; shot counts the photos of a person.
+    identities_known: False where no list of people is there.
+    has_label_maps: whether `label_maps` works.
+    order: that of the classes in files of label maps, None where there are none.
+    parameters: empty; nothing else is known of a photo.
     """
 
     has_label_maps = False
@@ -70,13 +68,10 @@ class PhotoFaces(ABC):
     def check(self, labels: bool = True, decode: bool = False, progress: bool = False) -> FolderReport:
         """Look at all files this set needs.
 
-        Args:
-            labels: look at the label maps too.
-            decode: read every pixel; otherwise the beginning and the end of each file.
-            progress: draw bars.
-
-        Returns:
-            The report; `report.require()` raises InputError where it is not clean.
+        labels: look at the label maps too.
+        decode: read every pixel; otherwise the beginning and the end of each file.
+        progress: draw bars.
+        Returns the report; `report.require()` raises InputError where it is not clean.
         """
 
     def _label_map(self, index: int) -> NDArray[np.uint8]:
@@ -117,15 +112,10 @@ class PhotoFaces(ABC):
     def images(self, indices: Sequence[int] | NDArray[np.int64], size: int | None = None) -> torch.Tensor:
         """Photos as network input.
 
-        Args:
-            indices: B places in this set.
-            size: pixels; smaller than stored is averaged (antialiased), None keeps the stored size.
-
-        Returns:
-            (B, 3, size, size) float in [-1, 1], RGB.
-
-        Raises:
-            InputError: a file is missing, broken or not square; `check` finds all of them beforehand.
+        indices: B places in this set.
+        size: pixels; smaller than stored is averaged (antialiased), None keeps the stored size.
+        Returns (B, 3, size, size) float in [-1, 1], RGB.
+        Raises InputError: a file is missing, broken or not square; `check` finds all of them beforehand.
         """
         size = size or self.image_size
         batch = torch.empty(len(indices), 3, size, size)
@@ -149,15 +139,10 @@ class PhotoFaces(ABC):
     def label_maps(self, indices: Sequence[int] | NDArray[np.int64], size: int | None = None) -> torch.Tensor:
         """Label maps, brought to another size by the nearest pixel only.
 
-        Args:
-            indices: B places in this set.
-            size: pixels; None keeps the stored size, which may be another one than that of the photos.
-
-        Returns:
-            (B, size, size) long, class numbers of `idnb.faces.labels`.
-
-        Raises:
-            InputError: the set has none, a file is missing or broken, or maps differ in size and none is given.
+        indices: B places in this set.
+        size: pixels; None keeps the stored size, which may be another one than that of the photos.
+        Returns (B, size, size) long, class numbers of `idnb.faces.labels`.
+        Raises InputError: the set has none, a file is missing or broken, or maps differ in size and none is given.
         """
         maps: list[torch.Tensor] = []
         for index in indices:

@@ -33,16 +33,13 @@ PEOPLE = "identities.txt"
 class PhotoFolder(PhotoFaces):
     """All pictures of a folder and of its subfolders, in the order of their paths.
 
-    Args:
-        folder: see the module's text.
-        order: of the label maps, "celebamask" or "face-parsing"; None looks at the maps and tells.
+    folder: see the module's text.
+    order: of the label maps, "celebamask" or "face-parsing"; None looks at the maps and tells.
 
-    Attributes:
-        names: (N,) path of each photo inside the folder.
-        image_size: the side that most photos have; others are resized to it.
+    names: (N,) path of each photo inside the folder.
+    image_size: the side that most photos have; others are resized to it.
 
-    Raises:
-        InputError: no such folder, no picture in it, or `identities.txt` does not fit.
+    Raises InputError: no such folder, no picture in it, or `identities.txt` does not fit.
     """
 
     def __init__(self, folder: str | Path, order: str | None = None) -> None:

@@ -48,8 +48,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 def read_table(path: Path) -> dict[str, NDArray[Any]]:
     """Read `people.csv.gz`: one array a column, numbers where every value is one, else text.
 
-    Raises:
-        InputError: no such file, or one that is damaged.
+    Raises InputError: no such file, or one that is damaged.
     """
     try:
         largest = LARGEST_GROWTH * path.stat().st_size

@@ -18,17 +18,13 @@ __all__ = ["load_faces", "open_photos"]
 def load_faces(name: str | Path, split: str | None = None, otherwise: str | None = None) -> Faces | PhotoFaces:
     """Open a set of people.
 
-    Args:
-        name: "test" or "starter" (bundled), the folder of a set made by `idnb render`, the folder of CelebAMask-HQ, or
-            any folder of aligned photos. `FOLDER@train` stands for `split="train"`.
-        split: "train", "val" or "test", for CelebAMask-HQ only; None takes all images.
-        otherwise: the split of CelebAMask-HQ where none is asked for; of other sets all images are taken.
-
-    Returns:
-        The set: `len`, `identity`, `images(rows, size)`, `label_maps(rows, size)` and `select` are the same for all.
-
-    Raises:
-        InputError: no such set; the message lists the bundled ones. Or a folder from which files are missing.
+    name: "test" or "starter" (bundled), the folder of a set made by `idnb render`, the folder of CelebAMask-HQ, or
+        any folder of aligned photos. `FOLDER@train` stands for `split="train"`.
+    split: "train", "val" or "test", for CelebAMask-HQ only; None takes all images.
+    otherwise: the split of CelebAMask-HQ where none is asked for; of other sets all images are taken.
+    Returns the set: `len`, `identity`, `images(rows, size)`, `label_maps(rows, size)` and `select` are the same for
+    all.
+    Raises InputError: no such set; the message lists the bundled ones. Or a folder from which files are missing.
     """
     text, at, suffix = str(name).rpartition("@")
     if at and suffix in SPLITS and not Path(name).exists():
@@ -47,17 +43,12 @@ def open_photos(
 ) -> PhotoFaces:
     """Open a folder of photographs.
 
-    Args:
-        folder: of CelebAMask-HQ, or any other folder of aligned photos.
-        split: see `load_faces`.
-        order: of index maps: "celebamask", "face-parsing", or None to look at them.
-        allow_missing: take CelebAMask-HQ as far as it is there.
-
-    Returns:
-        The set.
-
-    Raises:
-        InputError: as `load_faces`.
+    folder: of CelebAMask-HQ, or any other folder of aligned photos.
+    split: see `load_faces`.
+    order: of index maps: "celebamask", "face-parsing", or None to look at them.
+    allow_missing: take CelebAMask-HQ as far as it is there.
+    Returns the set.
+    Raises InputError as `load_faces`.
     """
     if celebahq_root(folder) is not None:
         return CelebAMaskHQ(folder, split, order, allow_missing)

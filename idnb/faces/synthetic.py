@@ -30,12 +30,11 @@ BUNDLED_SETS = Path(__file__).parent.parent / "assets" / "faces"
 class Face:
     """One picture of one person.
 
-    Attributes:
-        image: (3, H, W) float in [-1, 1], RGB.
-        label_map: (H, W) long, class numbers of `idnb.faces.labels`.
-        identity: number of the person.
-        shot: number of the picture of this person.
-        parameters: every known parameter by name.
+    image: (3, H, W) float in [-1, 1], RGB.
+    label_map: (H, W) long, class numbers of `idnb.faces.labels`.
+    identity: number of the person.
+    shot: number of the picture of this person.
+    parameters: every known parameter by name.
     """
 
     image: torch.Tensor
@@ -48,19 +47,16 @@ class Face:
 class Faces:
     """A set of people; behaves like a sequence of `Face`.
 
-    Args:
-        folder: of the set.
-        rows: which rows of the table belong to this view of the set; all when None.
+    folder: of the set.
+    rows: which rows of the table belong to this view of the set; all when None.
 
-    Attributes:
-        identity, shot: (N,) int64.
-        parameters: every column of the table by name, (N,) each.
-        image_size: pixels.
-        card: what `card.json` says.
-        has_label_maps: always.
+    identity, shot: (N,) int64.
+    parameters: every column of the table by name, (N,) each.
+    image_size: pixels.
+    card: what `card.json` says.
+    has_label_maps: always.
 
-    Raises:
-        InputError: the folder is not a set, or a file of it is damaged.
+    Raises InputError: the folder is not a set, or a file of it is damaged.
     """
 
     has_label_maps = True
@@ -98,8 +94,7 @@ class Faces:
     def select(self, identities: Sequence[int] | NDArray[np.int64]) -> Faces:
         """The same set with these people only.
 
-        Raises:
-            InputError: an identity that the set does not have.
+        Raises InputError: an identity that the set does not have.
         """
         missing = np.setdiff1d(identities, self.identity)
         if len(missing):
@@ -125,12 +120,9 @@ class Faces:
     def images(self, indices: Sequence[int] | NDArray[np.int64], size: int | None = None) -> torch.Tensor:
         """Images as network input.
 
-        Args:
-            indices: B places in this set.
-            size: pixels; smaller than stored is averaged (antialiased), None keeps the stored size.
-
-        Returns:
-            (B, 3, size, size) float in [-1, 1], RGB.
+        indices: B places in this set.
+        size: pixels; smaller than stored is averaged (antialiased), None keeps the stored size.
+        Returns (B, 3, size, size) float in [-1, 1], RGB.
         """
         images = torch.from_numpy(self.pixels(indices)).permute(0, 3, 1, 2).float() / 127.5 - 1  # [B, 3, H, W]
         if size is None or size == self.image_size:
@@ -142,12 +134,9 @@ class Faces:
     def label_maps(self, indices: Sequence[int] | NDArray[np.int64], size: int | None = None) -> torch.Tensor:
         """Label maps, brought to another size by the nearest pixel only.
 
-        Args:
-            indices: B places in this set.
-            size: pixels; None keeps the stored size.
-
-        Returns:
-            (B, size, size) long, class numbers of `idnb.faces.labels`.
+        indices: B places in this set.
+        size: pixels; None keeps the stored size.
+        Returns (B, size, size) long, class numbers of `idnb.faces.labels`.
         """
         labels = torch.from_numpy(np.stack([self._tile("labels", "png", i) for i in indices]))
         if size is not None and size != self.image_size:
@@ -180,14 +169,9 @@ def _strip(path: Path, _state: str, size: int) -> NDArray[np.uint8]:
 def load_rendered(name: str | Path) -> Faces:
     """Open a set of rendered people, for what needs all that is known of them; others take `idnb.load_faces`.
 
-    Args:
-        name: "test" or "starter" (bundled), or the folder of any set made by `idnb render`.
-
-    Returns:
-        The set.
-
-    Raises:
-        InputError: no such set; the message lists the bundled ones.
+    name: "test" or "starter" (bundled), or the folder of any set made by `idnb render`.
+    Returns the set.
+    Raises InputError: no such set; the message lists the bundled ones.
     """
     bundled = BUNDLED_SETS / str(name)
     folder = bundled if (bundled / "card.json").is_file() else Path(name)

@@ -26,10 +26,9 @@ COLOURS = ("contour", "identity")
 class Triples:
     """T triples.
 
-    Attributes:
-        contour: (T,) rows of the people whose contours are taken.
-        given: (T,) rows of the people, the identity images.
-        ideal: the T ideal results; `ideal.images(rows)`, `ideal.label_maps(rows)`.
+    contour: (T,) rows of the people whose contours are taken.
+    given: (T,) rows of the people, the identity images.
+    ideal: the T ideal results; `ideal.images(rows)`, `ideal.label_maps(rows)`.
     """
 
     contour: NDArray[np.int64]
@@ -49,17 +48,12 @@ def check_colours(colours: str) -> None:
 def load_triples(folder: str | Path, people: Faces, colours: str, report: Callable[[str], None] = print) -> Triples:
     """Open a set of ideal results; one that is still being rendered as far as it has come.
 
-    Args:
-        folder: written by `idnb render --pairs`.
-        people: the set whose pictures the pairs are of, all of it.
-        colours: "contour" or "identity", see `COLOURS`.
-        report: is told how much of the set is there, if not all.
-
-    Returns:
-        The triples.
-
-    Raises:
-        InputError: other colours, a folder without ideal results, or with those of other people.
+    folder: written by `idnb render --pairs`.
+    people: the set whose pictures the pairs are of, all of it.
+    colours: "contour" or "identity", see `COLOURS`.
+    report: is told how much of the set is there, if not all.
+    Returns the triples.
+    Raises InputError: other colours, a folder without ideal results, or with those of other people.
     """
     check_colours(colours)
     ideal = load_rendered(folder)

@@ -27,14 +27,9 @@ STATIONS = ("x_c", "x_id", "y_hat", "head", "neck", "w_plus", "input_latent", "r
 def as_activity(features: Tensor) -> np.ndarray:
     """How much is going on at each position of a feature map, as colours from dark blue to yellow.
 
-    Args:
-        features: [1, C, H, W] or [C, H, W].
-
-    Returns:
-        [H, W, 3] uint8: the mean over channels of the distance of each value from the mean of its channel.
-
-    Raises:
-        InputError: another shape.
+    features: [1, C, H, W] or [C, H, W].
+    Returns [H, W, 3] uint8: the mean over channels of the distance of each value from the mean of its channel.
+    Raises InputError: another shape.
     """
     maps = features[0] if features.ndim == 4 and len(features) == 1 else features
     if maps.ndim != 3 or maps.numel() == 0:
@@ -45,14 +40,9 @@ def as_activity(features: Tensor) -> np.ndarray:
 def as_rows(codes: Tensor) -> np.ndarray:
     """A W+ code, or a change of one, as a square of colours: red above and blue below zero, one band for each style.
 
-    Args:
-        codes: [1, n_styles, style_dim] or [n_styles, style_dim].
-
-    Returns:
-        [H, style_dim, 3] uint8, H about style_dim. The scale ends at the 99th percentile of the sizes.
-
-    Raises:
-        InputError: another shape.
+    codes: [1, n_styles, style_dim] or [n_styles, style_dim].
+    Returns [H, style_dim, 3] uint8, H about style_dim. The scale ends at the 99th percentile of the sizes.
+    Raises InputError: another shape.
     """
     rows = codes[0] if codes.ndim == 3 and len(codes) == 1 else codes
     if rows.ndim != 2 or rows.numel() == 0:
@@ -65,18 +55,14 @@ def as_rows(codes: Tensor) -> np.ndarray:
 def show_dual_encoder(way: Mapping[str, Tensor], title: str = "") -> Figure:
     """Figure 2 of the paper with live tensors: identity encoder above, modulation between, main encoder below.
 
-    Args:
-        way: the stations of one step, for a batch of one. `x_c`, `x_id`, `y_hat`, `result`: pictures [1, 3, H, H]
-            around [-1, 1]; `F1`, `gamma 1`, `H1` and so on for every level, `head`, `neck`: maps [1, C, H, W];
-            `w_plus`: what is added to the code, [1, n_styles, style_dim]; `input_latent`: what is added to the
-            generator's input, [1, C, 4, 4], or missing.
-        title: above everything.
-
-    Returns:
-        The figure. Contours of other kinds are shown by what `Contour.display` makes of them; hand that over as `x_c`.
-
-    Raises:
-        InputError: a station is missing.
+    way: the stations of one step, for a batch of one. `x_c`, `x_id`, `y_hat`, `result`: pictures [1, 3, H, H]
+        around [-1, 1]; `F1`, `gamma 1`, `H1` and so on for every level, `head`, `neck`: maps [1, C, H, W];
+        `w_plus`: what is added to the code, [1, n_styles, style_dim]; `input_latent`: what is added to the
+        generator's input, [1, C, 4, 4], or missing.
+    title: above everything.
+    Returns the figure. Contours of other kinds are shown by what `Contour.display` makes of them; hand that over as
+    `x_c`.
+    Raises InputError: a station is missing.
     """
     levels = 1
     while f"F{levels + 1}" in way:

@@ -54,18 +54,15 @@ def show_grid(
 ) -> "Figure":
     """A grid of pictures.
 
-    Args:
-        pictures: rows of pictures; None leaves a place empty. A tensor [R, C, 3, H, W] works as well.
-        row_labels: one for each row, at its left.
-        column_labels: one for each column, above it.
-        title: above everything.
-        captions: rows of short texts below the pictures, such as numbers.
-        cell: side of a picture in inches; made smaller when the figure would be wider than 9 inches.
-        legend: whether label maps get a legend of the classes that occur.
-        alt: what the figure shows, in a sentence; made from the labels when left out.
-
-    Raises:
-        InputError: nothing to show, or something that is not a picture.
+    pictures: rows of pictures; None leaves a place empty. A tensor [R, C, 3, H, W] works as well.
+    row_labels: one for each row, at its left.
+    column_labels: one for each column, above it.
+    title: above everything.
+    captions: rows of short texts below the pictures, such as numbers.
+    cell: side of a picture in inches; made smaller when the figure would be wider than 9 inches.
+    legend: whether label maps get a legend of the classes that occur.
+    alt: what the figure shows, in a sentence; made from the labels when left out.
+    Raises InputError: nothing to show, or something that is not a picture.
     """
     rows = [list(row) for row in pictures]
     n_rows, n_columns = len(rows), max((len(row) for row in rows), default=0)
@@ -126,12 +123,11 @@ def show_row(
 ) -> "Figure":
     """Pictures side by side, with a label above each, in as many rows as needed.
 
-    Args:
-        pictures: pictures, or a tensor [N, 3, H, W] or [N, H, W] of label maps.
-        labels: one for each picture.
-        title: above everything.
-        per_row: how many in a row.
-        options: see `show_grid`.
+    pictures: pictures, or a tensor [N, 3, H, W] or [N, H, W] of label maps.
+    labels: one for each picture.
+    title: above everything.
+    per_row: how many in a row.
+    options: see `show_grid`.
     """
     pictures = list(pictures)
     if len(labels) not in (0, len(pictures)):
@@ -152,12 +148,11 @@ def show_pairs(
 ) -> "Figure":
     """Contour above identity above result, a pair in each column.
 
-    Args:
-        contours: N pictures as `contour.display` gives them, [N, 3, H, W], or label maps [N, H, W].
-        identities: N pictures, [N, 3, H, W].
-        results: N pictures, or None to leave the third row out.
-        title: above everything.
-        options: see `show_grid`.
+    contours: N pictures as `contour.display` gives them, [N, 3, H, W], or label maps [N, H, W].
+    identities: N pictures, [N, 3, H, W].
+    results: N pictures, or None to leave the third row out.
+    title: above everything.
+    options: see `show_grid`.
     """
     rows = [list(contours), list(identities)] + ([] if results is None else [list(results)])
     return show_grid(rows, ("contour", "identity", "result")[: len(rows)], (), title, **options)
@@ -172,12 +167,11 @@ def show_matrix(
 ) -> "Figure":
     """Every contour with every identity: contours down the left, identities along the top, results where they meet.
 
-    Args:
-        contours: R pictures.
-        identities: C pictures.
-        results: R rows of C pictures, or [R, C, 3, H, W].
-        title: above everything.
-        options: see `show_grid`.
+    contours: R pictures.
+    identities: C pictures.
+    results: R rows of C pictures, or [R, C, 3, H, W].
+    title: above everything.
+    options: see `show_grid`.
     """
     rows = [[None, *identities]] + [[contour, *row] for contour, row in zip(contours, results, strict=True)]
     labels = ["identities:", *(f"contour {i + 1}" for i in range(len(rows) - 1))]
@@ -187,10 +181,9 @@ def show_matrix(
 def show_alignment(photo: "Photo", aligned: "AlignedFace", title: str = "") -> "Figure":
     """A photo with box, five points and square, and the aligned crop beside it.
 
-    Args:
-        photo: what was given to `align_face`.
-        aligned: what it gave back.
-        title: above everything.
+    photo: what was given to `align_face`.
+    aligned: what it gave back.
+    title: above everything.
     """
     from idnb.faces.photo import open_photo
 
@@ -224,12 +217,11 @@ def plot_losses(
 ) -> "Figure":
     """Curves over training, each also smoothed when it is long.
 
-    Args:
-        curves: name -> values [N], or name -> (steps [N], values [N]).
-        title: above the curves.
-        xlabel: below the axis.
-        ylabel: beside the axis.
-        log: whether the vertical axis is logarithmic.
+    curves: name -> values [N], or name -> (steps [N], values [N]).
+    title: above the curves.
+    xlabel: below the axis.
+    ylabel: beside the axis.
+    log: whether the vertical axis is logarithmic.
     """
     with plt.rc_context(STYLE):
         fig, axes = plt.subplots(figsize=(7.0, 3.2), layout="constrained")

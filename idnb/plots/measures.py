@@ -37,16 +37,13 @@ def show_plane(
 ) -> Figure:
     """Two measures against each other: every pair a dot, every cloud its mean as a large mark.
 
-    Args:
-        clouds: name -> (x [N], y [N]); a single number each draws the mark alone.
-        xlabel, ylabel: below and beside the axes, with units and what is better.
-        title: above the axes.
-        bands: name -> (low, high) on the vertical axis, drawn behind everything.
-        path: (name, x [K], y [K]), drawn as a dotted line.
-        alt: made from the means when left out.
-
-    Raises:
-        InputError: no cloud, or x and y of different lengths.
+    clouds: name -> (x [N], y [N]); a single number each draws the mark alone.
+    xlabel, ylabel: below and beside the axes, with units and what is better.
+    title: above the axes.
+    bands: name -> (low, high) on the vertical axis, drawn behind everything.
+    path: (name, x [K], y [K]), drawn as a dotted line.
+    alt: made from the means when left out.
+    Raises InputError: no cloud, or x and y of different lengths.
     """
     arrays = {name: (_numbers(x), _numbers(y)) for name, (x, y) in clouds.items()}
     wrong = [name for name, (x, y) in arrays.items() if x.shape != y.shape or not len(x)]
@@ -81,17 +78,14 @@ def show_curves(
 ) -> Figure:
     """Curves with their standard deviation, in panels side by side, each with a scale of its own.
 
-    Args:
-        panels: what a panel measures -> name of a curve -> values [K], or repeated values [R, K], drawn as their mean
-            with one standard deviation around it.
-        x: [K] where the values were taken.
-        xlabel: below each panel.
-        title: above everything.
-        log: whether x is spaced by factors.
-        lines: name -> height of a dashed line in the first panel.
-
-    Raises:
-        InputError: no panel, or curves of another length than x.
+    panels: what a panel measures -> name of a curve -> values [K], or repeated values [R, K], drawn as their mean
+        with one standard deviation around it.
+    x: [K] where the values were taken.
+    xlabel: below each panel.
+    title: above everything.
+    log: whether x is spaced by factors.
+    lines: name -> height of a dashed line in the first panel.
+    Raises InputError: no panel, or curves of another length than x.
     """
     tables = {
         panel: {name: np.atleast_2d(np.asarray(v, dtype=np.float64)) for name, v in curves.items()}
@@ -122,14 +116,11 @@ def show_curves(
 def show_intervals(panels: Mapping[str, Any], truth: float, xlabel: str, title: str = "") -> Figure:
     """Intervals of repeated experiments, one below the other; those that miss the truth stand out.
 
-    Args:
-        panels: name -> [R, 2], lower and upper end in each experiment.
-        truth: what they should contain.
-        xlabel: below each panel.
-        title: above everything.
-
-    Raises:
-        InputError: no panel, or one that does not hold two ends a row.
+    panels: name -> [R, 2], lower and upper end in each experiment.
+    truth: what they should contain.
+    xlabel: below each panel.
+    title: above everything.
+    Raises InputError: no panel, or one that does not hold two ends a row.
     """
     tables = {name: np.asarray(ends, dtype=np.float64) for name, ends in panels.items()}
     if not tables or any(table.ndim != 2 or table.shape[1] != 2 or not len(table) for table in tables.values()):

@@ -29,16 +29,11 @@ def as_heat(
 ) -> np.ndarray:
     """A map of numbers as colours, dark blue to yellow; or red above and blue below a white zero.
 
-    Args:
-        values: [H, W].
-        low, high: numbers at the ends of the scale; the smallest and largest value when left out.
-        signed: the second scale, from -m to m, m the larger of |low| and |high|.
-
-    Returns:
-        [H, W, 3] uint8, a picture for `show_grid`.
-
-    Raises:
-        InputError: not a map, or NaN in it.
+    values: [H, W].
+    low, high: numbers at the ends of the scale; the smallest and largest value when left out.
+    signed: the second scale, from -m to m, m the larger of |low| and |high|.
+    Returns [H, W, 3] uint8, a picture for `show_grid`.
+    Raises InputError: not a map, or NaN in it.
     """
     array = torch.as_tensor(values).detach().float().cpu().numpy()
     if array.ndim != 2 or array.size == 0 or not np.isfinite(array).all():
@@ -63,15 +58,12 @@ def show_heat_table(
 ) -> Figure:
     """A table whose cells are coloured from 0 upwards and carry their numbers.
 
-    Args:
-        values: [R, C]; numbers below 0 get the colour of 0.
-        rows, columns: their names.
-        title: above the table.
-        high: the number with the brightest colour; the largest when left out.
-        decimals: of the numbers.
-
-    Raises:
-        InputError: names and numbers do not fit each other.
+    values: [R, C]; numbers below 0 get the colour of 0.
+    rows, columns: their names.
+    title: above the table.
+    high: the number with the brightest colour; the largest when left out.
+    decimals: of the numbers.
+    Raises InputError: names and numbers do not fit each other.
     """
     array = torch.as_tensor(values).detach().double().cpu().numpy()
     if array.shape != (len(rows), len(columns)):
@@ -98,13 +90,10 @@ def show_heat_table(
 def show_bands(panels: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]], title: str = "") -> Figure:
     """Cosine similarities as mean and standard deviation, in front of the bands that give them a measure.
 
-    Args:
-        panels: name of a panel -> (bands, scores). bands: name -> values [N], see `draw_bands`. scores: name ->
-            values [N], drawn as mean and standard deviation.
-        title: above everything.
-
-    Raises:
-        InputError: no panel, or panels with different scores.
+    panels: name of a panel -> (bands, scores). bands: name -> values [N], see `draw_bands`. scores: name ->
+        values [N], drawn as mean and standard deviation.
+    title: above everything.
+    Raises InputError: no panel, or panels with different scores.
     """
     names = [list(scores) for _, scores in panels.values()]
     if not names or not names[0] or any(other != names[0] for other in names):
@@ -147,17 +136,14 @@ def show_flow(
 ) -> Figure:
     """Pictures at chosen places with arrows between them: the way of tensors through a network.
 
-    Args:
-        boxes: name -> what stands where; columns count to the right, rows downwards, both from 0, parts allowed.
-        arrows: (from, to), names of boxes.
-        title: above everything.
-        cell: width of a column and height of a row, in inches; made smaller when wider than 9 inches.
-        picture: side of a picture in inches.
-        feedback: (from, to), one more arrow, which leads back below everything.
-        alt: made from the texts when left out.
-
-    Raises:
-        InputError: no box, or an arrow to a box that is not there.
+    boxes: name -> what stands where; columns count to the right, rows downwards, both from 0, parts allowed.
+    arrows: (from, to), names of boxes.
+    title: above everything.
+    cell: width of a column and height of a row, in inches; made smaller when wider than 9 inches.
+    picture: side of a picture in inches.
+    feedback: (from, to), one more arrow, which leads back below everything.
+    alt: made from the texts when left out.
+    Raises InputError: no box, or an arrow to a box that is not there.
     """
     unknown = [name for pair in [*arrows, feedback or ()] for name in pair if name not in boxes]
     if not boxes or unknown:

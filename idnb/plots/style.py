@@ -83,14 +83,9 @@ def draw_bands(bands: Mapping[str, Any], span: Callable[..., Any], line: Callabl
 def as_picture(picture: Any) -> np.ndarray:
     """Turn anything a figure may show into colours.
 
-    Args:
-        picture: see the module's text; a batch of one is fine.
-
-    Returns:
-        [H, W, 3] uint8.
-
-    Raises:
-        InputError: another shape, type or range.
+    picture: see the module's text; a batch of one is fine.
+    Returns [H, W, 3] uint8.
+    Raises InputError: another shape, type or range.
     """
     if isinstance(picture, Image.Image):
         return np.array(picture.convert("RGB"))
@@ -131,11 +126,10 @@ def show(fig: "Figure", alt: str = "", small: bool | int = False) -> None:
     The text is stored twice: as the metadata `alt` of the picture, and as the plain-text form of the output, which is
     what readers without pictures get. Outside a notebook nothing appears.
 
-    Args:
-        fig: from one of the functions above, or any figure of yours.
-        alt: what is to be seen; empty takes the text the figure carries.
-        small: store the picture with 256 colours, chosen for it, at about a third of the size; a number from 2 to 256
-            takes as many colours. For grids of many faces; not where small differences of colour matter.
+    fig: from one of the functions above, or any figure of yours.
+    alt: what is to be seen; empty takes the text the figure carries.
+    small: store the picture with 256 colours, chosen for it, at about a third of the size; a number from 2 to 256
+        takes as many colours. For grids of many faces; not where small differences of colour matter.
     """
     text = alt or str(fig.get_label()) or "figure"
     buffer = io.BytesIO()

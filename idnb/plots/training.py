@@ -43,16 +43,13 @@ def show_terms(
 ) -> Figure:
     """Loss terms over training, a panel each, as each has a scale of its own.
 
-    Args:
-        runs: name -> columns of its log, such as `numpy.genfromtxt(path, delimiter=",", names=True)` or a dict of
-            lists. Values that are no numbers leave a gap.
-        terms: columns to draw, without their weights.
-        title: above everything.
-        x: the column along the horizontal axis; the number of the row where there is none.
-        log: whether the vertical axes are logarithmic.
-
-    Raises:
-        InputError: nothing to draw, or a term that a log lacks.
+    runs: name -> columns of its log, such as `numpy.genfromtxt(path, delimiter=",", names=True)` or a dict of
+        lists. Values that are no numbers leave a gap.
+    terms: columns to draw, without their weights.
+    title: above everything.
+    x: the column along the horizontal axis; the number of the row where there is none.
+    log: whether the vertical axes are logarithmic.
+    Raises InputError: nothing to draw, or a term that a log lacks.
     """
     if not runs or not terms:
         raise InputError("runs, terms: give at least one of each")
@@ -81,15 +78,12 @@ def show_trade_off(
 ) -> Figure:
     """What the weight of identity buys (upwards) and what it costs (to the right): a dot for each of its values.
 
-    Args:
-        panels: name of a panel, such as of a judge -> (bands, curves). bands: name -> values, see `draw_bands`.
-            curves: name -> (perceptual distances to the contour's photo [L, N], similarities to the identity image
-            [L, N]) for L values of the weight and N pairs; dots are means over pairs.
-        labels: the L values, written beside the dots of the first curve.
-        title: above everything.
-
-    Raises:
-        InputError: no panel, or curves that do not fit the labels.
+    panels: name of a panel, such as of a judge -> (bands, curves). bands: name -> values, see `draw_bands`.
+        curves: name -> (perceptual distances to the contour's photo [L, N], similarities to the identity image
+        [L, N]) for L values of the weight and N pairs; dots are means over pairs.
+    labels: the L values, written beside the dots of the first curve.
+    title: above everything.
+    Raises InputError: no panel, or curves that do not fit the labels.
     """
     parts = []
     for name, (_, curves) in panels.items():

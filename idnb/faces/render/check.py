@@ -29,15 +29,14 @@ TIMED_PEOPLE, TIMED_SHOTS = 26, 4
 class CheckReport:
     """What `check_people` measured.
 
-    Attributes:
-        people: number of identities, one picture each.
-        found: share in which MTCNN finds exactly one face with p > 0.95.
-        nearest: smallest distance between two identities, see `identity_distance`.
-        median_distance: the median over all pairs.
-        eyes: (2, 2) mean place of the eyes as MTCNN sees them, fractions of the image: left of the image, right.
-        eyes_std: (2, 2) standard deviation of the same.
-        seconds: of one core for one picture of four of a person, the share of the person's preparation included.
-        missed: numbers of the identities without exactly one face.
+    people: number of identities, one picture each.
+    found: share in which MTCNN finds exactly one face with p > 0.95.
+    nearest: smallest distance between two identities, see `identity_distance`.
+    median_distance: the median over all pairs.
+    eyes: (2, 2) mean place of the eyes as MTCNN sees them, fractions of the image: left of the image, right.
+    eyes_std: (2, 2) standard deviation of the same.
+    seconds: of one core for one picture of four of a person, the share of the person's preparation included.
+    missed: numbers of the identities without exactly one face.
     """
 
     people: int
@@ -75,11 +74,8 @@ class CheckReport:
 def identity_distance(identities: list[dict[str, Any]]) -> NDArray[np.float64]:
     """Distances between people: root mean square difference of the numeric parameters, each in units of its std.
 
-    Args:
-        identities: parameters of N people.
-
-    Returns:
-        (N, N); 0 for the same person, about 1.4 for two drawn at random; the diagonal is infinite.
+    identities: parameters of N people.
+    Returns (N, N); 0 for the same person, about 1.4 for two drawn at random; the diagonal is infinite.
     """
     names = [name for name, value in identities[0].items() if isinstance(value, float)]
     values = np.array([[person[name] for name in names] for person in identities])
@@ -94,12 +90,9 @@ def identity_distance(identities: list[dict[str, Any]]) -> NDArray[np.float64]:
 def check_people(count: int = 500, size: int = 128) -> CheckReport:
     """Render new people and measure them.
 
-    Args:
-        count: of identities.
-        size: of a picture, pixels.
-
-    Returns:
-        The report; print it.
+    count: of identities.
+    size: of a picture, pixels.
+    Returns the report; print it.
     """
     import torch
     from facenet_pytorch import MTCNN

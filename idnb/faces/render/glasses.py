@@ -36,14 +36,11 @@ def make_glasses(
 ) -> tuple[Array, NDArray[np.int32], NDArray[np.int32]] | None:
     """Build the glasses of one person.
 
-    Args:
-        identity: parameters of the person.
-        eye_left, eye_right: (3,) centres of the eyeballs, metres.
-        radius: of the eyeballs, metres.
-        ear_left, ear_right: (3,) where a temple rests on the ear.
-
-    Returns:
-        (V, 3) vertices, (T, 3) triangles, (T,) `GLASSES` or `LENS`; None when the person wears none.
+    identity: parameters of the person.
+    eye_left, eye_right: (3,) centres of the eyeballs, metres.
+    radius: of the eyeballs, metres.
+    ear_left, ear_right: (3,) where a temple rests on the ear.
+    Returns (V, 3) vertices, (T, 3) triangles, (T,) `GLASSES` or `LENS`; None when the person wears none.
     """
     if not identity["glasses.worn"]:
         return None

@@ -38,14 +38,13 @@ Array = NDArray[np.float32]
 class Head:
     """anny's head with its triangles, regions and neighbourhoods; N vertices, F triangles.
 
-    Attributes:
-        canonical: (N, 3) metres, the average head.
-        triangles: (F, 3) vertex numbers.
-        parts: (F,) `SKIN`, `EYE_LEFT`, ... of each triangle.
-        vertex_parts: (N,) the same of each vertex.
-        lips, ears, mouth: (N,) shares in [0, 1], from anny's texture masks.
-        upper_lip: (N,) 1 above the line between the lips.
-        blur: (N, N) sparse matrix that averages each skin vertex with its neighbours.
+    canonical: (N, 3) metres, the average head.
+    triangles: (F, 3) vertex numbers.
+    parts: (F,) `SKIN`, `EYE_LEFT`, ... of each triangle.
+    vertex_parts: (N,) the same of each vertex.
+    lips, ears, mouth: (N,) shares in [0, 1], from anny's texture masks.
+    upper_lip: (N,) 1 above the line between the lips.
+    blur: (N, N) sparse matrix that averages each skin vertex with its neighbours.
     """
 
     canonical: Array
@@ -63,12 +62,9 @@ class Head:
     def vertices(self, identity: dict[str, Any], shots: list[dict[str, Any]]) -> Array:
         """Shape the head for one person.
 
-        Args:
-            identity: parameters from `people.sample_identity`.
-            shots: parameters from `people.sample_shot`, K of them.
-
-        Returns:
-            (1 + K, N, 3) metres: the neutral face, then one face a shot.
+        identity: parameters from `people.sample_identity`.
+        shots: parameters from `people.sample_shot`, K of them.
+        Returns (1 + K, N, 3) metres: the neutral face, then one face a shot.
         """
         phenotype = {k.removeprefix("phenotype."): v for k, v in identity.items() if k.startswith("phenotype.")}
         local: dict[str, float] = {}
@@ -121,11 +117,8 @@ def _read_obj(path: Path) -> tuple[dict[str, list[list[tuple[int, int]]]], Array
 def load_head() -> Head:
     """Load the head; the first time on a machine anny builds its cache, which takes a few minutes.
 
-    Returns:
-        The head, the same object at every call.
-
-    Raises:
-        InputError: when the packages of the extra `render` are missing.
+    Returns the head, the same object at every call.
+    Raises InputError when the packages of the extra `render` are missing.
     """
     try:
         import warp

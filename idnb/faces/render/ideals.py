@@ -51,17 +51,13 @@ def _ideal_shot(people: SetPlan, contour: int, given: int, colours: str) -> dict
 def ideal_result(people: SetPlan, contour: int, given: int, colours: str) -> tuple[np.ndarray, np.ndarray]:
     """Render the ideal result of one pair.
 
-    Args:
-        people: the set that both pictures belong to.
-        contour: number of the picture whose contour is taken, `identity * shots + shot`.
-        given: number of the identity image.
-        colours: whose, "contour" or "identity".
-
-    Returns:
-        (size, size, 3) sRGB 0..255 and (size, size) class numbers. Of a picture with itself: that picture, bit by bit.
-
-    Raises:
-        InputError: other colours, or the packages of the extra `render` are missing.
+    people: the set that both pictures belong to.
+    contour: number of the picture whose contour is taken, `identity * shots + shot`.
+    given: number of the identity image.
+    colours: whose, "contour" or "identity".
+    Returns (size, size, 3) sRGB 0..255 and (size, size) class numbers. Of a picture with itself: that picture, bit by
+    bit.
+    Raises InputError: other colours, or the packages of the extra `render` are missing.
     """
     check_colours(colours)
     parameters, rng = people.identity(given // people.shots)
@@ -74,9 +70,8 @@ class IdealPlan(SetPlan):
 
     The first four attributes are those of the set of people that the pairs are drawn from.
 
-    Attributes:
-        pairs: how many; those of `idnb evaluate --contours PAIRS --count 1`. Each gives a picture for each entry of
-            `COLOURS`.
+    pairs: how many; those of `idnb evaluate --contours PAIRS --count 1`. Each gives a picture for each entry of
+        `COLOURS`.
     """
 
     pairs: int

@@ -101,12 +101,9 @@ def _hair(rng: np.random.Generator, woman: bool, age: float, african: float, asi
 def sample_identity(rng: np.random.Generator) -> Parameters:
     """Draw one person.
 
-    Args:
-        rng: random numbers of this person, see `identity_generator`.
-
-    Returns:
-        Named parameters: `phenotype.*` and `shape.*` (controls of anny), `skin.*`, `brow.*`, `iris.*`, `lips.*`,
-        `hair.*`, `beard.*`, `glasses.*`. Shares lie in [0, 1], lengths are metres.
+    rng: random numbers of this person, see `identity_generator`.
+    Returns named parameters: `phenotype.*` and `shape.*` (controls of anny), `skin.*`, `brow.*`, `iris.*`, `lips.*`,
+    `hair.*`, `beard.*`, `glasses.*`. Shares lie in [0, 1], lengths are metres.
     """
     woman = bool(rng.random() < 0.5)
     african, asian, caucasian = (float(x) for x in rng.dirichlet([0.45, 0.45, 0.45]))
@@ -196,13 +193,10 @@ def _expression(rng: np.random.Generator) -> Parameters:
 def sample_shot(rng: np.random.Generator) -> Parameters:
     """Draw what one picture of a person adds: pose, expression, gaze, light, background, clothes.
 
-    Args:
-        rng: random numbers of this shot, see `shot_generator`.
-
-    Returns:
-        Named parameters: `pose.yaw`, `pose.pitch` (radians; yaw > 0: the face turns to the right edge of the image,
-        pitch > 0: it looks up), `camera.distance` (metres), `gaze.*` (radians from the camera),
-        `expression.*` (controls of anny in [0, 1]), `light.*`, `background.*`, `cloth.*`.
+    rng: random numbers of this shot, see `shot_generator`.
+    Returns named parameters: `pose.yaw`, `pose.pitch` (radians; yaw > 0: the face turns to the right edge of the image,
+    pitch > 0: it looks up), `camera.distance` (metres), `gaze.*` (radians from the camera), `expression.*` (controls of
+    anny in [0, 1]), `light.*`, `background.*`, `cloth.*`.
     """
     shot: Parameters = {
         "pose.yaw": _normal(rng, 0, 0.27, -0.65, 0.65),

@@ -50,12 +50,11 @@ def _disc(axis: Array, radius: float, count: int) -> Array:
 class Person:
     """One identity, ready for pictures.
 
-    Args:
-        head: from `load_head`.
-        identity: parameters from `people.sample_identity`.
-        shots: parameters of the K pictures, from `people.sample_shot`; colours of an identity (`skin.melanin`) in one
-            of them take the place of the person's own in this picture.
-        rng: random numbers of the identity, for the strands of hair.
+    head: from `load_head`.
+    identity: parameters from `people.sample_identity`.
+    shots: parameters of the K pictures, from `people.sample_shot`; colours of an identity (`skin.melanin`) in one
+        of them take the place of the person's own in this picture.
+    rng: random numbers of the identity, for the strands of hair.
     """
 
     def __init__(
@@ -218,12 +217,9 @@ class Person:
     def picture(self, index: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Draw one shot.
 
-        Args:
-            index: of the shot, 0 <= index < K.
-            size: of the image, pixels.
-
-        Returns:
-            (size, size, 3) sRGB 0..255, and (size, size) class numbers of `idnb.faces.labels`.
+        index: of the shot, 0 <= index < K.
+        size: of the image, pixels.
+        Returns (size, size, 3) sRGB 0..255, and (size, size) class numbers of `idnb.faces.labels`.
         """
         shot, face = self.shots[index], self.faces[index]
         paint, key = self._paint(shot, face)

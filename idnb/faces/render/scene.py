@@ -51,16 +51,15 @@ def vertex_normals(vertices: Array, triangles: NDArray[np.int32]) -> Array:
 class Surface:
     """A mesh to draw; what is not given is zero (and fully lit).
 
-    Attributes:
-        vertices: (V, 3) metres.
-        triangles: (T, 3) vertex numbers.
-        parts: (T,) material of each triangle, as in `head` and `paint`.
-        normals: (V, 3).
-        light: (V, 3) light on the vertex; for strands the finished colour.
-        lit: (V,) share of the key light that arrives.
-        regions: (V, 4) shares of lips, scalp, beard, ears.
-        inside: (V, 2) inside of the mouth, upper lip.
-        canonical: (V, 3) metres.
+    vertices: (V, 3) metres.
+    triangles: (T, 3) vertex numbers.
+    parts: (T,) material of each triangle, as in `head` and `paint`.
+    normals: (V, 3).
+    light: (V, 3) light on the vertex; for strands the finished colour.
+    lit: (V,) share of the key light that arrives.
+    regions: (V, 4) shares of lips, scalp, beard, ears.
+    inside: (V, 2) inside of the mouth, upper lip.
+    canonical: (V, 3) metres.
     """
 
     vertices: Array
@@ -87,14 +86,11 @@ def draw_scene(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw all surfaces.
 
-    Args:
-        surfaces: what is in front of the camera.
-        paint: camera, light and colours.
-        background: (size, size, 3) linear RGB.
-        size: of the picture, pixels.
-
-    Returns:
-        (size, size, 3) sRGB 0..255, and (size, size) class numbers of `idnb.faces.labels`.
+    surfaces: what is in front of the camera.
+    paint: camera, light and colours.
+    background: (size, size, 3) linear RGB.
+    size: of the picture, pixels.
+    Returns (size, size, 3) sRGB 0..255, and (size, size) class numbers of `idnb.faces.labels`.
     """
     starts = np.cumsum([0] + [len(s.vertices) for s in surfaces])
     corners = np.concatenate([s.triangles + start for s, start in zip(surfaces, starts, strict=False)])

@@ -40,11 +40,10 @@ WEBP_QUALITY = 92
 class SetPlan:
     """What a set consists of.
 
-    Attributes:
-        identities: number of people.
-        shots: pictures of each.
-        seed: of the distribution; other seeds are other people.
-        size: of a picture, pixels.
+    identities: number of people.
+    shots: pictures of each.
+    seed: of the distribution; other seeds are other people.
+    size: of a picture, pixels.
     """
 
     identities: int
@@ -92,15 +91,10 @@ class SetPlan:
 def render_person(plan: SetPlan, identity: int) -> tuple[np.ndarray, np.ndarray]:
     """Render all pictures of one person of a set.
 
-    Args:
-        plan: of the set.
-        identity: number of the person.
-
-    Returns:
-        (size, K * size, 3) sRGB 0..255 and (size, K * size) class numbers, K pictures side by side.
-
-    Raises:
-        InputError: when the packages of the extra `render` are missing.
+    plan: of the set.
+    identity: number of the person.
+    Returns (size, K * size, 3) sRGB 0..255 and (size, K * size) class numbers, K pictures side by side.
+    Raises InputError when the packages of the extra `render` are missing.
     """
     return draw_person(*plan.person(identity), plan.size)
 
@@ -110,17 +104,12 @@ def draw_person(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw one person; all that is ever drawn is drawn here.
 
-    Args:
-        parameters: of the person.
-        shots: parameters of K pictures.
-        rng: random numbers of the person, for the strands of hair.
-        size: of a picture, pixels.
-
-    Returns:
-        As `render_person`.
-
-    Raises:
-        InputError: when the packages of the extra `render` are missing.
+    parameters: of the person.
+    shots: parameters of K pictures.
+    rng: random numbers of the person, for the strands of hair.
+    size: of a picture, pixels.
+    Returns as `render_person`.
+    Raises InputError when the packages of the extra `render` are missing.
     """
     from idnb.faces.render.head import load_head  # needs the extra `render`
 
@@ -183,16 +172,11 @@ def _table(plan: SetPlan) -> bytes:
 def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, Any]:
     """Render a set, or what is missing of it.
 
-    Args:
-        plan: what to render.
-        folder: where; made when it does not exist.
-        workers: processes.
-
-    Returns:
-        The set's card, as written to `card.json` when every file is there.
-
-    Raises:
-        InputError: the folder holds a set made by another plan, or the extra `render` is missing.
+    plan: what to render.
+    folder: where; made when it does not exist.
+    workers: processes.
+    Returns the set's card, as written to `card.json` when every file is there.
+    Raises InputError: the folder holds a set made by another plan, or the extra `render` is missing.
     """
     folder = Path(folder)
     note = folder / "card.json"

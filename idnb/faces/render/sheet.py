@@ -11,13 +11,10 @@ __all__ = ["contact_sheet"]
 def contact_sheet(faces: Faces, count: int = 64, columns: int = 8) -> NDArray[np.uint8]:
     """Put the first picture of many people side by side.
 
-    Args:
-        faces: the set.
-        count: of people; fewer when the set has fewer.
-        columns: of the sheet.
-
-    Returns:
-        (rows * size, columns * size, 3) sRGB 0..255; empty places are white.
+    faces: the set.
+    count: of people; fewer when the set has fewer.
+    columns: of the sheet.
+    Returns (rows * size, columns * size, 3) sRGB 0..255; empty places are white.
     """
     first = np.flatnonzero(faces.shot == faces.shot.min())[:count]
     tiles = faces.pixels(first)

@@ -14,12 +14,11 @@ Array = NDArray[np.float32]
 class Strands:
     """S strands of P points each.
 
-    Attributes:
-        points: (S, P, 3) metres.
-        width: (S, P) metres.
-        shade: (S,) factor on the colour of each strand, about 1.
-        root: (S,) vertex of the head nearest to the root; a strand moves with it.
-        is_beard: (S,) True for strands of the beard.
+    points: (S, P, 3) metres.
+    width: (S, P) metres.
+    shade: (S,) factor on the colour of each strand, about 1.
+    root: (S,) vertex of the head nearest to the root; a strand moves with it.
+    is_beard: (S,) True for strands of the beard.
     """
 
     points: Array
@@ -32,11 +31,8 @@ class Strands:
 def ribbons(strands: Strands) -> tuple[Array, Array, NDArray[np.int32]]:
     """Turn strands into triangles.
 
-    Args:
-        strands: S strands of P points.
-
-    Returns:
-        (S * P * 2, 3) vertices, (S * P, 3) unit tangents, (T, 3) triangles.
+    strands: S strands of P points.
+    Returns (S * P * 2, 3) vertices, (S * P, 3) unit tangents, (T, 3) triangles.
     """
     points = strands.points
     tangent = np.empty_like(points)
