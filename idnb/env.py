@@ -124,8 +124,6 @@ def _yes(answer: bool) -> str:
 def memory_gb() -> float | None:
     """Memory of this machine in GB, or None where the system does not say."""
     try:
-        import os
-
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     except (ValueError, OSError, AttributeError):
         return None

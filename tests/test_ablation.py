@@ -13,7 +13,8 @@ from idnb.core.presets import TINY
 from idnb.evaluation.methods import CopyIdentity, EnlargedContour, load_method
 from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.setting import Setting
-from idnb.experiments.ablation import TABLES, Budget, build_encoder, describe, finished, plan, run_arm, same_training
+from idnb.experiments.ablation import Budget, build_encoder, describe, finished, plan, run_arm, same_training
+from idnb.experiments.arms import TABLES
 from idnb.experiments.figures import ambiguity_figure, arms_figure, judges_figure, methods_figure
 from idnb.experiments.paper import PAPER_TABLE_1, paper_table
 from idnb.experiments.stored import joined, read_results

@@ -19,7 +19,8 @@ from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.results import read_result
 from idnb.evaluation.setting import Setting
 from idnb.evaluation.store import RESULTS, chunk_path, claim, load_chunks, save_chunk, save_columns
-from idnb.experiments.ablation import TABLES, Budget, describe, finished, run_arm, take_over
+from idnb.experiments.ablation import Budget, describe, finished, run_arm, take_over
+from idnb.experiments.arms import TABLES
 from idnb.experiments.stored import read_results
 from idnb.faces.celeba_split import read_identities, read_mapping
 from idnb.faces.pairs import draw_pairs, load_pairs, save_pairs

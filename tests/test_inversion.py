@@ -8,16 +8,8 @@ from idnb.core.presets import PAPER, TINY
 from idnb.core.psnr import psnr
 from idnb.core.resize import resize
 from idnb.inversion.objectives import Guidance, Reconstruction
-from idnb.inversion.optimise import (
-    SPACES,
-    InversionConfig,
-    batch_size,
-    invert,
-    invert_guided,
-    invert_images,
-    nearest_z,
-    rate_at,
-)
+from idnb.inversion.optimise import SPACES, InversionConfig, invert, invert_guided, invert_images, nearest_z, rate_at
+from idnb.inversion.results import batch_size
 from idnb.models.identity import IdentityNetwork, IdentitySize
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures
 from idnb.models.stylegan2 import Generator, mix_styles

@@ -12,7 +12,8 @@ from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, STEPS, THREADS
 from idnb.core.errors import InputError
 from idnb.evaluation.dataset import load_evaluation_set
 from idnb.evaluation.store import RESULTS, keep
-from idnb.experiments.ablation import TABLES, Budget, describe, plan, report, run_arm, take_over
+from idnb.experiments.ablation import Budget, describe, plan, report, run_arm, take_over
+from idnb.experiments.arms import TABLES
 
 __all__ = ["add_arguments", "run"]
 

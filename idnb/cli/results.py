@@ -11,7 +11,8 @@ from idnb.core.errors import InputError
 from idnb.core.files import read_text, write_text
 from idnb.core.messages import printable
 from idnb.evaluation.store import RESULTS
-from idnb.experiments.ablation import TABLES, report
+from idnb.experiments.ablation import report
+from idnb.experiments.arms import TABLES
 from idnb.experiments.columns import MAIN
 from idnb.experiments.paper import PAPER_TABLES
 from idnb.experiments.signs import sign_table

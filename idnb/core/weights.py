@@ -137,20 +137,16 @@ def find_weight(name: str, assets: Path = ASSETS) -> WeightFile:
 def cache_folder() -> Path:
     """The folder for downloads: IDNB_CACHE where it is set, else the usual cache place of this system."""
     try:
-        return _cache_folder()
+        if os.environ.get("IDNB_CACHE"):
+            return Path(os.environ["IDNB_CACHE"]).expanduser()
+        if sys.platform == "win32":
+            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        elif sys.platform == "darwin":
+            base = Path.home() / "Library" / "Caches"
+        else:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError as error:  # there is no home folder, or none of the one named after ~
         raise InputError("no folder for downloads is known here; set IDNB_CACHE to a full path") from error
-
-
-def _cache_folder() -> Path:
-    if os.environ.get("IDNB_CACHE"):
-        return Path(os.environ["IDNB_CACHE"]).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "idnb"
 
 

@@ -7,8 +7,6 @@ comes with the packages of the extra `projected`; its distance is no FID and bea
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -46,22 +44,20 @@ class IdentityFeatures(FeatureNetwork):
     """The maps at the end of each stage of an identity network, averaged over places and put one after the other.
 
     Early stages see texture and sharpness, late ones shape; embeddings alone would forgive much that an eye does not.
-    network: a trained `IdentityNetwork`. size: side to which images are averaged or enlarged first.
+    network: a trained `IdentityNetwork`; images are averaged or enlarged to its frame first.
     """
 
     name = "identity"
     frechet_name = "Frechet distance over identity features"
     kernel_name = "kernel distance over identity features"
 
-    def __init__(self, network: IdentityNetwork, size: int | None = None) -> None:
+    def __init__(self, network: IdentityNetwork) -> None:
         super().__init__()
         self.network = network
-        self.size = network.size.frame_size if size is None else size
 
     def forward(self, images: Tensor) -> Tensor:
         """images: [B, 3, H, H] in [-1, 1]. Returns [B, sum of the stages' channels], 400 for `tiny`."""
-        images = resize(images, self.size)
-        maps = self.network.forward_features(images)
+        maps = self.network.forward_features(resize(images, self.network.size.frame_size))
         return torch.cat([m.mean((2, 3)) for m in maps], dim=1)  # [B, D]
 
 
@@ -150,25 +146,22 @@ FEATURE_NETWORKS = ("identity", "efficientnet", "inception")
 
 
 def feature_network(
-    name: str = "identity",
-    preset: str = "tiny",
-    path: str | Path | None = None,
-    device: torch.device | str | None = None,
+    name: str = "identity", preset: str = "tiny", device: torch.device | str | None = None
 ) -> FeatureNetwork:
     """A feature network with its weights: frozen, in eval mode.
 
-    name: one of `FEATURE_NETWORKS`. preset: which identity network. path: a weight file of your own.
+    name: one of `FEATURE_NETWORKS`. preset: which identity network. device: where to put it; None is the CPU.
     Raises InputError for an unknown name and for weights that are not there, with the command that gets them.
     """
     network: FeatureNetwork
     if name == "identity":
-        arcface = load_identity_network(preset, path=path)
+        arcface = load_identity_network(preset)
         assert isinstance(arcface, IdentityNetwork)
         network = IdentityFeatures(arcface)
     elif name == "efficientnet":
         network = EfficientNetFeatures()
     elif name == "inception":
-        file = weight_path("inception_fid") if path is None else Path(path)
+        file = weight_path("inception_fid")
         network = InceptionFeatures()
         load_strictly(network.network, read_tensors(file), file)
     else:

@@ -31,7 +31,8 @@ from idnb.faces.iou import mean_iou
 from idnb.faces.labels import LABEL_NAMES, N_LABELS
 from idnb.faces.synthetic import Faces
 from idnb.inversion.objectives import Distance
-from idnb.inversion.optimise import Inversion, InversionConfig, invert_images
+from idnb.inversion.optimise import InversionConfig, invert_images
+from idnb.inversion.results import Inversion
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.face_parser import FaceParser
 from idnb.models.stylegan2 import Generator
@@ -66,7 +67,6 @@ def faces_found(images: Tensor) -> float:
 
     images: [N, 3, H, H] in [-1, 1]; smaller ones are enlarged to 512 px, where the detector is at home.
     """
-    from idnb.core.resize import resize
     from idnb.faces.align import detect_faces
 
     large = [resize(image[None], max(512, images.shape[-1]), "bicubic")[0] for image in images]
@@ -194,17 +194,13 @@ def reach(
     targets: Tensor,
     perceptual: Distance | None,
     config: InversionConfig,
-    perceptual_size: int = 64,
-    weights: dict[str, float] | None = None,
 ) -> tuple[Inversion, dict[str, Any]]:
     """Optimise codes of faces from the mean of w, in the space of `config`, and sum up how near they come.
 
     targets: [N, 3, H, H] in [-1, 1], H the generator's size. The other arguments: see `Reconstruction`.
     Returns the inversion, and its figures: PSNR in dB with mean, 95 % interval over faces, extremes, n, settings.
     """
-    found = invert_images(
-        generator, targets, perceptual, config=config, perceptual_size=perceptual_size, weights=weights
-    )
+    found = invert_images(generator, targets, perceptual, config=config)
     assert found.psnr is not None
     last = found.psnr[-1]
     figures: dict[str, Any] = {
@@ -221,15 +217,15 @@ def reach(
     }
     if perceptual is not None:
         with torch.inference_mode():
-            small = [resize(part, perceptual_size) for part in (found.images, targets)]
+            small = [resize(part, 64) for part in (found.images, targets)]
             figures["perceptual_mean"] = round(float(torch.as_tensor(perceptual(*small)).mean()), 4)
         figures["perceptual_distance"] = type(perceptual).__name__
     return found, figures
 
 
-def mean_interval(values: Tensor, resamples: int = 2000) -> list[float]:
+def mean_interval(values: Tensor) -> list[float]:
     """95 % bootstrap interval of a mean: values [N] -> [low, high], rounded to two digits."""
     random = torch.Generator().manual_seed(0)
-    rows = torch.randint(0, len(values), (resamples, len(values)), generator=random)
+    rows = torch.randint(0, len(values), (2000, len(values)), generator=random)
     means = values.detach().double().cpu()[rows].mean(dim=1)
     return [round(float(means.quantile(q)), 2) for q in (0.025, 0.975)]

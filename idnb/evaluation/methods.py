@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -77,19 +78,10 @@ class Searched:
         self.search = search
 
     def generate(self, generator: Generator, x_c: Tensor, x_id: Tensor, steps: int | None = None) -> Any:
-        """Search; the result has `images` [B, 1, 3, H, W] and `converged` [B]."""
+        """Search; the result has `images` [B, 1, 3, H, W] and `converged` [B] bool, or None where no goal is known."""
         with torch.inference_mode(False), torch.enable_grad():
             found = self.search(generator, x_c.clone(), x_id.clone())
-        return SearchResult(found.images.detach()[:, None], getattr(found, "converged", None))
-
-
-class SearchResult:
-    """images: [B, 1, 3, H, W]; converged: [B] bool, only where the method says so."""
-
-    def __init__(self, images: Tensor, converged: Tensor | None) -> None:
-        self.images = images
-        if converged is not None:
-            self.converged = converged
+        return SimpleNamespace(images=found.images.detach()[:, None], converged=getattr(found, "converged", None))
 
 
 def load_trained(method: str, preset: str, kind: str, path: Path | None) -> Any:
@@ -99,21 +91,6 @@ def load_trained(method: str, preset: str, kind: str, path: Path | None) -> Any:
     if path is None and method != "dual":
         raise InputError(f"{method} is not bundled; train it with `idnb ablate table1` and give --weights FILE")
     return load_encoder(preset, kind, path, method=method)
-
-
-def load_average(preset: str, kind: str, path: Path | None) -> Any:
-    """The average face."""
-    return AverageFace()
-
-
-def load_copy(preset: str, kind: str, path: Path | None) -> Any:
-    """The identity image."""
-    return CopyIdentity()
-
-
-def load_enlarged(preset: str, kind: str, path: Path | None) -> Any:
-    """The enlarged contour."""
-    return EnlargedContour(kind)
 
 
 def load_pulse(preset: str, kind: str, path: Path | None) -> Any:
@@ -160,9 +137,9 @@ def load_hybrid(preset: str, kind: str, path: Path | None) -> Any:
 
 
 METHODS: dict[str, tuple[Callable[[str, str, Path | None], Any], str]] = {
-    "average": (load_average, "the generator's average face"),
-    "enlarged": (load_enlarged, "the enlarged low-resolution contour"),
-    "copy": (load_copy, "the identity image itself"),
+    "average": (lambda preset, kind, path: AverageFace(), "the generator's average face"),
+    "enlarged": (lambda preset, kind, path: EnlargedContour(kind), "the enlarged low-resolution contour"),
+    "copy": (lambda preset, kind, path: CopyIdentity(), "the identity image itself"),
     "dual": (partial(load_trained, "dual"), "the dual encoder of the paper"),
     "psp": (partial(load_trained, "psp"), "pSp with the identity image beside the contour; give --weights"),
     "restyle": (

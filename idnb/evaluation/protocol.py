@@ -37,6 +37,7 @@ from idnb.evaluation.metrics import identity_ranks, means_without
 from idnb.evaluation.results import read_result
 from idnb.evaluation.setting import Setting, chunks_of, example_pairs, pairs_of, part_of, rulers
 from idnb.evaluation.store import Columns, chunk_path, claim, load_chunks, save_chunk, save_columns
+from idnb.evaluation.summary import summarise
 from idnb.evaluation.truth import KNOWN, shape_distance
 from idnb.faces.pairs import Pairs
 from idnb.models.face_reader import READINGS
@@ -97,7 +98,7 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
         found["features"] = data.features(outputs)
         columns = {key: value.cpu().numpy() for key, value in found.items()}
         columns["seconds"] = np.full(len(contour), seconds)
-        if hasattr(result, "converged"):
+        if getattr(result, "converged", None) is not None:
             columns["converged"] = np.asarray(result.converged)
         parts.append(columns | {"contour": contour, "identity": identity})
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -137,8 +138,6 @@ def evaluate(
     Returns what `result.json` holds; None for a shard.
     Raises InputError where `out` holds a run with another setting, other weights or other pairs.
     """
-    from idnb.evaluation.summary import summarise
-
     out.mkdir(parents=True, exist_ok=True)
     pairs = pairs_of(setting, data.identity)
     weights = weights_fingerprint(method, generator, *data.judges.values(), data.parser, data.reader, data.features)

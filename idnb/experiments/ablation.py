@@ -1,14 +1,5 @@
 """Ablations: each arm is an encoder trained from scratch under one budget, with several seeds, and measured alike.
 
-An arm says what is different; everything else is the full encoder. The tables are
-
-    table2      the paper's: baseline, + IFBlock, + input latent code, + pretrained identity encoder
-    modulation  gamma and beta as tensors or as one value a channel, or identity stacked on the input
-    losses      each term of equation 6 left out, a stronger identity term, and three terms that the paper does not have
-    identity    what makes the identity real: random views, whole pictures, other weights
-    table1      pSp and ReStyle beside the full encoder
-    ambiguity   contours of 4 to 64 pixels, with and without an identity image
-
 Paper: section 3.4, table 2. It names neither seeds nor intervals; here each row has at least three seeds.
 """
 
@@ -16,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +23,7 @@ from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.results import read_result
 from idnb.evaluation.setting import Setting
 from idnb.evaluation.store import keep
+from idnb.experiments.arms import TABLES, Arm
 from idnb.experiments.columns import MAIN
 from idnb.experiments.paper import PAPER_TABLES, paper_table
 from idnb.experiments.stored import read_results
@@ -42,97 +34,7 @@ from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
 from idnb.training.losses import WEIGHTS, LossWeights
 
-__all__ = [
-    "TABLES",
-    "Arm",
-    "Budget",
-    "build_encoder",
-    "describe",
-    "plan",
-    "report",
-    "run_arm",
-    "same_training",
-    "take_over",
-]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One row of an ablation.
-
-    name: short, for files. title: in tables. encoder: "dual", "restyle" or "psp". options: of that class, where they
-    differ from the full encoder. weights: of the loss, where they differ from the preset's. views: whether the identity
-    loss sees random views. size: in pixels at which the generator stops in training; None is the whole picture.
-    contour_size: of low-resolution contours; None is the preset's.
-    """
-
-    name: str
-    title: str
-    encoder: str = "dual"
-    options: dict[str, Any] = field(default_factory=dict)
-    weights: dict[str, float] = field(default_factory=dict)
-    views: bool = True
-    size: int | None = None
-    contour_size: int | None = None
-
-
-FULL = Arm("full", "+ pretrained identity (the full encoder)")
-PAPER_WEIGHTS = asdict(LossWeights())
-TABLES: dict[str, tuple[Arm, ...]] = {
-    "table2": (
-        Arm(
-            "baseline",
-            "baseline: identity stacked on the input",
-            options={"modulation": "none", "input_latent": False, "pretrained_identity": False},
-        ),
-        Arm("ifblock", "+ IFBlock", options={"input_latent": False, "pretrained_identity": False}),
-        Arm("input_latent", "+ input latent", options={"pretrained_identity": False}),
-        FULL,
-    ),
-    "modulation": (
-        Arm("stacked", "identity stacked on the input", options={"modulation": "none"}),
-        Arm("vector", "gamma and beta as vectors", options={"modulation": "vector"}),
-        replace(FULL, title="gamma and beta as tensors (the full encoder)"),
-    ),
-    "losses": (
-        replace(FULL, title="all terms (the full encoder)"),
-        Arm("no_l2", "without the L2 term", weights={"l2": 0.0}),
-        Arm("no_perceptual", "without the perceptual term", weights={"perceptual": 0.0}),
-        Arm("no_identity", "without the identity term", weights={"identity": 0.0}),
-        Arm("no_w_norm", "without the W-norm term", weights={"w_norm": 0.0}),
-        Arm("identity_x3", "identity term three times as strong", weights={"identity": 3.0}),
-        Arm("chromaticity", "with the chromaticity term (not in the paper)", weights={"chromaticity": 20.0}),
-        Arm("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.01}),
-        Arm("realism", "with a critic that learns along (not in the paper)", weights={"realism": 0.1}),
-    ),
-    "identity": (
-        Arm("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, views=False, size=64),
-        Arm("views", "+ random views in the identity loss", weights=PAPER_WEIGHTS, size=64),
-        Arm("whole", "+ whole pictures", weights=PAPER_WEIGHTS),
-        replace(FULL, title="+ weights of this preset (the full encoder)"),
-        Arm("no_views", "the full encoder without random views", views=False),
-    ),
-    "table1": (
-        Arm("psp", "pSp", encoder="psp"),
-        Arm("restyle", "ReStyle", encoder="restyle"),
-        replace(FULL, title="dual, trained alike"),
-    ),
-    "ambiguity": tuple(
-        arm
-        for size in (4, 8, 16, 32, 64)
-        for arm in (
-            Arm(
-                f"alone_{size}",
-                f"{size} px, contour alone",
-                encoder="restyle",
-                options={"uses_identity": False},
-                weights={"identity": 0.0},
-                contour_size=size,
-            ),
-            Arm(f"guided_{size}", f"{size} px, with an identity image", contour_size=size),
-        )
-    ),
-}
+__all__ = ["Budget", "build_encoder", "describe", "plan", "report", "run_arm", "same_training", "take_over"]
 
 
 @dataclass(frozen=True)

@@ -86,24 +86,24 @@ def arms_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarit
     return fig
 
 
-def ambiguity_figure(results: list[dict[str, Any]], judge: str = "judge") -> Figure:
+def ambiguity_figure(results: list[dict[str, Any]]) -> Figure:
     """What a contour of each size says about who it shows, and what an identity image adds.
 
-    results: of `idnb ablate ambiguity`, any seeds. judge: who is asked.
-    Left: similarity to the contour's person without an identity image, and to the identity image with one, between the
-    genuine and impostor scores of real pairs. Right: how well the contour is kept.
+    results: of `idnb ablate ambiguity`, any seeds.
+    Left: similarity to the contour's person without an identity image, and to the identity image with one, by the
+    held-out judge and between the genuine and impostor scores of real pairs. Right: how well the contour is kept.
     """
     with plt.rc_context(STYLE):
         fig, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
-        real = results[0]["bands"][judge]
+        real = results[0]["bands"]["judge"]
         for place, (who, colour) in enumerate((("same", COLOURS[2]), ("strangers", COLOURS[3]))):
             left.axhspan(real[who]["q25"], real[who]["q75"], color=colour, alpha=0.15, lw=0)
             left.text(4, real[who]["q50"], ("same person", "strangers")[place], fontsize=8, va="center")
         one_ruler = all(figure_of(run, RULER) for run in results)
         ruler = RULER if one_ruler else "psnr"
         curves = {
-            "alone": ("contour alone, to the contour's person", f"judge.{judge}/similarity_to_contour", COLOURS[0]),
-            "guided": ("with identity image, to that person", f"judge.{judge}/similarity", COLOURS[1]),
+            "alone": ("contour alone, to the contour's person", "judge.judge/similarity_to_contour", COLOURS[0]),
+            "guided": ("with identity image, to that person", "judge.judge/similarity", COLOURS[1]),
         }
         for name, (label, key, colour) in curves.items():
             runs = [run for run in results if run["training"]["arm"]["name"].startswith(name)]
@@ -117,7 +117,7 @@ def ambiguity_figure(results: list[dict[str, Any]], judge: str = "judge") -> Fig
                     axis.plot(sizes, table[:, 0], "o-", color=colour, label=label)
                     axis.fill_between(sizes, table[:, 1], table[:, 2], color=colour, alpha=0.2, lw=0)
         kept = heading_of(results[0], RULER) if one_ruler else "dB at its own size: each another ruler"
-        for axis, label in ((left, f"similarity, {judge}"), (right, kept)):
+        for axis, label in ((left, "similarity, judge"), (right, kept)):
             axis.set_xscale("log", base=2)
             axis.set_xticks([4, 8, 16, 32, 64], ["4", "8", "16", "32", "64"])
             axis.set_xlabel("side of the contour, pixels")
@@ -182,8 +182,6 @@ def kinds_figure(
     encoders: one for each kind. generator: frozen. faces: a set. contours: row numbers of the set, the same count for
     each encoder. identities: row numbers of the set. Returns the figure.
     """
-    from idnb.plots.grids import show_grid
-
     x_id = faces.images(identities)  # [C, 3, H, H]
     rows: list[list[Any]] = [[None, *x_id]]
     labels = ["identities"]

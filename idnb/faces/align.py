@@ -6,7 +6,7 @@ Coordinates are those of the upright photo: x to the right, y down, (0, 0) the t
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ DETECTION_SIDE = 1024
 
 SMALLEST_FACE = 20
 """Pixels: MTCNN looks for nothing smaller."""
+
+LARGEST_SHIFT = 0.06
+"""Of an aligned face, as a share of the side. Its crop may be 2.5 times this larger or smaller, and turned by 10
+degrees."""
 
 
 class NoFaceError(InputError):
@@ -103,14 +107,14 @@ class AlignmentCheck:
         return self.ok
 
 
-@lru_cache(maxsize=2)
-def _detector(device: str) -> Any:
+@cache
+def _detector() -> Any:
     from facenet_pytorch import MTCNN  # loading it takes a second; only own photos need it
 
-    return MTCNN(keep_all=True, min_face_size=SMALLEST_FACE, device=torch.device(device)).eval()
+    return MTCNN(keep_all=True, min_face_size=SMALLEST_FACE, device=torch.device("cpu")).eval()
 
 
-def _detect(image: Image.Image, longest: int, min_probability: float, device: str) -> list[DetectedFace]:
+def _detect(image: Image.Image, longest: int, min_probability: float) -> list[DetectedFace]:
     shrink = max(1.0, max(image.size) / longest)
     small = (
         image
@@ -123,7 +127,7 @@ def _detect(image: Image.Image, longest: int, min_probability: float, device: st
     )
     if min(small.size) < SMALLEST_FACE:
         return []
-    boxes, probabilities, points = _detector(device).detect(small, landmarks=True)
+    boxes, probabilities, points = _detector().detect(small, landmarks=True)
     if boxes is None:
         return []
     scale = np.array([image.width / small.width, image.height / small.height])
@@ -138,23 +142,20 @@ def _detect(image: Image.Image, longest: int, min_probability: float, device: st
     return sorted(faces, key=lambda face: -face.area)
 
 
-def detect_faces(
-    photo: Photo, min_probability: float = 0.9, device: str | torch.device | None = None
-) -> list[DetectedFace]:
-    """Find all faces in a photo.
+def detect_faces(photo: Photo, min_probability: float = 0.9) -> list[DetectedFace]:
+    """Find all faces in a photo, in well under a second.
 
     photo: a path, a PIL image, a uint8 array [H, W, 3] or a float tensor [3, H, W] in [-1, 1].
     min_probability: 0 to 1; faces of which the detector is less sure are left out.
-    device: where the detector runs; None is the CPU, which takes well under a second.
     Returns the faces, largest first; an empty list when there is none.
     Raises InputError: the photo cannot be read.
 
     Source: Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded CNNs", 2016.
     """
-    image, where = open_photo(photo), str(device or "cpu")
-    faces = _detect(image, DETECTION_SIDE, min_probability, where)
+    image = open_photo(photo)
+    faces = _detect(image, DETECTION_SIDE, min_probability)
     if not faces and max(image.size) > DETECTION_SIDE:  # a small face in a large photo
-        faces = _detect(image, 4 * DETECTION_SIDE, min_probability, where)
+        faces = _detect(image, 4 * DETECTION_SIDE, min_probability)
     return faces
 
 
@@ -192,16 +193,12 @@ def crop_face(image: Image.Image, centre: np.ndarray, half_x: np.ndarray, size: 
     return crop[0], outside
 
 
-def align_face(
-    photo: Photo, size: int, device: str | torch.device | None = None, min_probability: float = 0.9
-) -> AlignedFace:
+def align_face(photo: Photo, size: int) -> AlignedFace:
     """Find the largest face in a photo and cut it out as CelebA-HQ and FFHQ do.
 
     photo: a path, a PIL image, a uint8 array [H, W, 3] or a float tensor [3, H, W] in [-1, 1]. EXIF turns
         are obeyed.
     size: side of the crop in pixels, 16 to 4096 (128 for `tiny`, 1024 for `paper`).
-    device: where the detector runs; None is the CPU.
-    min_probability: 0 to 1; faces of which the detector is less sure do not count.
     Returns the crop with the points, the box, the probability and the number of faces; print it for a line of text.
     Raises NoFaceError: no face was found; the message names the photo and what helps.
     Raises InputError: the photo cannot be read, or `size` is out of range.
@@ -209,7 +206,7 @@ def align_face(
     if not isinstance(size, int | np.integer) or not 16 <= size <= 4096:
         raise InputError(f"size is {size!r}; expected a whole number of pixels from 16 to 4096")
     image, name = open_photo(photo), photo_name(photo)
-    faces = detect_faces(image, min_probability, device)
+    faces = detect_faces(image)
     if not faces:
         raise NoFaceError(
             f"no face found in {name} ({image.width} x {image.height} pixels); use a photo with one upright face "
@@ -222,12 +219,10 @@ def align_face(
     return AlignedFace(crop, face, crop_corners(centre, half_x), len(faces), outside, magnification)
 
 
-def check_alignment(photo: Photo, tolerance: float = 0.06, device: str | torch.device | None = None) -> AlignmentCheck:
+def check_alignment(photo: Photo) -> AlignmentCheck:
     """Check that a picture is framed as an aligned face: the crop rule applied to it must give back the whole picture.
 
     photo: see `align_face`; best a square picture.
-    tolerance: largest `shift`; the crop may be 2.5 times this larger or smaller, and turned by 10 degrees.
-    device: where the detector runs; None is the CPU.
     Returns the verdict, its reasons and the three measures (NaN where no face was found).
     Raises InputError: the photo cannot be read.
     """
@@ -235,7 +230,7 @@ def check_alignment(photo: Photo, tolerance: float = 0.06, device: str | torch.d
     if abs(image.width - image.height) > 1:
         message = f"{name} is {image.width} x {image.height}, not square; run it through align_face first"
         return AlignmentCheck(False, message, math.nan, math.nan, math.nan)
-    faces = detect_faces(image, device=device)
+    faces = detect_faces(image)
     if not faces:
         message = (
             f"no face found in {name}; an aligned face shows the whole head, eyes level, a little above the middle"
@@ -247,9 +242,9 @@ def check_alignment(photo: Photo, tolerance: float = 0.06, device: str | torch.d
     scale = 2.0 * float(np.linalg.norm(half_x)) / side
     roll = math.degrees(math.atan2(half_x[1], half_x[0]))
     faults = []
-    if shift > tolerance:
+    if shift > LARGEST_SHIFT:
         faults.append(f"the face is {shift:.0%} of the side away from its place")
-    if abs(scale - 1.0) > 2.5 * tolerance:
+    if abs(scale - 1.0) > 2.5 * LARGEST_SHIFT:
         faults.append(
             f"the face is {'too large' if scale > 1 else 'too small'} (its crop would be {scale:.2f} x the side)"
         )

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.inversion.optimise import Inversion, InversionConfig, batch_size, in_batches, invert_guided
+from idnb.inversion.optimise import InversionConfig, invert_guided
+from idnb.inversion.results import Inversion, batch_size, in_batches
 from idnb.models.contour_encoder import ContourEncoder, Latents
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.stylegan2 import Generator

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,22 +21,11 @@ from idnb.core.errors import InputError
 from idnb.core.psnr import psnr
 from idnb.core.shapes import check_shape
 from idnb.inversion.objectives import Distance, Guidance, Objective, Reconstruction
+from idnb.inversion.results import Best, Inversion, batch_size, in_batches
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.stylegan2 import Generator
 
-__all__ = [
-    "Best",
-    "Inversion",
-    "SPACES",
-    "InversionConfig",
-    "batch_size",
-    "in_batches",
-    "invert",
-    "invert_guided",
-    "invert_images",
-    "rate_at",
-    "w_std",
-]
+__all__ = ["SPACES", "InversionConfig", "invert", "invert_guided", "invert_images", "nearest_z", "rate_at", "w_std"]
 
 
 SPACES = ("z", "w", "w_plus", "w_plus_latent")
@@ -66,30 +54,6 @@ class InversionConfig:
     batch: int | None = None
 
 
-@dataclass
-class Inversion:
-    """What came out.
-
-    w_plus: [B, n_styles, style_dim], the code with the smallest objective on the way.
-    input_latent: [B, C, 4, 4] or None.
-    images: [B, 3, H, H] of these codes.
-    terms: name -> [steps + 1, B]: each term at every step; the last row belongs to `images`.
-    psnr: [steps + 1, B] in dB, likewise; None where no picture is known.
-    seconds: time of the optimisation for an image.
-    converged: [B] bool, for methods that have a goal; None for others.
-    noise: noise pictures [B, 1, r, r] that belong to `images`, where a method changes them; None for the fixed ones.
-    """
-
-    w_plus: Tensor
-    input_latent: Tensor | None
-    images: Tensor
-    terms: dict[str, Tensor]
-    psnr: Tensor | None = None
-    seconds: float = 0.0
-    converged: Tensor | None = None
-    noise: list[Tensor] | None = None
-
-
 def rate_at(step: int, config: InversionConfig) -> float:
     """Learning rate of a step: linear rise, plateau, cosine to zero."""
     done = (step + 0.5) / config.steps
@@ -99,18 +63,18 @@ def rate_at(step: int, config: InversionConfig) -> float:
 
 
 @torch.no_grad()
-def w_std(generator: Generator, samples: int = 2000) -> float:
+def w_std(generator: Generator) -> float:
     """The standard deviation of w, over random z and all entries."""
     random = torch.Generator().manual_seed(0)
-    z = torch.randn(samples, generator.style_dim, generator=random).to(generator.w_avg)
+    z = torch.randn(2000, generator.style_dim, generator=random).to(generator.w_avg)
     return max(float((generator.mapping(z) - generator.w_avg).square().mean().sqrt()), 1e-8)
 
 
 @torch.no_grad()
-def nearest_z(generator: Generator, samples: int = 2000) -> Tensor:
+def nearest_z(generator: Generator) -> Tensor:
     """The z whose w is nearest to the mean of w, among random ones: [1, style_dim]."""
     random = torch.Generator().manual_seed(0)
-    z = torch.randn(samples, generator.style_dim, generator=random).to(generator.w_avg)
+    z = torch.randn(2000, generator.style_dim, generator=random).to(generator.w_avg)
     return z[(generator.mapping(z) - generator.w_avg).square().sum(dim=1).argmin()][None]
 
 
@@ -212,54 +176,6 @@ def invert(
         terms={name: torch.stack([row[name] for row in history]) for name in history[0]},
         psnr=torch.stack(ratios) if ratios else None,
         seconds=(time.perf_counter() - began) / count,
-    )
-
-
-class Best:
-    """For each image of a batch, the values of variables at the smallest objective seen so far."""
-
-    def __init__(self, count: int) -> None:
-        self.total = torch.full((count,), math.inf)
-        self.values: list[Tensor] = []
-
-    def see(self, total: Tensor, variables: list[Tensor]) -> None:
-        """Keep what is better than before: total [B], variables [B, ...] each."""
-        total = total.detach()
-        self.total = self.total.to(total)
-        if not self.values:
-            self.values = [variable.detach().clone() for variable in variables]
-        better = total < self.total
-        for value, variable in zip(self.values, variables, strict=True):
-            value[better] = variable.detach()[better]
-        self.total = torch.where(better, total, self.total)
-
-
-def batch_size(generator: Generator, batch: int | None) -> int:
-    """Images at once: `batch`, or as many as need the memory of ten images of 128 px."""
-    return batch or max(1, min(16, 10 * 128**2 // generator.size**2))
-
-
-def in_batches(count: int, batch: int, run: Callable[[slice], Inversion]) -> Inversion:
-    """Run an inversion on slices of at most `batch` images and put the answers together.
-
-    count: of images. run: takes a slice of them. Returns the answers in the order of the images.
-    """
-    if count < 1:
-        raise InputError("there is no image to invert")
-    parts = [run(slice(first, min(first + batch, count))) for first in range(0, count, max(1, batch))]
-    ratios = [part.psnr for part in parts if part.psnr is not None]
-    latents = [part.input_latent for part in parts if part.input_latent is not None]
-    reached = [part.converged for part in parts if part.converged is not None]
-    noises = [part.noise for part in parts if part.noise is not None]
-    return Inversion(
-        w_plus=torch.cat([part.w_plus for part in parts]),
-        input_latent=torch.cat(latents) if latents else None,
-        images=torch.cat([part.images for part in parts]),
-        terms={name: torch.cat([part.terms[name] for part in parts], dim=1) for name in parts[0].terms},
-        psnr=torch.cat(ratios, dim=1) if ratios else None,
-        seconds=sum(part.seconds * len(part.w_plus) for part in parts) / count,
-        converged=torch.cat(reached) if reached else None,
-        noise=[torch.cat(maps) for maps in zip(*noises, strict=True)] if noises else None,
     )
 
 

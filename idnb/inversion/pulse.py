@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
 from idnb.inversion.objectives import Guidance
-from idnb.inversion.optimise import Best, Inversion, batch_size, in_batches
+from idnb.inversion.results import Best, Inversion, batch_size, in_batches
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_layers import GAIN, SLOPE, scaled_leaky_relu

@@ -172,8 +172,6 @@ def say_estimate(
     config: of the run. preset, kind: of the encoder. accelerator: its device, precision and processes. report: takes
     lines of text.
     """
-    from idnb.training.cost import step_cost
-
     dtype = torch.float32 if accelerator.mixed_precision in (None, "no") else torch.bfloat16
     cost = step_cost(preset.name, kind, config.checkpoint, dtype)
     steps = max(phase.steps for phase in config.phases)
