@@ -277,7 +277,7 @@ def test_the_body_starts_from_an_identity_network(arcface):
         encoder = method("low_res", TINY)
         encoder.load_identity(arcface)
         stacked = face.repeat(1, 2 + encoder.sees_output, 1, 1)
-        for mine, theirs in zip(encoder.eval().maps(stacked), arcface.forward_features(face), strict=True):
+        for mine, theirs in zip(encoder.eval().forward_features(stacked), arcface.forward_features(face), strict=True):
             torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
     encoder = ReStyleEncoder("sketch", TINY)
     encoder.load_identity(arcface)

@@ -20,7 +20,7 @@ from torch import Tensor
 from idnb.core.errors import InputError
 from idnb.evaluation.features import FeatureNetwork
 
-__all__ = ["Moments", "RunningMoments", "features_of", "frechet_distance", "kernel_distance", "moments"]
+__all__ = ["Moments", "features_of", "frechet_distance", "kernel_distance", "moments"]
 
 
 @dataclass(frozen=True)
@@ -32,40 +32,13 @@ class Moments:
     count: int
 
 
-class RunningMoments:
-    """Mean and covariance of features that come in batches, in one pass and float64; batches may be of any size."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._mean: Tensor | None = None
-        self._scatter: Tensor | None = None
-
-    def add(self, features: Tensor) -> None:
-        """Take in features [B, D]."""
-        rows = check_features("features", features)
-        mean = rows.mean(0)
-        scatter = (rows - mean).T @ (rows - mean)  # [D, D]
-        if self._mean is None or self._scatter is None:
-            self.count, self._mean, self._scatter = len(rows), mean, scatter
-            return
-        total = self.count + len(rows)
-        shift = mean - self._mean
-        self._scatter = self._scatter + scatter + torch.outer(shift, shift) * (self.count * len(rows) / total)
-        self._mean = self._mean + shift * (len(rows) / total)
-        self.count = total
-
-    def finish(self) -> Moments:
-        """The moments of all features so far; the covariance divides by N - 1. Raises InputError below two images."""
-        if self._mean is None or self._scatter is None or self.count < 2:
-            raise InputError(f"a covariance needs at least two images, got {self.count}")
-        return Moments(self._mean, self._scatter / (self.count - 1), self.count)
-
-
 def moments(features: Tensor) -> Moments:
-    """Mean and covariance of features [N, D], N at least 2; see `Moments`."""
-    running = RunningMoments()
-    running.add(features)
-    return running.finish()
+    """Mean and covariance of features [N, D]; the covariance divides by N - 1. Raises InputError below two images."""
+    rows = check_features("features", features)
+    if len(rows) < 2:
+        raise InputError(f"a covariance needs at least two images, got {len(rows)}")
+    mean = rows.mean(0)
+    return Moments(mean, (rows - mean).T @ (rows - mean) / (len(rows) - 1), len(rows))
 
 
 def frechet_distance(a: Moments | Tensor, b: Moments | Tensor) -> float:

@@ -164,7 +164,7 @@ class Recipe:
             now = {"command": self.command(stage), "inputs": self.inputs(stage), "code": self.code(stage), "made": made}
             changed = [name for name, value in now.items() if told.get(name) != value]
             return State("stale", f"changed: {', '.join(changed)}") if changed else State("done")
-        waits = [name for name in stage.reads if self.state_of(name).word not in DONE]
+        waits = [name for name in stage.reads if self.state(self.stage(name)).word not in DONE]
         why = f"waits for {', '.join(waits)}" if waits else ""
         if not complete:
             began = Path(self.place(stage.makes[0])).parent.exists() and not self.bundled(stage)
@@ -173,10 +173,6 @@ class Recipe:
         if self.profile == "full" and says_the_same(told_command, defaults, self.command(stage), stage.takes):
             return State("bundled")
         return State("stale", f"made by `{told_command}`" if self.profile == "full" else "of the package")
-
-    def state_of(self, name: str) -> State:
-        """`state`, by name."""
-        return self.state(next(stage for stage in self.stages if stage.name == name))
 
     def bundled(self, stage: Stage) -> bool:
         """Whether a stage's files are part of the package."""

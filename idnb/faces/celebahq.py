@@ -83,7 +83,7 @@ class CelebAMaskHQ(PhotoFaces):
             raise InputError(f"split is {split!r}; choose one of: {', '.join(SPLITS)}")
         if order is not None and order not in ORDERS:
             raise InputError(f"order is {order!r}; choose 'celebamask' (hair is 13) or 'face-parsing' (hair is 17)")
-        self.split, self.allow_missing = split, allow_missing
+        self.split = split
         self._images, self._extra = _scan_images(root / IMAGE_FOLDER)
         index, file_number = self._members(root, split)
         there = np.isin(index, list(self._images))
@@ -102,7 +102,6 @@ class CelebAMaskHQ(PhotoFaces):
 
     def _members(self, root: Path, split: str | None) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         """Numbers of the images that belong to a split, and their numbers in CelebA where they are known."""
-        self.mapping_faults: list[str] = []
         self._mapped: NDArray[np.int64] | None = None
         if not (root / MAPPING_FILE).is_file():
             if split is not None:
@@ -110,13 +109,11 @@ class CelebAMaskHQ(PhotoFaces):
             return np.array(sorted(self._images), dtype=np.int64), None
         index, file_number = read_mapping(root / MAPPING_FILE)
         self._mapped = index
-        if len(index) == N_HQ:
-            self.mapping_faults = mapping_faults(index, file_number)
-            if self.mapping_faults:
-                raise InputError(
-                    f"{root / MAPPING_FILE} {'; '.join(self.mapping_faults)}; copy or download it again: with another "
-                    "mapping the split is another one, and no figure can be compared"
-                )
+        if len(index) == N_HQ and (faults := mapping_faults(index, file_number)):
+            raise InputError(
+                f"{root / MAPPING_FILE} {'; '.join(faults)}; copy or download it again: with another mapping the split "
+                "is another one, and no figure can be compared"
+            )
         chosen = np.ones(len(index), bool) if split is None else split_of_file(file_number) == split
         return index[chosen], file_number[chosen]
 
@@ -210,7 +207,7 @@ class CelebAMaskHQ(PhotoFaces):
             for number in sorted(set(self._images) - set(self._mapped.tolist())):
                 report.add("extra", self._images[number], "is not in the mapping")
         paths = [self.image_path(i) for i in range(len(self))]
-        picture_faults(report, paths, len(paths), "images", decode, self.image_size, progress=progress)
+        picture_faults(report, paths, "images", decode, self.image_size, progress=progress)
         if labels and self.has_label_maps:
             self._check_labels(report, decode, progress)
         elif labels:
@@ -231,7 +228,7 @@ class CelebAMaskHQ(PhotoFaces):
         side, indices = (common_side(paths) if paths else LABEL_SIZE), self.order is not None
         if side != LABEL_SIZE:
             report.about.append(f"label maps are handed out at {LABEL_SIZE} px; these have {side} px")
-        picture_faults(report, paths, len(paths), "labels", decode, side, indices, progress)
+        picture_faults(report, paths, "labels", decode, side, indices, progress)
 
 
 def _scan_images(folder: Path) -> tuple[dict[int, Path], list[tuple[Path, str]]]:

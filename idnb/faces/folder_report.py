@@ -148,8 +148,7 @@ def picture_fault(path: Path, decode: bool = False, side: int | None = None, ind
 
 def picture_faults(
     report: FolderReport,
-    paths: Sequence[Path] | Iterable[Path],
-    total: int,
+    paths: Sequence[Path],
     what: str,
     decode: bool = False,
     side: int | None = None,
@@ -160,11 +159,11 @@ def picture_faults(
 
     report: takes the faults.
     paths: of files that are known to exist.
-    total: their number, for the bar. what: its name.
+    what: name of the bar.
     decode, side, indices: see `picture_fault`.
     progress: draw a bar.
     """
-    for path in tqdm(paths, total=total, desc=f"checking {what}", disable=not progress):
+    for path in tqdm(paths, desc=f"checking {what}", disable=not progress):
         why = picture_fault(path, decode, side, indices)
         if why is not None:
             report.add("wrong" if " x " in why or "colour picture" in why else "broken", path, why)

@@ -90,18 +90,15 @@ class PhotoFaces(ABC):
         labels = self.label_maps([index])[0] if self.has_label_maps else torch.zeros(0, 0, dtype=torch.long)
         return Face(self.images([index])[0], labels, int(self.identity[index]), int(self.shot[index]), {})
 
-    def rows(self, chosen: NDArray[np.int64]) -> PhotoFaces:
-        """The photos at these places, as a set of their own."""
-        part = copy(self)
-        part.index, part.identity, part.shot = self.index[chosen], self.identity[chosen], self.shot[chosen]
-        return part
-
     def select(self, identities: Sequence[int] | NDArray[np.int64]) -> PhotoFaces:
         """The same set with these people only. Raises InputError for people it does not have."""
         missing = np.setdiff1d(identities, self.identity)
         if len(missing):
             raise InputError(f"{self!r} has no identity {missing[:5].tolist()}")
-        return self.rows(np.flatnonzero(np.isin(self.identity, identities)))
+        chosen = np.isin(self.identity, identities)
+        part = copy(self)
+        part.index, part.identity, part.shot = self.index[chosen], self.identity[chosen], self.shot[chosen]
+        return part
 
     def fingerprint(self) -> str:
         """Text that changes when a photo or label map of this set does; what is computed from a set has it as name."""

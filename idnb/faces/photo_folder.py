@@ -84,14 +84,14 @@ class PhotoFolder(PhotoFaces):
         for name, why, bad in self._left_out:
             report.add("broken" if bad else "extra", self.folder / name, why)
         paths = [self.image_path(i) for i in range(len(self))]
-        picture_faults(report, paths, len(paths), "photos", decode, progress=progress)
+        picture_faults(report, paths, "photos", decode, progress=progress)
         if labels and self.has_label_maps:
             maps = [self._maps[int(i)] for i in self.index]
             for path in (path for path in maps if not path.is_file()):
                 report.add("missing", path)
             there = [path for path in maps if path.is_file()]
             report.about.append(f"{len(there):,} label maps in the order {self.order!r}")
-            picture_faults(report, there, len(there), "labels", decode, indices=True, progress=progress)
+            picture_faults(report, there, "labels", decode, indices=True, progress=progress)
         return report
 
 

@@ -10,7 +10,7 @@ a batch do not influence each other. Two are here:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,12 +27,8 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 """Two batches of images [B, 3, H, H] -> one number an image, such as `FaceFeatureDistance` or `lpips.LPIPS`."""
 
 
-class Objective(Protocol):
-    """Images [B, 3, H, H] around [-1, 1] -> named, weighted terms [B]; their sum is to be made small."""
-
-    def __call__(self, images: Tensor) -> dict[str, Tensor]:
-        """One number an image for each term."""
-        ...
+Objective = Callable[[Tensor], dict[str, Tensor]]
+"""Images [B, 3, H, H] around [-1, 1] -> named, weighted terms [B]; their sum is to be made small."""
 
 
 def identity_term(network: FaceEmbedder, target: Tensor, images: Tensor) -> Tensor:

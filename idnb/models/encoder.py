@@ -24,7 +24,7 @@ from idnb.core.presets import Preset
 from idnb.models.contour_encoder import ContourEncoder, Identity, Latents
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.fusion import SLOPE, IFBlock, StyleHead
-from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
+from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork, keep_statistics
 
 __all__ = ["ENCODER_SIZES", "MODULATIONS", "EncoderSize", "IdentityEncoder", "IdentityGuidedEncoder"]
 
@@ -76,9 +76,7 @@ class IdentityEncoder(nn.Module):
         """As for every module, but frozen statistics stay frozen."""
         super().train(mode)
         if self.frozen_statistics:
-            for module in self.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.training = False
+            keep_statistics(self)
         return self
 
     def forward(self, x_id: Tensor) -> list[Tensor]:

@@ -9,6 +9,7 @@ References: Deng et al., "ArcFace", CVPR 2019 (body and embedding); Hu et al., "
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,15 @@ from torch import Tensor, nn
 
 from idnb.models.embedder import FaceEmbedder
 
-__all__ = ["IDENTITY_SIZES", "IRSEUnit", "IdentityNetwork", "IdentitySize", "SqueezeExcite"]
+__all__ = [
+    "IDENTITY_SIZES",
+    "IRSEBody",
+    "IRSEUnit",
+    "IdentityNetwork",
+    "IdentitySize",
+    "SqueezeExcite",
+    "keep_statistics",
+]
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,50 @@ class IRSEUnit(nn.Module):
         return shortcut + self.res_layer(x)
 
 
-class IdentityNetwork(FaceEmbedder):
+class IRSEBody(nn.Module):
+    """The body of ArcFace as it is named in public files: a first convolution and stages of IR-SE units.
+
+    Subclasses call `build_body`.
+    """
+
+    def build_body(self, inputs: int, size: Any) -> int:
+        """Make `input_layer` and `body`. inputs: channels. size: has stem, stages and leaky_slope. Returns channels."""
+        slope, channels = size.leaky_slope, size.stem
+        self.input_layer = nn.Sequential(
+            nn.Conv2d(inputs, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels), activation(channels, slope)
+        )
+        units: list[nn.Module] = []
+        self.stage_ends: list[int] = []  # number of the last unit of each stage
+        for out_channels, count in size.stages:
+            for i in range(count):
+                units.append(IRSEUnit(channels, out_channels, 2 if i == 0 else 1, slope))
+                channels = out_channels
+            self.stage_ends.append(len(units) - 1)
+        self.body = nn.Sequential(*units)
+        return channels
+
+    def forward_features(self, x: Tensor) -> list[Tensor]:
+        """The feature map at the end of each stage, fine to coarse; what encoders reuse.
+
+        x: [B, C, H, W], any size, no crop is taken. Returns four maps [B, C_i, H / 2^i, W / 2^i], i = 1..4.
+        """
+        features = []
+        x = self.input_layer(x)
+        for index, unit in enumerate(self.body):
+            x = unit(x)
+            if index in self.stage_ends:
+                features.append(x)
+        return features
+
+
+def keep_statistics(network: nn.Module) -> None:
+    """Let BatchNorm keep its running means and variances while the network around it trains."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.training = False
+
+
+class IdentityNetwork(IRSEBody, FaceEmbedder):
     """ArcFace: IR-SE units, then BN, dropout, one linear layer and BN.
 
     size: one of `IDENTITY_SIZES`, or your own `IdentitySize`.
@@ -114,20 +166,7 @@ class IdentityNetwork(FaceEmbedder):
     def __init__(self, size: IdentitySize) -> None:
         super().__init__()
         self.size = size
-        self.input_layer = nn.Sequential(
-            nn.Conv2d(3, size.stem, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(size.stem),
-            activation(size.stem, size.leaky_slope),
-        )
-        units: list[nn.Module] = []
-        self.stage_ends: list[int] = []  # index of the last unit of each stage
-        channels = size.stem
-        for out_channels, count in size.stages:
-            for i in range(count):
-                units.append(IRSEUnit(channels, out_channels, 2 if i == 0 else 1, size.leaky_slope))
-                channels = out_channels
-            self.stage_ends.append(len(units) - 1)
-        self.body = nn.Sequential(*units)
+        channels = self.build_body(3, size)
         side = size.input_size
         for _ in size.stages:
             side = (side + 1) // 2
@@ -138,20 +177,6 @@ class IdentityNetwork(FaceEmbedder):
             nn.Linear(channels * side * side, size.embedding),
             nn.BatchNorm1d(size.embedding),
         )
-
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """The feature map at the end of each stage, fine to coarse; what an identity encoder reuses.
-
-        x: [B, 3, H, W] float in [-1, 1], any size, no crop is taken.
-        Returns four maps [B, C_i, H / 2^i, W / 2^i], i = 1..4.
-        """
-        features = []
-        x = self.input_layer(x)
-        for index, unit in enumerate(self.body):
-            x = unit(x)
-            if index in self.stage_ends:
-                features.append(x)
-        return features
 
     def embed(self, x: Tensor) -> Tensor:
         """Network input [B, 3, input_size, input_size] to embeddings [B, embedding] of length one."""

@@ -18,7 +18,7 @@ from idnb.core.tensor_files import read_tensors
 from idnb.core.weights import weight_path
 from idnb.models.lpips_backbones import read_backbone
 
-__all__ = ["load_lpips", "lpips_over"]
+__all__ = ["load_lpips", "lpips_over", "untrained_lpips"]
 
 
 def load_lpips(net: str = "alex") -> nn.Module:
@@ -36,15 +36,20 @@ def lpips_over(net: str, tensors: Mapping[str, Tensor]) -> nn.Module:
 
     Returns a module as `load_lpips` does. Raises InputError where the package `lpips` is missing.
     """
+    distance = untrained_lpips(net)
+    convolutions = [module for module in distance.net.modules() if isinstance(module, nn.Conv2d)]  # type: ignore[union-attr]
+    for i, convolution in enumerate(convolutions):
+        convolution.weight.data.copy_(tensors[f"{i}.weight"])
+        convolution.bias.data.copy_(tensors[f"{i}.bias"])  # type: ignore[union-attr]
+    return distance.requires_grad_(False).eval()
+
+
+def untrained_lpips(net: str) -> nn.Module:
+    """LPIPS over a backbone of any numbers. Raises InputError where the package `lpips` is missing."""
     try:
         import lpips
     except ImportError as error:
         raise InputError("the package lpips is not installed: pip install lpips") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lpips calls torchvision in a way that is deprecated
-        distance = lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)
-    convolutions = [module for module in distance.net.modules() if isinstance(module, nn.Conv2d)]
-    for i, convolution in enumerate(convolutions):
-        convolution.weight.data.copy_(tensors[f"{i}.weight"])
-        convolution.bias.data.copy_(tensors[f"{i}.bias"])  # type: ignore[union-attr]
-    return distance.requires_grad_(False).eval()
+        return lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)

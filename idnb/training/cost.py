@@ -22,6 +22,7 @@ from idnb.core.resize import resize
 from idnb.models.contour_encoder import Latents
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
+from idnb.models.lpips_distance import untrained_lpips
 from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures
 from idnb.models.stylegan2 import Generator
 from idnb.training.losses import EncoderLoss
@@ -169,15 +170,7 @@ def step_cost(
 
 def _perceptual(preset: str) -> nn.Module:
     """The perceptual distance of a preset, with any weights: LPIPS over AlexNet, or the bundled one."""
-    if preset == "tiny":
-        return FaceFeatureDistance(FaceFeatures())
-    import warnings
-
-    import lpips
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False)
+    return FaceFeatureDistance(FaceFeatures()) if preset == "tiny" else untrained_lpips("alex")
 
 
 def _block_inputs(generator: Generator, dtype: torch.dtype) -> int:

@@ -22,7 +22,7 @@ from idnb.core.errors import InputError
 from idnb.core.presets import Preset
 from idnb.models.contour_encoder import ContourEncoder, Latents
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
-from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork, IRSEUnit, activation
+from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork, IRSEBody, keep_statistics
 from idnb.models.stylegan2_layers import EqualizedLinear
 
 __all__ = ["BACKBONE_SIZES", "BackboneEncoder", "BackboneSize", "StyleBlock"]
@@ -74,7 +74,7 @@ class StyleBlock(nn.Module):
         return self.linear(self.convs(x).flatten(1))  # [B, hidden] -> [B, style_dim]
 
 
-class BackboneEncoder(ContourEncoder):
+class BackboneEncoder(IRSEBody, ContourEncoder):
     """An IR-SE body over stacked images. Subclasses set `sees_output`, build `self.styles` and write `styles_of`.
 
     kind, preset: see `ContourEncoder`.
@@ -108,19 +108,7 @@ class BackboneEncoder(ContourEncoder):
             "deltas": deltas,
         }
         inputs = self.contour_channels + 3 * uses_identity + 3 * self.sees_output
-        stem, slope = self.size.stem, self.size.leaky_slope
-        self.input_layer = nn.Sequential(
-            nn.Conv2d(inputs, stem, 3, 1, 1, bias=False), nn.BatchNorm2d(stem), activation(stem, slope)
-        )
-        units: list[nn.Module] = []
-        self.stage_ends: list[int] = []
-        channels = stem
-        for width, count in self.size.stages:
-            for i in range(count):
-                units.append(IRSEUnit(channels, width, 2 if i == 0 else 1, slope))
-                channels = width
-            self.stage_ends.append(len(units) - 1)
-        self.body = nn.Sequential(*units)
+        self.build_body(inputs, self.size)
         self.styles = nn.ModuleList()
 
     def train(self, mode: bool = True) -> BackboneEncoder:
@@ -130,9 +118,7 @@ class BackboneEncoder(ContourEncoder):
         """
         super().train(mode)
         if self.pretrained_identity:
-            for module in self.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.training = False
+            keep_statistics(self)
         return self
 
     def load_identity(self, network: FaceEmbedder) -> None:
@@ -159,16 +145,6 @@ class BackboneEncoder(ContourEncoder):
         weight[:, weight.shape[1] - images :] = spread
         self.load_state_dict({**self.state_dict(), **found, first: weight})
 
-    def maps(self, x: Tensor) -> list[Tensor]:
-        """Stacked images [B, C, S, S] to the map at the end of each stage, [B, C_i, S / 2^i, S / 2^i], i = 1..4."""
-        maps = []
-        x = self.input_layer(x.contiguous(memory_format=torch.channels_last))
-        for index, unit in enumerate(self.body):
-            x = unit(x)
-            if index in self.stage_ends:
-                maps.append(x)
-        return maps
-
     def styles_of(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """What each style gives, n_styles times [B, style_dim], from the maps of the body."""
         raise NotImplementedError
@@ -177,7 +153,8 @@ class BackboneEncoder(ContourEncoder):
         """One step; see `ContourEncoder.refine`."""
         contour = 0.5 * contour_input + 0.5 if self.unit_contour else contour_input
         seen = [contour, *([identity] if self.uses_identity else []), *([y_hat] if self.sees_output else [])]
-        rows = self.styles_of(self.maps(torch.cat(seen, dim=1)))
+        stacked = torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last)  # [B, C, S, S]
+        rows = self.styles_of(self.forward_features(stacked))
         if self.deltas:
             rows = [rows[0], *(rows[0] + row for row in rows[1:])]
         change = torch.stack(rows, dim=1)  # [B, n_styles, style_dim]
