@@ -61,10 +61,9 @@ class CelebAMaskHQ(PhotoFaces):
     order: of index maps, "celebamask" or "face-parsing"; None looks at the maps and tells.
     allow_missing: use the images that are there instead of refusing a split from which some are missing.
     merge: merge the parts, even where index maps are there.
-
-    index: (N,) the number of each image in CelebA-HQ.
-    order: that of the index maps, None where parts are merged or there are no maps.
-
+    Attributes:
+        index: (N,) the number of each image in CelebA-HQ.
+        order: that of the index maps, None where parts are merged or there are no maps.
     Raises InputError: the folder is not laid out so, the mapping is missing or damaged, or images are missing.
     """
 

@@ -34,12 +34,12 @@ class PhotoFaces(ABC):
     identity: (N,) who is in each photo. None: not known, so each photo counts as a person of its own.
     index: (N,) numbers that the photos have in their set.
     image_size: pixels of a stored photo.
-
-    identity, shot, index: (N,) int64; shot counts the photos of a person.
-    identities_known: False where no list of people is there.
-    has_label_maps: whether `label_maps` works.
-    order: that of the classes in files of label maps, None where there are none.
-    parameters: empty; nothing else is known of a photo.
+    Attributes:
+        identity, shot, index: (N,) int64; shot counts the photos of a person.
+        identities_known: False where no list of people is there.
+        has_label_maps: whether `label_maps` works.
+        order: that of the classes in files of label maps, None where there are none.
+        parameters: empty; nothing else is known of a photo.
     """
 
     has_label_maps = False

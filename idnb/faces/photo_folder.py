@@ -35,10 +35,9 @@ class PhotoFolder(PhotoFaces):
 
     folder: see the module's text.
     order: of the label maps, "celebamask" or "face-parsing"; None looks at the maps and tells.
-
-    names: (N,) path of each photo inside the folder.
-    image_size: the side that most photos have; others are resized to it.
-
+    Attributes:
+        names: (N,) path of each photo inside the folder.
+        image_size: the side that most photos have; others are resized to it.
     Raises InputError: no such folder, no picture in it, or `identities.txt` does not fit.
     """
 

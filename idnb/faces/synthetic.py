@@ -49,13 +49,12 @@ class Faces:
 
     folder: of the set.
     rows: which rows of the table belong to this view of the set; all when None.
-
-    identity, shot: (N,) int64.
-    parameters: every column of the table by name, (N,) each.
-    image_size: pixels.
-    card: what `card.json` says.
-    has_label_maps: always.
-
+    Attributes:
+        identity, shot: (N,) int64.
+        parameters: every column of the table by name, (N,) each.
+        image_size: pixels.
+        card: what `card.json` says.
+        has_label_maps: always.
     Raises InputError: the folder is not a set, or a file of it is damaged.
     """
 
