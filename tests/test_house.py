@@ -134,7 +134,7 @@ def test_the_table_of_bad_input_names_tests_that_exist():
 def test_module_is_small_and_says_what_it_is(path: Path):
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
-    assert len(text.splitlines()) <= 350
+    assert len(text.splitlines()) <= 300
     assert ast.get_docstring(tree), "no docstring"
     names = [target.id for node in tree.body for target in _targets(node)]
     assert path.name == "__main__.py" or "__all__" in names, "no __all__"

@@ -13,6 +13,7 @@ from idnb.__main__ import main
 from idnb.cli.export import recorded
 from idnb.cli.inspect import export
 from idnb.core.errors import InputError
+from idnb.core.images import save_png, sheet
 from idnb.core.weights import WeightFile
 from idnb.evaluation.features import FeatureNetwork
 from idnb.evaluation.generator import (
@@ -25,7 +26,6 @@ from idnb.evaluation.generator import (
     part_areas,
     samples,
 )
-from idnb.experiments.inspection import sheet
 from idnb.models.face_parser import load_face_parser
 from idnb.models.lpips_distance import load_lpips
 from idnb.models.picture_encoder import PictureEncoder, load_picture_encoder
@@ -101,7 +101,7 @@ def test_interval_holds_the_mean():
 
 def test_sheet_keeps_every_pixel(tmp_path):
     images = torch.linspace(-1, 1, 3 * 3 * 4 * 4).reshape(3, 3, 4, 4)
-    sheet(images, tmp_path / "s.png", columns=2)
+    save_png(sheet(images, columns=2), tmp_path / "s.png")
     pixels = np.asarray(Image.open(tmp_path / "s.png"))
     assert pixels.shape == (8, 8, 3) and (pixels[4:, 4:] == 255).all()
     expected = ((images[2] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()

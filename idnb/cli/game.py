@@ -99,8 +99,7 @@ def encoder_games(args: argparse.Namespace, faces: Any) -> Iterator[Game]:
 
         def draw(part: Sequence[Trial], kind: Contour = kind, encoder: Any = encoder) -> Tensor:
             rows = np.array([trial.contour for trial in part])
-            labels = faces.label_maps(rows) if kind.uses_label_map else None
-            x_c = kind.sized(side // 8 if kind.has_side else None).make(faces.images(rows), labels)
+            x_c = kind.sized(side // 8 if kind.has_side else None).make(faces.images(rows), kind.labels_of(faces, rows))
             given = resize(faces.images([trial.given for trial in part]), side)
             with torch.inference_mode():
                 images: Tensor = encoder.generate(generator, x_c, given).images[:, -1].clamp(-1, 1)  # [B, 3, H, H]

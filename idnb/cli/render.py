@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
 
 from idnb.cli.arguments import COUNT, PROCESSES, SEED, Whole
 from idnb.cli.outputs import add_overwrite, check_outputs
@@ -67,12 +67,12 @@ def run(args: argparse.Namespace) -> int:
     print(f"{printable(args.out)}: {what} of {card['size']} px{spent}")
     print(f"sha256 {card['sha256']}")
     if args.sheet:
-        from idnb.faces.render.sheet import contact_sheet
+        from idnb.core.images import sheet, to_image
         from idnb.faces.synthetic import load_rendered
 
+        faces = load_rendered(args.out)
+        first = np.flatnonzero(faces.shot == faces.shot.min())[:64]
         with whole_file(args.sheet) as file:
-            Image.fromarray(contact_sheet(load_rendered(args.out))).save(
-                file, SHEETS[args.sheet.suffix.lower()], quality=92
-            )
+            to_image(sheet(faces.images(first))).save(file, SHEETS[args.sheet.suffix.lower()], quality=92)
         print(f"contact sheet: {printable(args.sheet)}")
     return 0

@@ -114,6 +114,10 @@ class Contour(ABC):
         that use label maps. Returns the number of `measure` by its name, [B], and what else belongs to it.
         """
 
+    def labels_of(self, faces: Any, rows: Any) -> Tensor | None:
+        """Label maps of some pictures of a set, where the kind is made with them and the set has any; else None."""
+        return faces.label_maps(rows) if self.uses_label_map and faces.has_label_maps else None
+
     def sized(self, side: int | None) -> Contour:
         """The kind with contours of `side` pixels, where that is a choice (`has_side`); all others stay as they are.
 

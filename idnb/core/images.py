@@ -13,7 +13,7 @@ from torch import Tensor
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file
 
-__all__ = ["LUMA", "OVERSHOOT", "check_range", "grey_scale", "save_png", "tile", "to_bytes", "to_image"]
+__all__ = ["LUMA", "OVERSHOOT", "check_range", "grey_scale", "save_png", "sheet", "tile", "to_bytes", "to_image"]
 
 LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in how light a colour is (ITU-R BT.601)
 
@@ -70,6 +70,13 @@ def tile(rows: Sequence[Sequence[Tensor | None]], side: int, gap: int = 2) -> Te
                 shown = F.adaptive_avg_pool2d(shown, side)
             table[:, r * step : r * step + side, c * step : c * step + side] = shown[0].clamp(-1, 1)
     return table
+
+
+def sheet(images: Tensor, columns: int = 8) -> Tensor:
+    """Pictures [N, 3, S, S] around [-1, 1] without gaps, `columns` in a row: [3, H, W]; empty places are white."""
+    cells = [*images, *[None] * (-len(images) % columns)]
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    return tile(rows, images.shape[-1], gap=0)
 
 
 def save_png(picture: Tensor, path: str | Path) -> Path:

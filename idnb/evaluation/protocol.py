@@ -22,14 +22,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.core.files import whole_file, write_text
-from idnb.core.images import to_bytes
+from idnb.core.files import write_text
+from idnb.core.images import save_png, sheet
 from idnb.core.lock import locked
 from idnb.core.resize import resize
 from idnb.evaluation.dataset import EvaluationSet
@@ -177,6 +176,4 @@ def save_examples(path: Path, method: Any, generator: Any, data: EvaluationSet, 
     x_c = data.contours(setting.kind, pairs.contour, setting.contour_size)
     result = method.generate(generator, x_c, data.images(pairs.identity), steps=setting.steps)
     images = result.images[:, -1].float().cpu().clamp(-1.0, 1.0)
-    pixels = to_bytes(images).permute(2, 0, 3, 1).flatten(1, 2)  # [H, B * W, 3]
-    with whole_file(path) as file:
-        Image.fromarray(pixels.numpy()).save(file, format="PNG", optimize=True)
+    save_png(sheet(images, columns=len(images)), path)

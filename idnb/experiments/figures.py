@@ -36,8 +36,7 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
     pairs = example_pairs(setting, np.asarray(faces.identity))
     kind = contour_kind(setting.kind).sized(setting.contour_size)
     photos, people = faces.images(pairs.contour), faces.images(pairs.identity)
-    labels = faces.label_maps(pairs.contour) if kind.uses_label_map and faces.has_label_maps else None
-    contours = kind.display(kind.make(photos, labels), photos.shape[-1])
+    contours = kind.display(kind.make(photos, kind.labels_of(faces, pairs.contour)), photos.shape[-1])
     pictures: list[list[Any]] = [list(photos), list(contours), list(people)]
     names = ["contour's photo", "contour", "identity"]
     for name, runs in grouped(results).items():
@@ -188,8 +187,7 @@ def kinds_figure(
     for encoder, part in zip(encoders, np.array_split(contours, len(encoders)), strict=True):
         kind = contour_kind(encoder.kind)
         for row in part:
-            labels_of_row = faces.label_maps([row]) if kind.uses_label_map and faces.has_label_maps else None
-            x_c = kind.make(faces.images([row]), labels_of_row)
+            x_c = kind.make(faces.images([row]), kind.labels_of(faces, [row]))
             images = encoder.generate(generator, x_c, x_id, steps).images[:, -1]  # [C, 3, H, H]
             rows.append([kind.display(x_c, images.shape[-1])[0], *images.clamp(-1, 1)])
             labels.append(kind.title)

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from idnb.core.errors import InputError
-from idnb.core.files import whole_file
+from idnb.core.images import save_png, sheet
 from idnb.core.messages import printable
 from idnb.evaluation.features import FEATURE_NETWORKS, FeatureNetwork, feature_network
 from idnb.evaluation.generator import (
@@ -31,7 +30,8 @@ from idnb.evaluation.generator import (
 )
 from idnb.faces.labels import LABEL_NAMES, LABEL_TITLES
 from idnb.faces.synthetic import Faces, finished
-from idnb.inversion.optimise import Inversion, InversionConfig
+from idnb.inversion.optimise import InversionConfig
+from idnb.inversion.results import Inversion
 from idnb.models.face_parser import load_face_parser
 from idnb.models.identity_files import load_identity_network
 from idnb.models.lpips_distance import load_lpips
@@ -39,7 +39,7 @@ from idnb.models.picture_encoder import PictureEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.plots.style import save_figure
 
-__all__ = ["Inspection", "draw_reach", "inspect_generator", "sheet"]
+__all__ = ["Inspection", "draw_reach", "inspect_generator"]
 
 SAMPLED = 300  # samples whose likeness is measured
 PARSED = 1000  # pictures, at most, of which the parts are measured
@@ -83,7 +83,7 @@ def inspect_generator(
     for psi in (0.7, 1.0):
         images = samples(generator, 64, psi, seed)
         path = out / f"samples_{psi:g}.png"
-        sheet(images, path)
+        save_png(sheet(images), path)
         share = report["one_face_found"][f"truncation {psi:g}"] = faces_found(images)
         print(f"{printable(path)}: 64 samples at truncation {psi:g}; one face found in {share:.0%}")
 
@@ -122,7 +122,8 @@ def inspect_generator(
         maps = others.label_maps(rows).to(device)
         figures = drawn_again(again, truth, maps, load_lpips().to(device), parser)
         report["drawn_again"] = {"set": others.folder.name, "seed": seed, **figures}
-        sheet(torch.stack([truth[:32], again[:32]], dim=1).flatten(0, 1), out / "again.png")  # each beside its copy
+        beside = torch.stack([truth[:32], again[:32]], dim=1).flatten(0, 1)  # each beside its copy
+        save_png(sheet(beside), out / "again.png")
         print(
             f"unseen faces drawn again by the picture encoder: LPIPS {figures['perceptual_mean']:.3f}, "
             f"{figures['psnr_mean']:.2f} dB, mIoU {figures['miou']:.3f} (photos {figures['miou_of_photos']:.3f}); "
@@ -180,16 +181,6 @@ def feature_networks(names: Sequence[str], device: torch.device | str) -> list[F
                 raise
             print(f"without {name} features: {error}")
     return networks
-
-
-def sheet(images: Tensor, path: Path, columns: int = 8) -> None:
-    """Write images [N, 3, H, H] as one PNG, `columns` side by side, pixel for pixel."""
-    side, rows = images.shape[-1], -(-len(images) // columns)
-    full = torch.cat([images, images.new_full((rows * columns - len(images), 3, side, side), 1.0)])
-    grid = full.reshape(rows, columns, 3, side, side).permute(0, 3, 1, 4, 2)  # [R, H, C, H, 3]
-    pixels = (grid.reshape(rows * side, columns * side, 3).clamp(-1, 1) + 1) * 127.5  # [R*H, C*H, 3]
-    with whole_file(path) as file:
-        Image.fromarray(pixels.round().byte().cpu().numpy()).save(file, format="PNG")
 
 
 def draw_reach(found: Inversion, targets: Tensor, space: str = "W+", columns: int = 8) -> Any:

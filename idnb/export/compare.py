@@ -12,7 +12,7 @@ from torch import Tensor
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.resize import resize
-from idnb.export.networks import Networks, split_label_maps
+from idnb.export.networks import Networks
 from idnb.export.onnx_files import open_network
 
 __all__ = ["LIMIT", "picture_differences", "run_files"]
@@ -58,7 +58,7 @@ def picture_differences(
     images = faces.images(rows, networks.generator.size)
     found = {}
     for kind, encoder in networks.encoders.items():
-        x_c = contour_kind(kind).make(images, split_label_maps(kind, faces, rows))
+        x_c = contour_kind(kind).make(images, contour_kind(kind).labels_of(faces, rows))
         ours = encoder.generate(networks.generator, x_c, images.roll(1, 0)).images[:, -1]
         size = encoder.preset.encoder_size
         contour = contour_kind(kind).network_input(x_c, size)

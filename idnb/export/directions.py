@@ -21,7 +21,7 @@ from torch import Tensor
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
-from idnb.export.networks import Networks, split_label_maps
+from idnb.export.networks import Networks
 
 __all__ = ["WALKS", "Direction", "Walk", "directions"]
 
@@ -68,7 +68,7 @@ def _codes(networks: Networks, kind: str, faces: Any, rows: list[int], batch: in
     for begin in range(0, len(rows), batch):
         part = rows[begin : begin + batch]
         images = faces.images(part)
-        x_c = contour_kind(kind).make(images, split_label_maps(kind, faces, part))
+        x_c = contour_kind(kind).make(images, contour_kind(kind).labels_of(faces, part))
         result = encoder.generate(generator, x_c, images)
         latent = result.input_latent
         w_plus = result.w_plus[:, -1].flatten(1)

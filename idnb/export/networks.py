@@ -26,7 +26,7 @@ from idnb.models.identity_files import load_identity_network
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import load_generator
 
-__all__ = ["Networks", "Portable", "bundled_networks", "portable", "split_label_maps"]
+__all__ = ["Networks", "Portable", "bundled_networks", "portable"]
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,6 @@ class _Parser(nn.Module):
         return self.parser(image).argmax(1)
 
 
-def split_label_maps(kind: str, faces: Any, rows: Sequence[int]) -> Tensor | None:
-    """The label maps of pictures of a set where this kind of contour wants them, else None."""
-    return faces.label_maps(rows) if contour_kind(kind).uses_label_map else None
-
-
 @torch.inference_mode()
 def portable(networks: Networks, faces: Any, rows: Sequence[int]) -> list[Portable]:
     """All networks, ready to be exported.
@@ -160,8 +155,8 @@ def portable(networks: Networks, faces: Any, rows: Sequence[int]) -> list[Portab
     ]  # fmt: skip
     for kind, encoder in networks.encoders.items():
         size = encoder.preset.encoder_size
-        labels = split_label_maps(kind, faces, rows)
-        contour = contour_kind(kind).network_input(contour_kind(kind).make(images, labels), size)
+        made = contour_kind(kind).make(images, contour_kind(kind).labels_of(faces, rows))
+        contour = contour_kind(kind).network_input(made, size)
         x_id = resize(images.roll(1, 0), size)
         identity = encoder.encode_identity(x_id)
         latents, y_hat = encoder.start(generator, batch)
