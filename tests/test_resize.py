@@ -46,5 +46,5 @@ def test_bad_input_is_named():
     for wrong in (torch.zeros(3, 8, 8), torch.zeros(1, 1, 8, 8), torch.zeros(1, 3, 8, 6)):
         with pytest.raises(InputError, match=r"expected \[B, 3, H, H\].*align the face first"):
             resize(wrong, 4)
-    with pytest.raises(InputError, match="how is 'nearest'; choose area or bicubic"):
+    with pytest.raises(InputError, match="how is 'nearest'; choose area, bilinear or bicubic"):
         resize(torch.zeros(1, 3, 8, 8), 4, "nearest")

@@ -71,9 +71,7 @@ class Sketch(Contour):
 
     def fidelity(self, outputs: Tensor, x_c: Tensor, parser: LabelReader | None = None) -> dict[str, Tensor]:
         """F-score of the lines, [B]; without parser, outputs are drawn from the image alone."""
-        outputs = outputs.clamp(-1.0, 1.0)
-        if outputs.shape[-1] != x_c.shape[-1]:  # lines are drawn at the size of the contour
-            outputs = F.interpolate(outputs, size=x_c.shape[-2:], mode="bilinear", antialias=True)
+        outputs = resize(outputs.clamp(-1.0, 1.0), x_c.shape[-1], "bilinear")  # lines are drawn at the contour's size
         labels = None if parser is None else parser.label_maps(outputs)
         return {self.measure.name: sketch_agreement(self.make(outputs, labels), x_c)}
 

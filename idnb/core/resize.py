@@ -17,14 +17,15 @@ def resize(images: Tensor, size: int, how: str = "area", clamp: bool = True) -> 
     """Bring images to a side of `size` pixels.
 
     "area" is what networks look through: larger images are averaged down, which is an exact mean for whole ratios,
-    smaller ones enlarged bilinearly. "bicubic" makes and enlarges low-resolution contours; it is antialiased, the same
-    as Pillow's BICUBIC but without rounding to 8 bits. Of torch's two bicubics that is the one with `antialias=True`:
-    Keys' kernel with a = -0.5, which grows with the shrinking factor. The other has a = -0.75 and looks at 4 x 4 pixels
-    only, so shrinking by 8 skips most of the picture.
+    smaller ones enlarged bilinearly. "bilinear", antialiased, brings pictures of a set to one size. "bicubic" makes and
+    enlarges low-resolution contours; it is antialiased, the same as Pillow's BICUBIC but without rounding to 8 bits. Of
+    torch's two bicubics that is the one with `antialias=True`: Keys' kernel with a = -0.5, which grows with the
+    shrinking factor. The other has a = -0.75 and looks at 4 x 4 pixels only, so shrinking by 8 skips most of the
+    picture.
 
-    images: "area": [B, 3, H, H] float; "bicubic": [B, C, H, W] float in [-1, 1].
+    images: "area": [B, 3, H, H] float; the others: [B, C, H, W] float, for "bicubic" in [-1, 1].
     size: side of the result in pixels.
-    how: "area" or "bicubic".
+    how: "area", "bilinear" or "bicubic".
     clamp: keep what is bicubic in [-1, 1], since the kernel overshoots at edges; False lets gradients pass there.
     Returns [B, C, size, size], differentiable. Images of that size already come back as they are, bicubic ones as a
     copy.
@@ -35,8 +36,12 @@ def resize(images: Tensor, size: int, how: str = "area", clamp: bool = True) -> 
             return images.clone()
         found = F.interpolate(images, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
         return found.clamp(-1.0, 1.0) if clamp else found
+    if how == "bilinear":
+        if images.shape[-2:] == (size, size):
+            return images
+        return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
     if how != "area":
-        raise InputError(f"how is {how!r}; choose area or bicubic")
+        raise InputError(f"how is {how!r}; choose area, bilinear or bicubic")
     if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
         raise InputError(
             f"images: expected [B, 3, H, H] in [-1, 1], got {list(images.shape)}; "

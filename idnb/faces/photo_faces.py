@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from idnb.core.errors import InputError
 from idnb.core.files import file_states
 from idnb.core.images import to_bytes
+from idnb.core.resize import resize
 from idnb.faces.folder_report import FolderReport
 from idnb.faces.photo import photo_to_tensor
 from idnb.faces.synthetic import Face
@@ -121,11 +122,7 @@ class PhotoFaces(ABC):
             image = photo_to_tensor(path)[None]  # [1, 3, H, W]
             if image.shape[2] != image.shape[3]:
                 raise InputError(f"{path} is {image.shape[3]} x {image.shape[2]}, not square; see `idnb data check`")
-            if image.shape[-1] != size:
-                image = torch.nn.functional.interpolate(
-                    image, size=(size, size), mode="bilinear", antialias=True, align_corners=False
-                )
-            batch[place] = image[0]
+            batch[place] = resize(image, size, "bilinear")[0]
         return batch
 
     def pixels(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from idnb.core.errors import InputError
 from idnb.core.files import file_states
+from idnb.core.resize import resize
 from idnb.faces.set_files import AGAIN, compare_checksum, read_card, read_strip, read_table, set_files
 
 __all__ = ["BUNDLED_SETS", "Face", "Faces", "finished", "load_rendered"]
@@ -124,11 +125,7 @@ class Faces:
         Returns (B, 3, size, size) float in [-1, 1], RGB.
         """
         images = torch.from_numpy(self.pixels(indices)).permute(0, 3, 1, 2).float() / 127.5 - 1  # [B, 3, H, W]
-        if size is None or size == self.image_size:
-            return images
-        return torch.nn.functional.interpolate(
-            images, size=(size, size), mode="bilinear", antialias=True, align_corners=False
-        )
+        return images if size is None else resize(images, size, "bilinear")
 
     def label_maps(self, indices: Sequence[int] | NDArray[np.int64], size: int | None = None) -> torch.Tensor:
         """Label maps, brought to another size by the nearest pixel only.
