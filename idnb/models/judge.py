@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from idnb.models.embedder import FaceEmbedder
 
-__all__ = ["JUDGE_SIZE", "JudgeNetwork", "JudgeSize", "PlainBlock"]
+__all__ = ["JudgeNetwork", "JudgeSize", "PlainBlock"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,6 @@ class JudgeSize:
     blocks: tuple[int, ...] = (1, 2, 2)
     cells: int = 48
     embedding: int = 192
-
-
-JUDGE_SIZE = JudgeSize()
 
 
 class PlainBlock(nn.Module):
@@ -69,9 +66,9 @@ class JudgeNetwork(FaceEmbedder):
 
     held_out = True
 
-    def __init__(self, size: JudgeSize = JUDGE_SIZE) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.size = size
+        self.size = size = JudgeSize()
         self.stem = nn.Conv2d(3, size.stem, size.patch, size.patch // 2, 1, bias=False)
         blocks: list[nn.Module] = []
         channels = size.stem

@@ -59,14 +59,13 @@ class AugmentConfig:
         return AugmentConfig(**{k: v if k == "mirror" else v * strength for k, v in asdict(self).items()})
 
 
-def hide_surroundings(images: Tensor, label_maps: Tensor, fill: float = 0.0) -> Tensor:
-    """Paint hair, hats, background, clothes and jewellery over.
+def hide_surroundings(images: Tensor, label_maps: Tensor) -> Tensor:
+    """Paint hair, hats, background, clothes and jewellery over, in mid-grey.
 
-    images: [B, 3, H, W] in [-1, 1]; label_maps: [B, H, W] class numbers; fill: value painted, 0 is mid-grey.
-    Returns images of the same shape.
+    images: [B, 3, H, W] in [-1, 1]; label_maps: [B, H, W] class numbers. Returns images of the same shape.
     """
     hidden = in_classes(label_maps, SURROUNDINGS)[:, None]  # [B, 1, H, W]
-    return torch.where(hidden, images.new_tensor(fill), images)
+    return torch.where(hidden, 0.0, images)
 
 
 def augment(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,9 @@ from idnb.core.resize import resize
 from idnb.faces.synthetic import finished
 
 __all__ = ["IdentityData", "join", "read_people", "some_people", "split_of"]
+
+
+SIDE = 64  # pixels
 
 
 @dataclass
@@ -67,20 +69,17 @@ def join(sets: list[IdentityData]) -> IdentityData:
     )
 
 
-def read_people(faces: Any, size: int = 64, report: Callable[[str], None] = print) -> IdentityData:
-    """Take a set of faces into memory.
-
-    faces: what `idnb.load_faces` returns. size: side in pixels, averaged down from the stored one.
-    """
-    faces = finished(faces, report)
+def read_people(faces: Any) -> IdentityData:
+    """Take a set of faces, as `idnb.load_faces` gives it, into memory, averaged down to 64 px."""
+    faces = finished(faces, print)
     images, maps = [], []
     for start in tqdm(range(0, len(faces), 250), desc="reading faces", disable=len(faces) < 2000):
         rows = np.arange(start, min(start + 250, len(faces)))
-        batch = resize(faces.images(rows), size)  # [b, 3, size, size]; as `frame_to_input` does
+        batch = resize(faces.images(rows), SIDE)  # [b, 3, 64, 64]; as `frame_to_input` does
         images.append(to_bytes(batch))
-        maps.append(faces.label_maps(rows, size=size).to(torch.uint8))
+        maps.append(faces.label_maps(rows, size=SIDE).to(torch.uint8))
     if not images:
         raise InputError("faces: the set is empty; render one with `idnb render`")
     identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
-    report(f"{len(identity):,} images of {len(identity.unique()):,} people")
+    print(f"{len(identity):,} images of {len(identity.unique()):,} people")
     return IdentityData(torch.cat(images), torch.cat(maps), identity)

@@ -16,6 +16,7 @@ from idnb.widgets.parts import data_url
 
 __all__ = ["Gallery"]
 
+SIDE = 54  # of a thumbnail, in pixels of the screen
 _numbers = itertools.count()
 
 
@@ -23,18 +24,15 @@ class Gallery(traitlets.HasTraits):
     """Thumbnails in rows; a click chooses one.
 
     pictures: see `idnb.plots`. labels: what each is called, for those who cannot see it. title: above the row.
-    side: of a thumbnail, in pixels of the screen. value: which is chosen, from 0; observe it.
+    value: which is chosen, from 0; observe it.
     """
 
     value = traitlets.Int(0)
 
-    def __init__(
-        self, pictures: Sequence[Any], labels: Sequence[str], title: str, side: int = 54, value: int = 0
-    ) -> None:
+    def __init__(self, pictures: Sequence[Any], labels: Sequence[str], title: str, value: int = 0) -> None:
         if not pictures or len(pictures) != len(labels):
             raise InputError(f"a gallery needs as many labels as pictures, and one at least; got {len(labels)}")
         super().__init__()
-        self.side = side
         self.buttons: list[ipywidgets.Button] = []
         self._style = ipywidgets.HTML(layout=ipywidgets.Layout(display="none"))
         self._name = f"idnb-gallery-{next(_numbers)}"
@@ -67,14 +65,14 @@ class Gallery(traitlets.HasTraits):
 
     def _append(self, picture: Any, label: str) -> None:
         number = len(self.buttons)
-        layout = ipywidgets.Layout(width=f"{self.side}px", height=f"{self.side}px", padding="0", margin="2px")
+        layout = ipywidgets.Layout(width=f"{SIDE}px", height=f"{SIDE}px", padding="0", margin="2px")
         button = ipywidgets.Button(description="", tooltip=label, layout=layout)
         button.add_class(f"{self._name}-{number}")
         button.on_click(lambda _button, number=number: setattr(self, "value", number))
         image = Image.fromarray(as_picture(picture))
-        method = Image.Resampling.NEAREST if image.width < self.side else Image.Resampling.LANCZOS
+        method = Image.Resampling.NEAREST if image.width < SIDE else Image.Resampling.LANCZOS
         buffer = io.BytesIO()
-        image.resize((self.side, self.side), method).save(buffer, "jpeg", quality=88)
+        image.resize((SIDE, SIDE), method).save(buffer, "jpeg", quality=88)
         self._pictures.append(data_url(buffer.getvalue(), "image/jpeg"))
         self.buttons.append(button)
 

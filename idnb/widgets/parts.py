@@ -56,7 +56,7 @@ def data_url(content: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def panels_html(panels: Sequence[Panel], width: int = WIDTH) -> str:
+def panels_html(panels: Sequence[Panel]) -> str:
     """Pictures side by side, each with title, caption and alternative text."""
     cells = []
     for panel in panels:
@@ -64,8 +64,8 @@ def panels_html(panels: Sequence[Panel], width: int = WIDTH) -> str:
         blocks = "pixelated" if picture.shape[0] < 64 else "auto"
         text = escape(f"{panel.title}. {panel.caption}".strip(), quote=True)
         cells.append(
-            f'<figure style="margin:2px 4px;width:{width}px"><figcaption style="font-size:12px;line-height:1.3">'
-            f'<b>{escape(panel.title)}</b></figcaption><img alt="{text}" width="{width}" height="{width}" '
+            f'<figure style="margin:2px 4px;width:{WIDTH}px"><figcaption style="font-size:12px;line-height:1.3">'
+            f'<b>{escape(panel.title)}</b></figcaption><img alt="{text}" width="{WIDTH}" height="{WIDTH}" '
             f'style="image-rendering:{blocks};max-width:none" src="{data_url(png_bytes(panel.picture))}">'
             f'<figcaption style="font-size:11px;line-height:1.3">{escape(panel.caption)}</figcaption></figure>'
         )
@@ -85,7 +85,7 @@ def difference(after: torch.Tensor, before: torch.Tensor, gain: float = 4.0) -> 
     return (gain * change - 1.0).clamp(-1.0, 1.0).expand(3, -1, -1)
 
 
-def scale_html(value: float, bands: Mapping[str, tuple[float, float]], title: str, width: int = 320) -> str:
+def scale_html(value: float, bands: Mapping[str, tuple[float, float]], title: str) -> str:
     """A similarity on a line from -0.2 to 1, over the bands it has to be compared with."""
 
     def place(x: float) -> float:
@@ -101,7 +101,7 @@ def scale_html(value: float, bands: Mapping[str, tuple[float, float]], title: st
     return (
         f'<div style="font-size:12px;line-height:1.4">{escape(title)}: <b>{value:.2f}</b>'
         f"{' (' + escape(words) + ')' if words else ''}"
-        f'<div style="position:relative;width:{width}px;height:12px;border:1px solid #999">{shades}<div style="'
+        f'<div style="position:relative;width:320px;height:12px;border:1px solid #999">{shades}<div style="'
         f'position:absolute;left:{place(value):.1f}%;width:3px;height:100%;background:#b2182b"></div></div></div>'
     )
 
