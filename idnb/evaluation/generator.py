@@ -194,13 +194,14 @@ def reach(
     targets: Tensor,
     perceptual: Distance | None,
     config: InversionConfig,
+    perceptual_size: int = 64,
 ) -> tuple[Inversion, dict[str, Any]]:
     """Optimise codes of faces from the mean of w, in the space of `config`, and sum up how near they come.
 
     targets: [N, 3, H, H] in [-1, 1], H the generator's size. The other arguments: see `Reconstruction`.
     Returns the inversion, and its figures: PSNR in dB with mean, 95 % interval over faces, extremes, n, settings.
     """
-    found = invert_images(generator, targets, perceptual, config=config)
+    found = invert_images(generator, targets, perceptual, config=config, perceptual_size=perceptual_size)
     assert found.psnr is not None
     last = found.psnr[-1]
     figures: dict[str, Any] = {
@@ -217,7 +218,7 @@ def reach(
     }
     if perceptual is not None:
         with torch.inference_mode():
-            small = [resize(part, 64) for part in (found.images, targets)]
+            small = [resize(part, perceptual_size) for part in (found.images, targets)]
             figures["perceptual_mean"] = round(float(torch.as_tensor(perceptual(*small)).mean()), 4)
         figures["perceptual_distance"] = type(perceptual).__name__
     return found, figures

@@ -44,9 +44,7 @@ def split_of(identity: Tensor | np.ndarray) -> np.ndarray:
     return np.where(remainder <= 10, "identity", np.where(remainder <= 18, "judge", "validation"))
 
 
-def some_people(
-    faces: Any, limit: int | None = None, splits: tuple[str, ...] = (), report: Callable[[str], None] = print
-) -> Any:
+def some_people(faces: Any, limit: int | None = None, splits: tuple[str, ...] = ()) -> Any:
     """Those people of a set whose files are there; nobody else is read.
 
     faces: what `idnb.load_faces` returns. limit: people with a smaller number only. splits: those of `split_of` only.
@@ -58,7 +56,7 @@ def some_people(
     if not len(chosen):
         among = f" belongs to {' or '.join(splits)}" if splits else f" has a number below {limit}"
         raise InputError(f"{faces.folder}: nobody there{among}; render more people")
-    return finished(faces.select(chosen), report)
+    return finished(faces.select(chosen), print)
 
 
 def join(sets: list[IdentityData]) -> IdentityData:
