@@ -287,6 +287,19 @@ def test_label_maps_and_the_report_of_a_folder(tmp_path):
     assert "1 missing, 1 extra, 1 wrong" in text
 
 
+def test_a_label_map_belongs_to_one_picture_however_its_folder_is_written(tmp_path):
+    (tmp_path / "Labels" / "ann").mkdir(parents=True)
+    (tmp_path / "ann").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        photo(1, 64).save(tmp_path / "ann" / name)
+        Image.fromarray(label_map(0, 64)).save(tmp_path / "Labels" / "ann" / name.replace("jpg", "png"))
+    faces = idnb.load_faces(tmp_path)
+    assert len(faces) == 2 and faces.has_label_maps and faces.check(decode=True).usable
+    photo(2, 64).save(tmp_path / "ann" / "a.png")
+    with pytest.raises(InputError, match=r"a\.png would be the label map of ann/a\.jpg and of ann/a\.png; rename"):
+        idnb.load_faces(tmp_path)
+
+
 def test_label_maps_of_different_sizes_are_named(tmp_path):
     (tmp_path / "labels").mkdir()
     for name, side in (("a", 64), ("b", 32)):

@@ -50,6 +50,12 @@ def test_what_the_package_paints_it_reads(tmp_path: Path) -> None:
         assert torch.equal(read_class_numbers(tmp_path / name), everything), name
 
 
+def test_a_mask_of_one_bit_holds_no_class_numbers(tmp_path: Path) -> None:
+    Image.fromarray(LABELS > 0).save(tmp_path / "mask.png")
+    with pytest.raises(InputError, match=r"mask\.png holds the values 0, 255 .*0/255 mask into class numbers"):
+        read_class_numbers(tmp_path / "mask.png")
+
+
 def test_foreign_palettes_and_colours_are_refused_with_the_remedy(tmp_path: Path) -> None:
     other = LABEL_PALETTE[:, ::-1]  # blue for red
     colours = painted(other)

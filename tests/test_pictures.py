@@ -152,6 +152,13 @@ def test_size_is_refused_from_the_header(tmp_path: Path, monkeypatch: pytest.Mon
             open_photo(tmp_path / name)
 
 
+def test_a_webp_takes_more_memory_and_may_be_less_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (4500, 4500)).save(tmp_path / "wide.webp", lossless=True, quality=0, method=0)
+    monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("pixels were read"))
+    with pytest.raises(InputError, match=r"wide\.webp .*too many pixels to open safely; scale it .* 20 megapixels"):
+        picture_header(tmp_path / "wide.webp")
+
+
 def test_a_large_jpeg_is_decoded_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.linear_gradient("L").resize((300, 200)).save(tmp_path / "large.jpg")
     monkeypatch.setattr(pictures, "MAX_PIXELS", 40_000)

@@ -128,6 +128,12 @@ def test_bad_plans(bad: tuple[int, int, int, int]) -> None:
         SetPlan(*bad)
 
 
+def test_a_strip_is_no_longer_than_its_format_allows(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"100 pictures of 512 pixels make a strip of more than 16,383 pixels"):
+        make_set(SetPlan(1, 100, 0, 512), tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
 def test_the_command_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "--identities", "2"]) == 2
     assert "--out" in capsys.readouterr().err

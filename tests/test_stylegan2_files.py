@@ -153,6 +153,19 @@ def test_foreign_files_are_named(tmp_path):
     assert "no StyleGAN2 generator" in reading(path) and "something" in reading(path)
 
 
+def test_sizes_that_make_no_sense_are_named(tmp_path):
+    def state(blocks, channels=8, style_dim=8):
+        found = {"input.input": torch.zeros(1, 8, 4, 4), "style.1.weight": torch.zeros(8, style_dim)}
+        for block in range(blocks):
+            found[f"to_rgbs.{block}.conv.weight"] = torch.zeros(1, 3, channels, 1, 1)
+            found[f"convs.{2 * block}.conv.weight"] = torch.zeros(1, channels, 8, 3, 3)
+        return found
+
+    for wrong in (state(0), state(40), state(70), state(2, channels=0), state(2, style_dim=0)):
+        torch.save({"g_ema": wrong}, tmp_path / "file.pt")
+        assert "blocks with" in reading(tmp_path / "file.pt")
+
+
 def test_generators_that_do_not_fit_are_named(tmp_path):
     path = tmp_path / "file.pt"
     state = public_state()

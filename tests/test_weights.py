@@ -15,6 +15,7 @@ from idnb.cli.fetch import add_arguments, run
 from idnb.core import weights
 from idnb.core.download import explain_page, fetch
 from idnb.core.errors import InputError
+from idnb.core.lock import locked
 from idnb.core.tensor_files import read_tensors
 from idnb.core.weights import (
     GROUPS,
@@ -117,6 +118,14 @@ def entry(*urls: str, **changes) -> WeightFile:
 
 def get(folder, *urls, **changes):
     return fetch(entry(*urls, **changes), folder, progress=False, report=lambda _: None, timeout=5)
+
+
+def test_two_fetches_of_one_file_never_meet(host, tmp_path):
+    with locked(tmp_path, "fetching x", "wait", ".x.bin.lock"):
+        with pytest.raises(InputError, match=r"process \d+ on .* is fetching x; wait until it ends"):
+            get(tmp_path, f"{host}/good")
+        assert get(tmp_path, f"{host}/good", file="y.bin").read_bytes() == BODY  # another file may come meanwhile
+    assert not (tmp_path / "x.bin.part").exists() and get(tmp_path, f"{host}/good").read_bytes() == BODY
 
 
 def test_download_is_checked_and_kept(host, tmp_path):

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError, InputErrors
 from idnb.core.files import make_private
+from idnb.core.lock import locked
 from idnb.core.weights import WeightFile, cache_folder, check_file, file_sha256, pin_file, pinned_sha256
 
 __all__ = ["fetch"]
@@ -63,7 +64,9 @@ def fetch(
     if check_file(entry, path) is None:
         return path
     with _usable(folder):
-        return _from_hosts(entry, folder, progress, report, timeout)
+        make_private(folder)
+        with locked(folder, f"fetching {entry.name}", "wait until it ends, or stop it", f".{entry.file}.lock"):
+            return _from_hosts(entry, folder, progress, report, timeout)
 
 
 @contextmanager
@@ -82,7 +85,8 @@ def _usable(folder: Path) -> Iterator[None]:
 def _from_hosts(entry: WeightFile, folder: Path, progress: bool, report: Callable[[str], None], timeout: float) -> Path:
     """What `fetch` does where the file is not there yet."""
     path = folder / entry.file
-    make_private(folder)
+    if check_file(entry, path) is None:
+        return path  # another process has just brought it
     if entry.size and shutil.disk_usage(folder).free < entry.size:
         raise InputError(f"{folder}: {entry.size / 1e9:.1f} GB are needed and less is free; set IDNB_CACHE elsewhere")
     part = path.with_name(path.name + ".part")

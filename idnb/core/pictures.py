@@ -31,6 +31,7 @@ PICTURE_SUFFIXES: tuple[str, ...] = (
 MAX_PIXELS = 32_000_000
 """What is decoded at most; a larger JPEG is decoded at half its sides."""
 MAX_JPEG_PIXELS = 100_000_000
+MAX_WEBP_PIXELS = 20_000_000  # and of its like: these decoders take 15 bytes a pixel, three times those of others
 MAX_BYTES = 250_000_000  # 32 megapixels with 4 bytes each are 128 MB; some decoders read the whole file at once
 
 BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
@@ -65,7 +66,8 @@ def read_picture(
     source: a path, or the content of a file.
     name: what to call it in a message; of a path, the path itself.
     remedy: what to do about a damaged file, for the message.
-    limit: most pixels; None is `MAX_PIXELS`, to which a JPEG of up to 100 megapixels is reduced while decoded.
+    limit: most pixels; None is `MAX_PIXELS`, less for WebP and AVIF; a JPEG of up to 100 megapixels is reduced to it
+        while decoded.
     Returns a PIL image with all pixels in memory. `format` is that of the file, unless the picture had to be turned.
     Raises InputError: no such file, or no file at all (a folder, a pipe); no picture of a known kind; too large;
     damaged or cut off, wherever. Every fault a decoder can report ends here.
@@ -165,7 +167,8 @@ def _check_pixels(image: Image.Image, name: str, limit: int | None) -> None:
     """Refuse by the header what is too large, and let a large JPEG be decoded reduced."""
     pixels = image.width * image.height
     reducible = image.format in ("JPEG", "MPO") and "progressive" not in image.info  # those are kept whole meanwhile
-    most = limit or (MAX_JPEG_PIXELS if reducible else MAX_PIXELS)
+    greedy = image.format in ("WEBP", "AVIF", "HEIF")
+    most = limit or (MAX_JPEG_PIXELS if reducible else MAX_WEBP_PIXELS if greedy else MAX_PIXELS)
     if pixels > most:
         raise _too_large(f"{name} ({image.width:,} x {image.height:,})", most)
     if pixels > MAX_PIXELS:

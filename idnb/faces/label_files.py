@@ -64,7 +64,8 @@ def read_class_numbers(path: str | PathLike) -> torch.Tensor:
     if picture.mode == "P":
         return check_label_map(_by_palette(picture, name), name)
     if picture.mode in ("L", "1") or picture.mode[0] == "I":
-        return check_label_map(np.array(picture).astype(np.int64), name)
+        grey = picture.convert("L") if picture.mode == "1" else picture  # a mask: 0 and 255, no class numbers
+        return check_label_map(np.array(grey).astype(np.int64), name)
     return check_label_map(_by_colour(picture, name), name)
 
 

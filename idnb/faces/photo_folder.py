@@ -47,18 +47,20 @@ class PhotoFolder(PhotoFaces):
             raise InputError(f"{root} is not a folder of pictures")
         listing = list_files(root)
         inner = [PurePosixPath(name) for name in listing.names]
-        pictures = [path for path in inner if path.suffix.lower() in PICTURE_SUFFIXES and path.parts[0] != LABELS]
+        labels = next((path.parts[0] for path in inner if path.parts[0].lower() == LABELS), LABELS)
+        pictures = [path for path in inner if path.suffix.lower() in PICTURE_SUFFIXES and path.parts[0] != labels]
         if not pictures:
             raise InputError(f"{root} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
-        self._left_out = [*listing.left_out, *_foreign(inner, set(pictures))]
+        self._left_out = [*listing.left_out, *_foreign(inner, set(pictures), labels)]
         if strays := _strays(root, pictures):
             self._left_out += [LeftOut(str(path), "lies beside the folders of people, is nobody's") for path in strays]
             pictures = [path for path in pictures if path not in set(strays)]
         self.names: NDArray[np.object_] = np.array([path.as_posix() for path in pictures], dtype=object)
         index = np.arange(len(pictures), dtype=np.int64)
         super().__init__(root, index, _people(root, pictures), common_side(root / path for path in pictures))
-        self._maps = {i: root / LABELS / path.with_suffix(".png") for i, path in enumerate(pictures)}
+        self._maps = {i: root / labels / path.with_suffix(".png") for i, path in enumerate(pictures)}
         there = [path for path in self._maps.values() if path.is_file()]
+        _one_picture_each(there, self._maps, self.names)
         self.has_label_maps = bool(there)
         self.order = (order or set_order(there)) if there else None
 
@@ -94,12 +96,22 @@ class PhotoFolder(PhotoFaces):
         return report
 
 
-def _foreign(files: list[PurePosixPath], pictures: set[PurePosixPath]) -> list[LeftOut]:
-    """Files that are no pictures, and label maps that belong to none."""
-    labels = {PurePosixPath(LABELS) / path.with_suffix(".png") for path in pictures}
-    foreign = [path for path in files if path not in pictures | labels and path != PurePosixPath(PEOPLE)]
+def _foreign(files: list[PurePosixPath], pictures: set[PurePosixPath], labels: str) -> list[LeftOut]:
+    """Files that are no pictures, and files in the folder of label maps that belong to none."""
+    maps = {PurePosixPath(labels) / path.with_suffix(".png") for path in pictures}
+    foreign = [path for path in files if path not in pictures | maps and path != PurePosixPath(PEOPLE)]
     what = {True: "is the label map of no photo", False: "is no picture"}
-    return [LeftOut(str(path), what[path.parts[0] == LABELS]) for path in foreign]
+    return [LeftOut(str(path), what[path.parts[0] == labels]) for path in foreign]
+
+
+def _one_picture_each(there: list[Path], maps: dict[int, Path], names: NDArray[np.object_]) -> None:
+    """Raise InputError where a label map would be that of two pictures, such as a.jpg and a.png."""
+    owners: dict[Path, int] = {}
+    for place, path in maps.items():
+        if owners.setdefault(path, place) != place and path in there:
+            raise InputError(
+                f"{path} would be the label map of {names[owners[path]]} and of {names[place]}; rename one"
+            )
 
 
 def _strays(root: Path, pictures: list[PurePosixPath]) -> list[PurePosixPath]:

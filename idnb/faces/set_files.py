@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from idnb.core.errors import InputError
 from idnb.core.files import read_json
 from idnb.core.folders import list_files
-from idnb.core.pictures import read_picture
+from idnb.core.pictures import MAX_PIXELS, read_picture
 from idnb.faces.labels import N_LABELS
 
 __all__ = ["AGAIN", "compare_checksum", "read_card", "read_strip", "read_table", "set_checksum", "set_files"]
@@ -81,7 +81,7 @@ def read_strip(path: Path, size: int) -> NDArray[np.uint8]:
     """
     if not path.exists():
         raise InputError(f"{path} is missing: finish the set with the `idnb render` command in card.json")
-    image = read_picture(path, remedy=AGAIN)
+    image = read_picture(path, remedy=AGAIN, limit=MAX_PIXELS)
     if image.height != size or image.width % size:
         raise InputError(f"{path} is {image.width} x {image.height}, where shots of {size} px belong; {AGAIN}")
     if path.suffix != ".png":

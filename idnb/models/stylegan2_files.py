@@ -36,6 +36,8 @@ BUNDLED_NAMES = {"tiny": "generator_tiny", "paper": "stylegan2_ffhq_1024"}
 
 WANTED = "expected is a StyleGAN2 generator: stylegan2-ffhq-config-f.pt (`idnb fetch stylegan2_ffhq_1024`) or our own"
 
+MOST_BLOCKS = 10  # pictures of 4,096 pixels
+
 # A key that gives a file of another network away -> what the file is, and what to do with it.
 FOREIGN = {
     "input_layer.0.weight": "an IR-SE identity network (model_ir_se50.pth); give it to idnb.load_identity_network",
@@ -154,6 +156,8 @@ def generator_sizes(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
         style_dim = state["style.1.weight"].shape[1]
     except (KeyError, IndexError) as error:
         raise InputError(f"{path}: a generator whose tensor {error} is missing; {WANTED}") from error
+    if not 1 <= blocks <= MOST_BLOCKS or min(*channels, style_dim) < 1:
+        raise InputError(f"{path}: a generator of {blocks} blocks with {channels} channels is none; {WANTED}")
     return {"size": 4 * 2**blocks, "style_dim": style_dim, "mapping_depth": depth, "channels": tuple(channels)}
 
 

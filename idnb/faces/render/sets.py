@@ -34,6 +34,7 @@ __all__ = ["SetPlan", "draw_person", "make_set", "render_person"]
 
 LICENCE = "CC0-1.0"
 WEBP_QUALITY = 92
+LONGEST = 16_383  # pixels a side of a WebP
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,15 @@ def make_set(plan: SetPlan, folder: str | Path, workers: int = 1) -> dict[str, A
     folder: where; made when it does not exist.
     workers: processes.
     Returns the set's card, as written to `card.json` when every file is there.
-    Raises InputError: the folder holds a set made by another plan, or the extra `render` is missing.
+    Raises InputError: too many pictures of a person for one file, the folder holds a set made by another plan, or the
+    extra `render` is missing.
     """
+    most = max(plan.pictures(i) for i in plan.numbers)
+    if most * plan.size > LONGEST:
+        raise InputError(
+            f"{most} pictures of {plan.size} pixels make a strip of more than {LONGEST:,} pixels, which no WebP holds; "
+            "choose fewer or smaller ones"
+        )
     folder = Path(folder)
     note = folder / "card.json"
     made_by = {"command": plan.command, **asdict(plan)}

@@ -33,6 +33,7 @@ __all__ = ["PublicEncoder", "load_public_encoder"]
 
 WANTED = "expected is a public pSp, ReStyle or e4e checkpoint, such as `idnb fetch psp_ffhq_encode` gets"
 KNOWN = {"GradualStyleEncoder", "BackboneEncoder", "Encoder4Editing", "ProgressiveBackboneEncoder"}
+MOST_HALVINGS = 11  # from the picture to a style: pictures of 2,048 pixels; the public files have 8
 DELTAS = {"Encoder4Editing", "ProgressiveBackboneEncoder"}  # e4e, and ReStyle over e4e
 
 
@@ -80,7 +81,7 @@ def build_encoder(
 
     path: for messages. state: its tensors. generator: of the same file. options: the file's `opts`.
     """
-    named = options.get("encoder_type", "")
+    named = str(options.get("encoder_type") or "")
     if named and named not in KNOWN:
         raise InputError(f"{path}: its encoder is a {named}, which is not one of {', '.join(sorted(KNOWN))}; {WANTED}")
     try:
@@ -136,6 +137,8 @@ def backbone_sizes(state: Mapping[str, Tensor]) -> tuple[BackboneSize, int]:
     halvings = sum(bool(re.fullmatch(r"styles\.0\.convs\.\d+\.weight", key)) for key in state)
     hidden = state["styles.0.convs.0.weight"].shape[0]
     size = BackboneSize(state["input_layer.0.weight"].shape[0], tuple(stages), hidden)
+    if min(size.stem, hidden, *widths) < 1 or halvings + len(stages) > MOST_HALVINGS:
+        raise ValueError("a number of channels or maps that makes sense")
     return size, 2 ** (halvings + len(stages))
 
 
