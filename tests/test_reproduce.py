@@ -8,8 +8,10 @@ import pytest
 
 from idnb.__main__ import main
 from idnb.core.errors import InputError
+from idnb.core.lock import locked
 from idnb.experiments.reproduce import Recipe, says_the_same
 from idnb.experiments.stages import STAGES, Stage
+from tests.full_disk import files_up_to
 
 PEOPLE = Stage(
     "people",
@@ -103,6 +105,22 @@ def test_the_list_shows_every_stage(tmp_path, capsys):
         assert any(line.startswith(stage.name) for line in text.splitlines()), stage.name
     assert "idnb train paired --data starter train --phases 16:16000" in text
     assert str(tmp_path) not in text
+
+
+def test_a_copy_of_the_package_is_whole_or_not_there(tmp_path, capsys):
+    folder = tmp_path / "package"
+    (folder / "unfinished" / "core").mkdir(parents=True)  # of a command that was killed
+    words = ["reproduce", "--profile", "smoke", "--list", "--out", str(tmp_path)]
+    with files_up_to(20_000):
+        assert main(words) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "the package could not be copied here" in said and "another --out" in said
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+    with locked(folder):
+        assert main(words) == 2 and "is copying the package into this folder" in capsys.readouterr().err
+    Recipe(tmp_path, "smoke")
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "idnb"]
+    assert (folder / "idnb" / "assets" / "manifest.json").is_file()
 
 
 @pytest.mark.slow

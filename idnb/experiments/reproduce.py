@@ -96,7 +96,14 @@ class Recipe:
         """Copy the package, whole or not at all."""
         unfinished = copy.with_name("unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(self.package, unfinished, ignore=shutil.ignore_patterns("__pycache__"))
+        try:
+            shutil.copytree(self.package, unfinished, ignore=shutil.ignore_patterns("__pycache__"))
+        except shutil.Error as error:  # one for all files, and a text for each
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise InputError(
+                f"{copy}: the package could not be copied here ({error.args[0][0][2]}, and {len(error.args[0]) - 1:,} "
+                "more); free some space, or choose another --out"
+            ) from error
         os.replace(unfinished, copy)
 
     def place(self, text: str) -> str:
