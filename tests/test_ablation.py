@@ -13,12 +13,12 @@ from idnb.core.presets import TINY
 from idnb.evaluation.methods import CopyIdentity, EnlargedContour, load_method
 from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.setting import Setting
-from idnb.experiments.ablation import Budget, build_encoder, describe, finished, plan, run_arm, same_training
-from idnb.experiments.arms import TABLES
-from idnb.experiments.figures import ambiguity_figure, arms_figure, judges_figure, methods_figure
+from idnb.experiments.ablation import Budget, build_encoder, describe, finished, plan, run_variant, same_training
+from idnb.experiments.figures import ambiguity_figure, judges_figure, methods_figure, variants_figure
 from idnb.experiments.paper import PAPER_TABLE_1, paper_table
 from idnb.experiments.stored import joined, read_results
 from idnb.experiments.tables import method_table
+from idnb.experiments.variants import TABLES
 from idnb.faces.sources import load_faces
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import Phase
@@ -38,7 +38,7 @@ def test_the_plan():
     assert len(todo) == 12 and [seed for _, seed in todo] == [0] * 4 + [1] * 4 + [2] * 4
     assert len(list(plan("ambiguity", [0]))) == 10
     for table in TABLES.values():
-        assert len({arm.name for arm in table}) == len({arm.title for arm in table}) == len(table)
+        assert len({variant.name for variant in table}) == len({variant.title for variant in table}) == len(table)
     with pytest.raises(InputError, match="table 'table3' is unknown"):
         list(plan("table3", [0]))
     with pytest.raises(InputError, match="each once"):
@@ -48,16 +48,16 @@ def test_the_plan():
 @pytest.mark.parametrize("table", TABLES)
 def test_every_arm_can_be_built_and_differs_from_the_others(table):
     seen = []
-    for arm in TABLES[table]:
-        encoder = build_encoder(arm, "low_res", "tiny", 0)
+    for variant in TABLES[table]:
+        encoder = build_encoder(variant, "low_res", "tiny", 0)
         options = sorted(getattr(encoder, "options", {}).items())
-        description = (type(encoder).__name__, options, arm.weights, arm.views, arm.size)
-        seen.append((str(description), arm.contour_size))
+        description = (type(encoder).__name__, options, variant.weights, variant.views, variant.size)
+        seen.append((str(description), variant.contour_size))
     assert len(set(seen)) == len(seen)
 
 
 def test_rows_of_table_2_add_one_thing_each():
-    encoders = [build_encoder(arm, "low_res", "tiny", 0) for arm in TABLES["table2"]]
+    encoders = [build_encoder(variant, "low_res", "tiny", 0) for variant in TABLES["table2"]]
     switches = [tuple(encoder.options.values()) for encoder in encoders]
     assert switches == [
         ("none", False, False),
@@ -72,72 +72,74 @@ def test_rows_of_table_2_add_one_thing_each():
 
 
 def test_the_budget_and_the_description_of_an_arm():
-    arms = {arm.name: arm for table in TABLES.values() for arm in table}
+    variants = {variant.name: variant for table in TABLES.values() for variant in table}
     budget = Budget(images=800, steps=2)
-    assert budget.phases(arms["full"]) == (Phase(1, 600), Phase(2, 200))
-    assert budget.phases(arms["psp"]) == (Phase(1, 800),)
-    assert budget.phases(arms["views"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
-    full = describe(arms["full"], 0, budget, "tiny")
+    assert budget.phases(variants["full"]) == (Phase(1, 600), Phase(2, 200))
+    assert budget.phases(variants["psp"]) == (Phase(1, 800),)
+    assert budget.phases(variants["views"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
+    full = describe(variants["full"], 0, budget, "tiny")
     paper_terms = {"l2": 3.0, "perceptual": 0.6, "identity": 1.0, "w_norm": 0.002}
     assert full["loss"] == {**paper_terms, "chromaticity": 0.0, "latent_norm": 0.0, "realism": 0.0}
-    assert describe(arms["no_l2"], 0, budget, "tiny")["loss"] == {**full["loss"], "l2": 0.0}
-    assert describe(arms["paper"], 0, budget, "tiny")["loss"]["l2"] == 0.1
-    assert same_training(full, describe(replace(arms["full"], name="a", title="b"), 0, budget, "tiny"))
-    assert not same_training(full, describe(arms["full"], 1, budget, "tiny"))
-    assert not same_training(full, describe(arms["no_views"], 0, budget, "tiny"))
+    assert describe(variants["no_l2"], 0, budget, "tiny")["loss"] == {**full["loss"], "l2": 0.0}
+    assert describe(variants["paper"], 0, budget, "tiny")["loss"]["l2"] == 0.1
+    assert same_training(full, describe(replace(variants["full"], name="a", title="b"), 0, budget, "tiny"))
+    assert not same_training(full, describe(variants["full"], 1, budget, "tiny"))
+    assert not same_training(full, describe(variants["no_views"], 0, budget, "tiny"))
 
 
 def test_an_arm_from_training_to_result(generator, tmp_path, monkeypatch):
     monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "cache"))
-    arm, faces = TABLES["table2"][1], [load_faces("starter")]
-    result = run_arm(arm, 3, BUDGET, generator, faces, colour_set(), tmp_path)
+    variant, faces = TABLES["table2"][1], [load_faces("starter")]
+    result = run_variant(variant, 3, BUDGET, generator, faces, colour_set(), tmp_path)
     assert result["pairs"] == 40 and result["training"]["seed"] == 3 and result["setting"]["method"] == "+ IFBlock"
     assert result["parameters"] > 1e5 and finished(tmp_path / "ifblock_seed3" / "training", 4)
     assert not finished(tmp_path / "ifblock_seed3" / "training", 5) and not finished(tmp_path, 1)
-    assert run_arm(arm, 3, BUDGET, generator, faces, colour_set(), tmp_path) == result
+    assert run_variant(variant, 3, BUDGET, generator, faces, colour_set(), tmp_path) == result
     with pytest.raises(InputError, match="another budget"):
-        run_arm(arm, 3, Budget(images=6, batch=2, people=2), generator, faces, colour_set(), tmp_path)
+        run_variant(variant, 3, Budget(images=6, batch=2, people=2), generator, faces, colour_set(), tmp_path)
 
 
 def test_an_arm_with_a_critic(generator, tmp_path, monkeypatch):
     monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "cache"))
-    arm = next(arm for arm in TABLES["losses"] if arm.name == "realism")
-    assert run_arm(arm, 0, BUDGET, generator, [load_faces("starter")], colour_set(), tmp_path)["pairs"] == 40
+    variant = next(variant for variant in TABLES["losses"] if variant.name == "realism")
+    assert run_variant(variant, 0, BUDGET, generator, [load_faces("starter")], colour_set(), tmp_path)["pairs"] == 40
     rows = (tmp_path / "realism_seed0" / "training" / "log.csv").read_text(encoding="utf-8").splitlines()
     last = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
     assert float(last["realism"]) > 0  # the critic was asked; without one the term is 0
 
 
 def test_the_command(generator, tmp_path, monkeypatch, capsys):
-    def train(arm, seed, budget, *args):
-        method = CopyIdentity() if arm.name == "full" else EnlargedContour("low_res")
-        result = evaluate(method, None, colour_set(), Setting(arm.title, contours=4), tmp_path / f"{arm.name}{seed}")
-        return result | {"training": describe(arm, seed, budget, "tiny")}
+    def train(variant, seed, budget, *args):
+        method = CopyIdentity() if variant.name == "full" else EnlargedContour("low_res")
+        result = evaluate(
+            method, None, colour_set(), Setting(variant.title, contours=4), tmp_path / f"{variant.name}{seed}"
+        )
+        return result | {"training": describe(variant, seed, budget, "tiny")}
 
-    monkeypatch.setattr(command, "run_arm", train)
+    monkeypatch.setattr(command, "run_variant", train)
     monkeypatch.setattr(command, "load_evaluation_set", lambda *args, **words: None)
     monkeypatch.setattr("idnb.models.stylegan2_files.load_generator", lambda *args, **words: generator)
     words = ["ablate", "table2", "--seeds", "0,1", "--images", "4", "--store", str(tmp_path / "store")]
-    assert main([*words, "--arms", "full,baseline", "--out", str(tmp_path)]) == 0
+    assert main([*words, "--variants", "full,baseline", "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert (
         "| baseline: identity stacked on the input | " in text
         and "40 = 4 x 10; 2; t" in text
         and "as printed in the paper" in text
     )
-    assert "Every arm: 4 images" in text and "Training seeds 0, 1" in text
+    assert "Every variant: 4 images" in text and "Training seeds 0, 1" in text
     assert len(list((tmp_path / "store" / "table2").glob("*.json"))) == 4
-    monkeypatch.setattr(command, "run_arm", lambda *args: pytest.fail("nothing is done twice"))
-    assert main([*words, "--arms", "full,baseline", "--out", str(tmp_path)]) == 0
-    elsewhere = ["ablate", "table1", "--arms", "full", *words[2:], "--out", str(tmp_path)]  # the same training
+    monkeypatch.setattr(command, "run_variant", lambda *args: pytest.fail("nothing is done twice"))
+    assert main([*words, "--variants", "full,baseline", "--out", str(tmp_path)]) == 0
+    elsewhere = ["ablate", "table1", "--variants", "full", *words[2:], "--out", str(tmp_path)]  # the same training
     capsys.readouterr()
     assert main(elsewhere) == 0
     text = capsys.readouterr().out
     assert "taken over" in text and "| dual, trained alike |" in text
-    assert main([*words, "--arms", "half"]) == 2 and "has no row 'half'" in capsys.readouterr().err
-    for what in ("arms", "judges"):
+    assert main([*words, "--variants", "half"]) == 2 and "has no row 'half'" in capsys.readouterr().err
+    for what in ("variants", "judges"):
         code = main(["results", what, "--results", str(tmp_path / "store"), "--out", str(tmp_path / "x.png")])
-        assert code == (0 if what == "arms" else 2)  # judges needs the network of the loss as well
+        assert code == (0 if what == "variants" else 2)  # judges needs the network of the loss as well
     assert (tmp_path / "x.png").stat().st_size > 5000
     capsys.readouterr()
     table = ["results", "table2", "--results", str(tmp_path / "store")]
@@ -155,7 +157,7 @@ def test_the_command(generator, tmp_path, monkeypatch, capsys):
     assert main([*table, "--all", "--into", str(page)]) == 2
     assert "put the lines <!-- idnb results table2 --all --> and <!-- end -->" in capsys.readouterr().err
     assert main(["results", "table2", "--results", str(tmp_path / "nothing")]) == 0
-    assert "No arm is finished" in capsys.readouterr().out
+    assert "No variant is finished" in capsys.readouterr().out
     assert main(["results", "figure3"]) == 2 and "--out FILE.png" in capsys.readouterr().err
 
 
@@ -199,9 +201,9 @@ def test_figures(measured):
     assert fig.get_label()
     with pytest.raises(InputError, match="has other pairs or contours than"):
         methods_figure([results[3], results[1] | {"setting": {**results[1]["setting"], "kind": "sketch"}}], People())
-    assert arms_figure(results).axes[0].get_xlabel().startswith("IDSIM, held-out judge")
+    assert variants_figure(results).axes[0].get_xlabel().startswith("IDSIM, held-out judge")
     with pytest.raises(InputError, match=r"measure 'judge.facenet/similarity' was not taken in"):
-        arms_figure(results, "judge.facenet/similarity")
+        variants_figure(results, "judge.facenet/similarity")
     for result, name, size in zip(results, ("alone", "guided", "alone", "guided"), (4, 4, 8, 8), strict=True):
         result["training"] = {"arm": {"name": f"{name}_{size}"}}
         result["setting"]["contour_size"] = size

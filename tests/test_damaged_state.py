@@ -19,9 +19,9 @@ from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.results import read_result
 from idnb.evaluation.setting import Setting
 from idnb.evaluation.store import RESULTS, chunk_path, claim, load_chunks, save_chunk, save_columns
-from idnb.experiments.ablation import Budget, describe, finished, run_arm, take_over
-from idnb.experiments.arms import TABLES
+from idnb.experiments.ablation import Budget, describe, finished, run_variant, take_over
 from idnb.experiments.stored import read_results
+from idnb.experiments.variants import TABLES
 from idnb.faces.celeba_split import read_identities, read_mapping
 from idnb.faces.pairs import draw_pairs, load_pairs, save_pairs
 from idnb.faces.photo_folder import PhotoFolder
@@ -309,17 +309,17 @@ def test_an_arm_that_is_finished_is_so_without_its_log(tmp_path):
 
 
 def test_damaged_notes_of_an_arm(tmp_path):
-    arm, budget = TABLES["table2"][0], Budget(images=4)
-    folder = tmp_path / f"{arm.name}_seed0"
+    variant, budget = TABLES["table2"][0], Budget(images=4)
+    folder = tmp_path / f"{variant.name}_seed0"
     folder.mkdir()
-    (folder / "arm.json").write_text("{")
-    with pytest.raises(InputError, match=r"arm\.json is damaged .*another --out"):
-        run_arm(arm, 0, budget, None, [], None, tmp_path)
+    (folder / "variant.json").write_text("{")
+    with pytest.raises(InputError, match=r"variant\.json is damaged .*another --out"):
+        run_variant(variant, 0, budget, None, [], None, tmp_path)
     store = tmp_path / "store" / "losses"
     store.mkdir(parents=True)
     (store / "full_seed0.json").write_text("[1]")
     with pytest.raises(InputError, match=r"full_seed0\.json is damaged"):
-        take_over(tmp_path / "store", "table2", arm, describe(arm, 0, budget, "tiny"))
+        take_over(tmp_path / "store", "table2", variant, describe(variant, 0, budget, "tiny"))
 
 
 def test_a_damaged_log_stops_no_run(tmp_path):

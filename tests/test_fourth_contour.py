@@ -25,7 +25,7 @@ from idnb.core.resize import gaussian_blur, resize
 from idnb.evaluation import Setting, evaluate
 from idnb.evaluation.methods import load_method
 from idnb.experiments.columns import MAIN
-from idnb.experiments.figures import arms_figure, kinds_figure, methods_figure
+from idnb.experiments.figures import kinds_figure, methods_figure, variants_figure
 from idnb.experiments.stored import read_results
 from idnb.experiments.tables import method_table
 from idnb.faces.photo import photo_to_tensor
@@ -131,7 +131,7 @@ def test_methods_are_measured_with_it_and_stand_in_tables(tmp_path):
     results = read_results(tmp_path, kind="edges")
     for keys in (None, MAIN):
         assert "contour, edges ↓" in method_table(results, keys)
-    assert "smaller is better" in arms_figure(results, "edge_error").axes[0].get_xlabel()
+    assert "smaller is better" in variants_figure(results, "edge_error").axes[0].get_xlabel()
     assert "edges" in methods_figure([results[0]], People()).get_label()
     with pytest.raises(InputError, match="a edges is no picture of a face"):
         load_method("enlarged", kind="edges")

@@ -53,7 +53,20 @@ def test_figure(folder, tmp_path, capsys):
 @pytest.mark.slow
 def test_ablate(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("IDNB_CACHE", str(tmp_path / "cache"))
-    words = ["ablate", "table2", "--arms", "baseline", "--seeds", "0", "--images", "2", "--batch", "2", "--steps", "1"]
+    words = [
+        "ablate",
+        "table2",
+        "--variants",
+        "baseline",
+        "--seeds",
+        "0",
+        "--images",
+        "2",
+        "--batch",
+        "2",
+        "--steps",
+        "1",
+    ]
     words += ["--contours", "2", "--data", str(folder), "--test", str(folder), "--out", str(tmp_path / "runs")]
     assert main(words) == 0
     said = capsys.readouterr().out

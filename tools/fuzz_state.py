@@ -42,7 +42,7 @@ def read_measurement(folder: Path) -> str | None:
 
 
 def make_notes(folder: Path) -> None:
-    """Pairs, a log, a manifest, and the note of an arm."""
+    """Pairs, a log, a manifest, and the note of a variant."""
     from idnb.core.weights import ASSETS
     from idnb.faces.pairs import draw_pairs, save_pairs
 
@@ -61,7 +61,7 @@ def read_notes(folder: Path) -> str | None:
     from idnb.training.logs import CsvLog
 
     description = describe(TABLES["table2"][0], 0, Budget(images=4), "tiny")
-    note_or_compare(folder / "arm.json", description, "another arm")
+    note_or_compare(folder / "variant.json", description, "another variant")
     CsvLog(folder / "log.csv", ("step", "loss"), 2)
     load_pairs(folder / "pairs.csv", [0, 0, 1, 1])
     read_manifest(folder)

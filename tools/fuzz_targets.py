@@ -168,13 +168,13 @@ def read_stored(folder: Path) -> str | None:
     """Results, their table and two figures."""
     import matplotlib.pyplot as plt
 
-    from idnb.experiments.figures import arms_figure, judges_figure
+    from idnb.experiments.figures import judges_figure, variants_figure
     from idnb.experiments.stored import read_results
     from idnb.experiments.tables import method_table
 
     results = read_results(folder)
     method_table(results)
-    for figure in (arms_figure(results), judges_figure(results)):
+    for figure in (variants_figure(results), judges_figure(results)):
         plt.close(figure)
     return None
 

@@ -1,4 +1,4 @@
-"""`idnb ablate`: train the arms of a table from scratch, with several seeds, measure them, print the table."""
+"""`idnb ablate`: train the variants of a table from scratch, with several seeds, measure them, print the table."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, STEPS, THREADS
 from idnb.core.errors import InputError
 from idnb.evaluation.dataset import load_evaluation_set
 from idnb.evaluation.store import RESULTS, keep
-from idnb.experiments.ablation import Budget, describe, plan, report, run_arm, take_over
-from idnb.experiments.arms import TABLES
+from idnb.experiments.ablation import Budget, describe, plan, report, run_variant, take_over
+from idnb.experiments.variants import TABLES
 
 __all__ = ["add_arguments", "run"]
 
@@ -25,8 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=Listed(SEED), default="0,1,2", help="training seeds, commas between (default 0,1,2)"
     )
-    parser.add_argument("--arms", default=None, help="only these rows, by name, commas between")
-    parser.add_argument("--images", type=COUNT, default=default.images, help="images shown to each arm (default 24000)")
+    parser.add_argument("--variants", default=None, help="only these rows, by name, commas between")
+    parser.add_argument(
+        "--images", type=COUNT, default=default.images, help="images shown to each variant (default 24000)"
+    )
     parser.add_argument("--batch", type=BATCH, default=default.batch, help="images a step (default 16)")
     parser.add_argument("--learning-rate", type=RATE, default=default.learning_rate, help="of Adam (default 0.0008)")
     parser.add_argument("--steps", type=STEPS, default=default.steps, help="refinement steps (default 2)")
@@ -40,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="runs/ablation", help="folder for training, with one folder a table")
     parser.add_argument("--store", default=None, help="keep results in this folder; `package` is that of the package")
     parser.add_argument(
-        "--minutes", type=MINUTES, default=None, help="stop each arm after so long; call again to go on"
+        "--minutes", type=MINUTES, default=None, help="stop each variant after so long; call again to go on"
     )
-    parser.add_argument("--shard", default=None, help="k/n: do only every n-th arm from the k-th (from 0) on")
+    parser.add_argument("--shard", default=None, help="k/n: do only every n-th variant from the k-th (from 0) on")
     parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
 
 
@@ -55,22 +57,24 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     todo = list(plan(args.table, args.seeds))
-    if args.arms is not None:
-        names = args.arms.split(",")
-        known = [arm.name for arm in TABLES[args.table]]
+    if args.variants is not None:
+        names = args.variants.split(",")
+        known = [variant.name for variant in TABLES[args.table]]
         if set(names) - set(known):
-            raise InputError(f"--arms: {args.table} has no row {sorted(set(names) - set(known))[0]!r}; it has {known}")
-        todo = [(arm, seed) for arm, seed in todo if arm.name in names]
+            raise InputError(
+                f"--variants: {args.table} has no row {sorted(set(names) - set(known))[0]!r}; it has {known}"
+            )
+        todo = [(variant, seed) for variant, seed in todo if variant.name in names]
     first, step = parse_shard(args.shard)
     budget = Budget(args.images, args.batch, args.learning_rate, args.steps, args.people, args.kind, args.contours)
     store = RESULTS if args.store == "package" else Path(args.store or Path(args.out) / "results")
-    files = {(arm.name, seed): store / args.table / f"{arm.name}_seed{seed}.json" for arm, seed in todo}
-    missing = [(arm, seed) for arm, seed in todo[first::step] if not files[arm.name, seed].is_file()]
+    files = {(variant.name, seed): store / args.table / f"{variant.name}_seed{seed}.json" for variant, seed in todo}
+    missing = [(variant, seed) for variant, seed in todo[first::step] if not files[variant.name, seed].is_file()]
     print(f"{args.table}: {len(todo)} runs, {len(todo) - len(missing)} of them not to be done here or stored already")
-    for arm, seed in list(missing):
-        if take_over(store, args.table, arm, describe(arm, seed, budget, args.preset)):
-            print(f"{arm.title}, seed {seed}: the same training stands in another table; its result is taken over")
-            missing.remove((arm, seed))
+    for variant, seed in list(missing):
+        if take_over(store, args.table, variant, describe(variant, seed, budget, args.preset)):
+            print(f"{variant.title}, seed {seed}: the same training stands in another table; its result is taken over")
+            missing.remove((variant, seed))
     if missing:
         keep_freed_memory()
         generator = load_generator(args.preset, path=args.generator)
@@ -78,14 +82,14 @@ def run(args: argparse.Namespace) -> int:
             load_faces(args.test, otherwise="test"), args.preset, reference=load_faces("starter"), kind=args.kind
         )
         faces = [load_faces(name, otherwise="train") for name in args.data.split(",")]
-        for arm, seed in missing:
-            print(f"{arm.title}, seed {seed}", flush=True)
+        for variant, seed in missing:
+            print(f"{variant.title}, seed {seed}", flush=True)
             began = time.perf_counter()
             folder = Path(args.out) / args.table
-            result = run_arm(arm, seed, budget, generator, faces, data, folder, args.preset, args.minutes)
+            result = run_variant(variant, seed, budget, generator, faces, data, folder, args.preset, args.minutes)
             if result is not None:
                 result["minutes"] = round((time.perf_counter() - began) / 60, 2)
-                examples = folder / f"{arm.name}_seed{seed}" / "evaluation" / "examples.png"
-                keep(result, files[arm.name, seed], examples if seed == args.seeds[0] else None)
+                examples = folder / f"{variant.name}_seed{seed}" / "evaluation" / "examples.png"
+                keep(result, files[variant.name, seed], examples if seed == args.seeds[0] else None)
     print(report(args.table, store / args.table))
     return 0

@@ -12,17 +12,17 @@ from idnb.core.files import read_text, write_text
 from idnb.core.messages import printable
 from idnb.evaluation.store import RESULTS
 from idnb.experiments.ablation import report
-from idnb.experiments.arms import TABLES
 from idnb.experiments.columns import MAIN
 from idnb.experiments.paper import PAPER_TABLES
 from idnb.experiments.signs import sign_table
 from idnb.experiments.stored import read_results
 from idnb.experiments.tables import method_table
+from idnb.experiments.variants import TABLES
 
 __all__ = ["add_arguments", "run"]
 
 REMEDY = "save it as UTF-8"
-FIGURES = ("figure3", "arms", "ambiguity_curve", "judges")
+FIGURES = ("figure3", "variants", "ambiguity_curve", "judges")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["methods", *TABLES, "signs", "pages", *FIGURES],
         help="methods: a table of `idnb evaluate` runs; the tables of `idnb ablate`; signs: differences between rows "
         "beside the paper's; pages: every table of README.md and docs/ into its place; figure3: methods side by side; "
-        "arms: one measure with intervals; ambiguity_curve; judges: network of the loss against the held-out judge",
+        "variants: one measure with intervals; ambiguity_curve; judges: network of the loss against the held-out judge",
     )
     parser.add_argument("--results", default=None, help="folder of results; those of the package when not given")
     parser.add_argument("--kind", default=None, help="only results of this kind of contour")
@@ -122,8 +122,8 @@ def run(args: argparse.Namespace) -> int:
         from idnb.faces.sources import load_faces
 
         fig = figures.methods_figure(results, load_faces(args.data, otherwise="test"))
-    elif args.what == "arms":
-        fig = figures.arms_figure(results)
+    elif args.what == "variants":
+        fig = figures.variants_figure(results)
     elif args.what == "ambiguity_curve":
         fig = figures.ambiguity_figure(results)
     else:

@@ -61,11 +61,11 @@ def _fault(content: dict[str, Any]) -> str | None:
 
 
 def _training_fault(training: Any) -> str | None:
-    """The same of how an arm of an ablation was trained."""
+    """The same of how a variant of an ablation was trained."""
     if not isinstance(training, dict) or type(training.get("seed")) is not int:
         return "training.seed is missing"
-    arm, budget = training.get("arm"), training.get("budget")
-    if not isinstance(arm, dict) or not isinstance(arm.get("name"), str):
+    variant, budget = training.get("arm"), training.get("budget")
+    if not isinstance(variant, dict) or not isinstance(variant.get("name"), str):
         return "training.arm is missing"
     if not isinstance(budget, dict) or not set(budget) >= BUDGET or type(budget["images"]) is not int:
         return "training.budget is missing"

@@ -1,4 +1,4 @@
-"""Ablations: each arm is an encoder trained from scratch under one budget, with several seeds, and measured alike.
+"""Ablations: each variant is an encoder trained from scratch under one budget, with several seeds, and measured alike.
 
 Paper: section 3.4, table 2. It names neither seeds nor intervals; here each row has at least three seeds.
 """
@@ -23,23 +23,23 @@ from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.results import read_result
 from idnb.evaluation.setting import Setting
 from idnb.evaluation.store import keep
-from idnb.experiments.arms import TABLES, Arm
 from idnb.experiments.columns import MAIN
 from idnb.experiments.paper import PAPER_TABLES, paper_table
 from idnb.experiments.stored import read_results
 from idnb.experiments.tables import method_table
+from idnb.experiments.variants import TABLES, Variant
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.encoder_files import encoder_class
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
 from idnb.training.losses import WEIGHTS, LossWeights
 
-__all__ = ["Budget", "build_encoder", "describe", "plan", "report", "run_arm", "same_training", "take_over"]
+__all__ = ["Budget", "build_encoder", "describe", "plan", "report", "run_variant", "same_training", "take_over"]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What every arm of a table gets, so that rows differ in nothing else.
+    """What every variant of a table gets, so that rows differ in nothing else.
 
     images: shown in training, three quarters of them with one refinement step and the rest with `steps`. batch,
     learning_rate: see `EncoderConfig`. people: of each training set, at most. kind: of contour. contours: of the test
@@ -54,16 +54,16 @@ class Budget:
     kind: str = "low_res"
     contours: int | None = 300
 
-    def phases(self, arm: Arm) -> tuple[Phase, ...]:
-        """The phases of an arm's training; pSp takes one refinement step."""
-        if arm.encoder == "psp" or self.steps == 1 or self.images < 4:
-            return (Phase(1 if arm.encoder == "psp" else self.steps, self.images, arm.size),)
+    def phases(self, variant: Variant) -> tuple[Phase, ...]:
+        """The phases of a variant's training; pSp takes one refinement step."""
+        if variant.encoder == "psp" or self.steps == 1 or self.images < 4:
+            return (Phase(1 if variant.encoder == "psp" else self.steps, self.images, variant.size),)
         first = self.images * 3 // 4
-        return (Phase(1, first, arm.size), Phase(self.steps, self.images - first, arm.size))
+        return (Phase(1, first, variant.size), Phase(self.steps, self.images - first, variant.size))
 
 
-def plan(table: str, seeds: list[int]) -> Iterator[tuple[Arm, int]]:
-    """All arms with all seeds; the first seed of every arm comes before the second of any.
+def plan(table: str, seeds: list[int]) -> Iterator[tuple[Variant, int]]:
+    """All variants with all seeds; the first seed of every variant comes before the second of any.
 
     Raises InputError for an unknown table and for seeds that repeat.
     """
@@ -72,30 +72,30 @@ def plan(table: str, seeds: list[int]) -> Iterator[tuple[Arm, int]]:
     if not seeds or len(set(seeds)) != len(seeds):
         raise InputError(f"seeds {seeds}: give at least one, each once")
     for seed in seeds:
-        for arm in TABLES[table]:
-            yield arm, seed
+        for variant in TABLES[table]:
+            yield variant, seed
 
 
-def build_encoder(arm: Arm, kind: str, preset_name: str, seed: int) -> ContourEncoder:
-    """The untrained encoder of an arm; fresh weights come from the seed, pretrained ones from the identity network."""
+def build_encoder(variant: Variant, kind: str, preset_name: str, seed: int) -> ContourEncoder:
+    """The untrained encoder of a variant; fresh weights come from the seed, others from the identity network."""
     from idnb.models.identity_files import load_identity_network
 
-    make = encoder_class(arm.encoder)
+    make = encoder_class(variant.encoder)
     preset = get_preset(preset_name)
-    if arm.contour_size is not None:
-        preset = replace(preset, low_res_size=arm.contour_size)
+    if variant.contour_size is not None:
+        preset = replace(preset, low_res_size=variant.contour_size)
     torch.manual_seed(seed)
-    encoder: Any = make(kind, preset, **arm.options)
-    pretrained = arm.options.get("pretrained_identity", True)
+    encoder: Any = make(kind, preset, **variant.options)
+    pretrained = variant.options.get("pretrained_identity", True)
     if pretrained and hasattr(encoder, "load_identity"):
         encoder.load_identity(load_identity_network(preset_name))
     return encoder
 
 
-def describe(arm: Arm, seed: int, budget: Budget, preset: str) -> dict[str, Any]:
-    """All that decides what an arm becomes, as it stands in its result. Two arms are one where only names differ."""
-    loss = asdict(replace(WEIGHTS[preset], **arm.weights))
-    words = {"arm": asdict(arm), "loss": loss, "seed": seed, "budget": asdict(budget), "preset": preset}
+def describe(variant: Variant, seed: int, budget: Budget, preset: str) -> dict[str, Any]:
+    """All that decides what a variant becomes, as it stands in its result. Two are one where only names differ."""
+    loss = asdict(replace(WEIGHTS[preset], **variant.weights))
+    words = {"arm": asdict(variant), "loss": loss, "seed": seed, "budget": asdict(budget), "preset": preset}
     return json.loads(json.dumps(words))
 
 
@@ -105,8 +105,8 @@ def same_training(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return named[0] == named[1]
 
 
-def run_arm(
-    arm: Arm,
+def run_variant(
+    variant: Variant,
     seed: int,
     budget: Budget,
     generator: Generator,
@@ -116,24 +116,24 @@ def run_arm(
     preset: str = "tiny",
     minutes: float | None = None,
 ) -> dict[str, Any] | None:
-    """Train an arm and measure it, or go on where it stopped.
+    """Train a variant and measure it, or go on where it stopped.
 
-    faces: training sets. data: who measures. out: folder of the table's runs; this arm uses `ARM_seedN` below it.
+    faces: training sets. data: who measures. out: folder of the table's runs; this one uses `VARIANT_seedN` below it.
     minutes: stop training after so much time; the run goes on with the next call.
-    Returns the result, with the arm, seed and budget in it; None when training is not finished.
+    Returns the result, with the variant, seed and budget in it; None when training is not finished.
     """
     from idnb.training.critic import build_critic
     from idnb.training.pair_data import read_pair_data
     from idnb.training.recipe import build_loss
     from idnb.training.run import train_encoder
 
-    folder = out / f"{arm.name}_seed{seed}"
-    description = describe(arm, seed, budget, preset)
-    note_or_compare(folder / "arm.json", description, "an arm with another budget or other options")
-    encoder = build_encoder(arm, budget.kind, preset, seed)
+    folder = out / f"{variant.name}_seed{seed}"
+    description = describe(variant, seed, budget, preset)
+    note_or_compare(folder / "variant.json", description, "a variant with another budget or other options")
+    encoder = build_encoder(variant, budget.kind, preset, seed)
     pairs = read_pair_data(faces, budget.kind, encoder.preset, budget.people)
     config = EncoderConfig(
-        phases=budget.phases(arm),
+        phases=budget.phases(variant),
         batch=budget.batch,
         learning_rate=budget.learning_rate,
         warmup=budget.images // 20,
@@ -142,7 +142,7 @@ def run_arm(
         clip=5.0,
         seed=seed,
     )
-    loss = build_loss(encoder.preset, LossWeights(**description["loss"]), int(arm.views))
+    loss = build_loss(encoder.preset, LossWeights(**description["loss"]), int(variant.views))
     critic = build_critic(faces, encoder.preset, seed) if loss.weights.realism else None
     trained = train_encoder(
         encoder, generator, pairs, loss, config, folder / "training", minutes=minutes, critic=critic
@@ -150,11 +150,11 @@ def run_arm(
     if not finished(folder / "training", budget.images):
         return None
     setting = Setting(
-        arm.title,
+        variant.title,
         kind=budget.kind,
         contours=budget.contours,
-        steps=1 if arm.encoder == "psp" else budget.steps,
-        contour_size=arm.contour_size,
+        steps=1 if variant.encoder == "psp" else budget.steps,
+        contour_size=variant.contour_size,
         preset=preset,
     )
     trained.requires_grad_(False).eval()
@@ -172,15 +172,15 @@ def finished(folder: Path, images: int) -> bool:
         return counter(state, "images") >= images
 
 
-def take_over(store: Path, table: str, arm: Arm, wanted: dict[str, Any]) -> bool:
-    """Store the result of the same training from another table under this arm's name, if there is one."""
+def take_over(store: Path, table: str, variant: Variant, wanted: dict[str, Any]) -> bool:
+    """Store the result of the same training from another table under this variant's name, if there is one."""
     for path in sorted(store.glob(f"*/*_seed{wanted['seed']}.json")):
         if is_hidden(path.name) or is_hidden(path.parent.name):
             continue
         found = read_result(path)
         if "training" in found and same_training(found["training"], wanted):
-            result = found | {"setting": found["setting"] | {"method": arm.title}, "training": wanted}
-            keep(result, store / table / f"{arm.name}_seed{wanted['seed']}.json", path.with_suffix(".png"))
+            result = found | {"setting": found["setting"] | {"method": variant.title}, "training": wanted}
+            keep(result, store / table / f"{variant.name}_seed{wanted['seed']}.json", path.with_suffix(".png"))
             return True
     return False
 
@@ -190,12 +190,14 @@ def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
 
     keys: columns, see `method_table`.
     """
-    order = {arm.title: place for place, arm in enumerate(TABLES[table])}
+    order = {variant.title: place for place, variant in enumerate(TABLES[table])}
     try:
         results = [r for r in read_results(folder) if r["setting"]["method"] in order or "training" not in r]
     except InputError:
-        return "No arm is finished yet; give the same command again."
-    results.sort(key=lambda r: order.get(r["setting"]["method"], len(order)))  # untrained methods stand below the arms
+        return "No variant is finished yet; give the same command again."
+    results.sort(
+        key=lambda r: order.get(r["setting"]["method"], len(order))
+    )  # untrained methods stand below the variants
     trained = [r["training"] for r in results if "training" in r]
     budgets = {json.dumps(training["budget"], sort_keys=True) for training in trained}
     if len(budgets) > 1:
@@ -203,7 +205,9 @@ def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
     text = method_table(results, keys)
     if trained:
         budget = trained[0]["budget"]
-        text += f"\n\nEvery arm: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}; "
+        text += (
+            f"\n\nEvery variant: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}; "
+        )
         text += f"the last quarter with {budget['steps']} refinement steps, what comes before with one. "
         text += f"Training seeds {', '.join(str(seed) for seed in sorted({run['seed'] for run in trained}))}."
     paper = PAPER_TABLES.get(table)

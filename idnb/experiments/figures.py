@@ -1,4 +1,4 @@
-"""Figures from stored results: methods side by side (the paper's figure 3), arms with intervals, ambiguity, judges."""
+"""Figures from stored results: methods side by side (figure 3), variants with intervals, ambiguity, judges."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from idnb.plots.style import COLOURS, STYLE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ambiguity_figure", "arms_figure", "choose_people", "judges_figure", "kinds_figure", "methods_figure"]
+__all__ = ["ambiguity_figure", "variants_figure", "choose_people", "judges_figure", "kinds_figure", "methods_figure"]
 
 
 def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
@@ -55,7 +55,7 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
     return show_grid(columns, column_labels=names, title=f"{setting.kind}: one row a pair")
 
 
-def arms_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarity") -> Figure:
+def variants_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarity") -> Figure:
     """One measure of every method with its 95 % interval; dots are single runs. key: see `idnb.experiments.columns`."""
     groups = grouped(results)
     lacking = [run for run in results if figure_of(run, key) is None]

@@ -44,7 +44,7 @@ def lead(columns: list[Column]) -> Column | None:
 
 
 def of_arms(results: Results, columns: list[Column]) -> str:
-    """Which arm is first, and whether the way to the next is more than seeds explain."""
+    """Which variant is first, and whether the way to the next is more than seeds explain."""
     one, groups = lead(columns), grouped(results)
     if one is None or len(groups) < 2:
         return ""
@@ -61,7 +61,7 @@ def of_arms(results: Results, columns: list[Column]) -> str:
 
 
 def scatter(results: Results, columns: list[Column]) -> str:
-    """Scatter over seeds by arm, and how many comparisons rest on one seed."""
+    """Scatter over seeds by variant, and how many comparisons rest on one seed."""
     one, groups = lead(columns), grouped(results)
     if one is None:
         return ""

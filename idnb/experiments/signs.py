@@ -1,7 +1,7 @@
 """Paired differences over training seeds, and whether their signs are the paper's: agrees, reversed, open.
 
-Two arms with one seed saw the same people in the same order, so their difference is taken seed by seed. A sign counts
-when the 95 % interval of Student's t holds no 0; else it is open, however the means stand.
+Two variants with one seed saw the same people in the same order, so their difference is taken seed by seed. A sign
+counts when the 95 % interval of Student's t holds no 0; else it is open, however the means stand.
 """
 
 from __future__ import annotations

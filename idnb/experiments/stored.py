@@ -31,7 +31,7 @@ def read_results(folder: str | Path, kind: str | None = None, mode: str | None =
     found = []
     names = list_files(folder).with_suffix((".json",)) if folder.is_dir() else []
     for path in (folder / name for name in names):
-        if path.name in ("setting.json", "arm.json"):
+        if path.name in ("setting.json", "variant.json"):
             continue  # what a run notes for itself
         content = read_json(path, "make it again with `idnb evaluate`")
         if "figures" in content and "setting" in content:
@@ -89,7 +89,7 @@ def designs(results: Iterable[dict[str, Any]]) -> dict[tuple[int, int], list[dic
 
 
 def block_of(result: dict[str, Any]) -> str:
-    """In which of `BLOCKS` a result stands: arms of `idnb ablate`, bundled encoders, searches, methods without work."""
+    """In which of `BLOCKS` a result stands: `idnb ablate`, bundled encoders, searches, methods without work."""
     method = result["setting"]["method"].split(",")[0]
     if "training" in result:
         return "trained alike"

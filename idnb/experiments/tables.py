@@ -63,7 +63,7 @@ def one_table(results: Results, columns: list[Column]) -> str:
 
 
 def one_seed(runs: Results) -> bool:
-    """Whether a trained arm has one training only: what another seed would give is not in its interval."""
+    """Whether a trained variant has one training only: what another seed would give is not in its interval."""
     return "training" in runs[0] and len(runs) == 1
 
 

@@ -1,6 +1,6 @@
 """The rows of the ablations; `idnb.experiments.ablation` trains and measures them.
 
-An arm says what is different; everything else is the full encoder. The tables are
+A variant says what is different; everything else is the full encoder. The tables are
 
     table2      the paper's: baseline, + IFBlock, + input latent code, + pretrained identity encoder
     modulation  gamma and beta as tensors or as one value a channel, or identity stacked on the input
@@ -19,11 +19,11 @@ from typing import Any
 
 from idnb.training.losses import LossWeights
 
-__all__ = ["TABLES", "Arm"]
+__all__ = ["TABLES", "Variant"]
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """One row of an ablation.
 
     name: short, for files. title: in tables. encoder: "dual", "restyle" or "psp". options: of that class, where they
@@ -42,52 +42,52 @@ class Arm:
     contour_size: int | None = None
 
 
-FULL = Arm("full", "+ pretrained identity (the full encoder)")
+FULL = Variant("full", "+ pretrained identity (the full encoder)")
 PAPER_WEIGHTS = asdict(LossWeights())
-TABLES: dict[str, tuple[Arm, ...]] = {
+TABLES: dict[str, tuple[Variant, ...]] = {
     "table2": (
-        Arm(
+        Variant(
             "baseline",
             "baseline: identity stacked on the input",
             options={"modulation": "none", "input_latent": False, "pretrained_identity": False},
         ),
-        Arm("ifblock", "+ IFBlock", options={"input_latent": False, "pretrained_identity": False}),
-        Arm("input_latent", "+ input latent", options={"pretrained_identity": False}),
+        Variant("ifblock", "+ IFBlock", options={"input_latent": False, "pretrained_identity": False}),
+        Variant("input_latent", "+ input latent", options={"pretrained_identity": False}),
         FULL,
     ),
     "modulation": (
-        Arm("stacked", "identity stacked on the input", options={"modulation": "none"}),
-        Arm("vector", "gamma and beta as vectors", options={"modulation": "vector"}),
+        Variant("stacked", "identity stacked on the input", options={"modulation": "none"}),
+        Variant("vector", "gamma and beta as vectors", options={"modulation": "vector"}),
         replace(FULL, title="gamma and beta as tensors (the full encoder)"),
     ),
     "losses": (
         replace(FULL, title="all terms (the full encoder)"),
-        Arm("no_l2", "without the L2 term", weights={"l2": 0.0}),
-        Arm("no_perceptual", "without the perceptual term", weights={"perceptual": 0.0}),
-        Arm("no_identity", "without the identity term", weights={"identity": 0.0}),
-        Arm("no_w_norm", "without the W-norm term", weights={"w_norm": 0.0}),
-        Arm("identity_x3", "identity term three times as strong", weights={"identity": 3.0}),
-        Arm("chromaticity", "with the chromaticity term (not in the paper)", weights={"chromaticity": 20.0}),
-        Arm("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.01}),
-        Arm("realism", "with a critic that learns along (not in the paper)", weights={"realism": 0.1}),
+        Variant("no_l2", "without the L2 term", weights={"l2": 0.0}),
+        Variant("no_perceptual", "without the perceptual term", weights={"perceptual": 0.0}),
+        Variant("no_identity", "without the identity term", weights={"identity": 0.0}),
+        Variant("no_w_norm", "without the W-norm term", weights={"w_norm": 0.0}),
+        Variant("identity_x3", "identity term three times as strong", weights={"identity": 3.0}),
+        Variant("chromaticity", "with the chromaticity term (not in the paper)", weights={"chromaticity": 20.0}),
+        Variant("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.01}),
+        Variant("realism", "with a critic that learns along (not in the paper)", weights={"realism": 0.1}),
     ),
     "identity": (
-        Arm("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, views=False, size=64),
-        Arm("views", "+ random views in the identity loss", weights=PAPER_WEIGHTS, size=64),
-        Arm("whole", "+ whole pictures", weights=PAPER_WEIGHTS),
+        Variant("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, views=False, size=64),
+        Variant("views", "+ random views in the identity loss", weights=PAPER_WEIGHTS, size=64),
+        Variant("whole", "+ whole pictures", weights=PAPER_WEIGHTS),
         replace(FULL, title="+ weights of this preset (the full encoder)"),
-        Arm("no_views", "the full encoder without random views", views=False),
+        Variant("no_views", "the full encoder without random views", views=False),
     ),
     "table1": (
-        Arm("psp", "pSp", encoder="psp"),
-        Arm("restyle", "ReStyle", encoder="restyle"),
+        Variant("psp", "pSp", encoder="psp"),
+        Variant("restyle", "ReStyle", encoder="restyle"),
         replace(FULL, title="dual, trained alike"),
     ),
     "ambiguity": tuple(
-        arm
+        variant
         for size in (4, 8, 16, 32, 64)
-        for arm in (
-            Arm(
+        for variant in (
+            Variant(
                 f"alone_{size}",
                 f"{size} px, contour alone",
                 encoder="restyle",
@@ -95,7 +95,7 @@ TABLES: dict[str, tuple[Arm, ...]] = {
                 weights={"identity": 0.0},
                 contour_size=size,
             ),
-            Arm(f"guided_{size}", f"{size} px, with an identity image", contour_size=size),
+            Variant(f"guided_{size}", f"{size} px, with an identity image", contour_size=size),
         )
     ),
 }
