@@ -13,10 +13,12 @@ from idnb.cli import train_paired
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.faces.real_images import RealImages, read_labels, read_strips
+from idnb.models.discriminator import Discriminator
 from idnb.models.picture_encoder import PictureEncoder
 from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.gan.paired import PairedTraining, energy_score, part_weights
+from idnb.pretraining.gan.relativistic import gradient_penalty, run_relativistic_step
 
 SMALL = dataclasses.replace(TINY, image_size=32, style_dim=24, mapping_depth=2, generator_channels=(16, 16, 12, 8))
 CONFIG = GanConfig(phases=((8, 16), (16, 16), (32, 16)), batch=8, learning_rate=3e-3, noise_up_to=32)
@@ -111,6 +113,57 @@ def test_the_energy_score_by_hand():
     assert right < narrow and right < energy_score(*(2 * draws), target)
 
 
+def test_the_last_part_with_a_discriminator_goes_on_bit_by_bit(tmp_path):
+    config = dataclasses.replace(CONFIG, phases=((32, 40),), adversarial=32)
+    real, whole = RealImages(pictures()), fresh(config)
+    figures = [whole.run_step(real)]
+    torch.save(whole.state(), tmp_path / "state.pt")
+    figures += [whole.run_step(real), whole.run_step(real)]
+    assert "adversarial" not in figures[0] and 0 <= figures[1]["told_apart"] <= 1 and figures[1]["adversarial"] > 0
+    again = fresh(config)
+    again.load(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert [again.run_step(real), again.run_step(real)] == figures[1:]
+    for name in again.stateful[:4]:
+        ours, theirs = (getattr(run, name).state_dict() for run in (again, whole))
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
+
+
+def test_the_discriminator_changes_what_the_generator_learns():
+    real = RealImages(pictures())
+    plain, against = (fresh(dataclasses.replace(CONFIG, phases=((32, 8),), adversarial=n)) for n in (0, 8))
+    plain.run_step(real), against.run_step(real)
+    ours, theirs = (dict(run.generator.named_parameters()) for run in (plain, against))
+    assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_discriminator_learns_to_tell_real_pictures_from_drawn_ones():
+    torch.manual_seed(0)
+    network, random = Discriminator(8, (8, 8)), torch.Generator().manual_seed(0)
+    optimizer, shares = torch.optim.Adam(network.parameters(), lr=2e-3, betas=(0.0, 0.99)), []
+    for _ in range(30):
+        real, drawn = torch.rand(2, 8, 3, 8, 8, generator=random) * 0.5
+        drawn -= 0.4
+        _, figures = run_relativistic_step(network, optimizer, real, drawn)
+        shares.append(figures["told_apart"])
+    assert sum(shares[-10:]) / 10 > 0.9
+
+    def loss(pictures):
+        return float(torch.nn.functional.softplus(network(real) - network(pictures)).mean())
+
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    push, _ = run_relativistic_step(network, optimizer, real, drawn, penalise=False)
+    assert any(not torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    network.load_state_dict(before)  # the push is from before the step, and leads downhill
+    assert push.shape == drawn.shape and loss(drawn - 0.1 * push / push.norm()) < loss(drawn)
+
+
+def test_the_penalty_is_the_squared_length_of_the_gradient():
+    def network(x):
+        return 3 * x.sum(dim=(1, 2, 3))
+
+    assert float(gradient_penalty(network, torch.zeros(2, 3, 4, 4))) == pytest.approx(9 * 48)
+
+
 def test_small_parts_count_most():
     weights = part_weights(torch.tensor([[0, 1, 4, 3]]))
     assert weights.tolist() == [[pytest.approx(0.4), 1.0, 10.0, 6.0]]
@@ -121,6 +174,15 @@ def test_the_encoder_begins_with_no_change_of_rows_or_input():
     w, rows, latent = encoder(torch.rand(2, 3, 16, 16))
     assert w.shape == (2, 24) and rows.shape == (2, 8, 24) and latent.shape == (2, 16, 4, 4)
     assert not rows.any() and not latent.any() and w.any()
+
+
+def test_a_discriminator_needs_a_last_phase_of_full_size(tmp_path):
+    parser = argparse.ArgumentParser()
+    train_paired.add_arguments(parser)
+    for phases in ("64:100", "64:100,128:8"):
+        words = ["--phases", phases, "--adversarial", "16", "--out", str(tmp_path)]
+        with pytest.raises(InputError, match="--adversarial 16: the discriminator looks at 128 px; the last phase"):
+            train_paired.run(parser.parse_args(words))
 
 
 def test_the_command_trains_stops_and_goes_on(tmp_path, capsys):

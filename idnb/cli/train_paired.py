@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, THREADS
+from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, THREADS, Whole
+from idnb.core.errors import InputError
 from idnb.core.messages import printable
 from idnb.core.presets import get_preset
 from idnb.core.tensor_files import write_tensors
@@ -30,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "paired") -> N
     add("--people", type=COUNT, default=None, help="of each set only so many of the first people")
     add("--out", default="runs/paired", help="folder for checkpoint, log, sheets")
     add("--phases", default="16:16000,32:24000,64:48000,128:1000000", help="SIZE:IMAGES,... one after the other")
+    add(
+        "--adversarial", type=Whole(0, COUNT.high), default=0, help="images at the end with a discriminator (default 0)"
+    )
     add("--batch", type=BATCH, default=16, help="images a step")
     add("--learning-rate", type=RATE, default=4e-3, help="of Adam (default 0.004)")
     add("--seed", type=SEED, default=1, help="of initial weights, batches and noise (default 1)")
@@ -48,8 +52,15 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)
     preset = replace(get_preset("tiny"), generator_channels=CHANNELS)
+    phases = parse_phases(args.phases)
+    if args.adversarial > (phases[-1][1] if phases[-1][0] == preset.image_size else 0):
+        raise InputError(
+            f"--adversarial {args.adversarial}: the discriminator looks at {preset.image_size} px; the last phase of "
+            "--phases is to be of that size and to have at least so many images"
+        )
     config = GanConfig(
-        phases=parse_phases(args.phases),
+        phases=phases,
+        adversarial=args.adversarial,
         batch=args.batch,
         learning_rate=args.learning_rate,
         noise_up_to=preset.image_size,

@@ -68,7 +68,8 @@ class GanConfig:
     the images seen, at most ema_images. fade_images: images over which a new top block of the discriminator is blended
     in. d_warmup: images of the first phase during which the discriminator learns alone; encoder_warmup: those during
     which the encoder does, in the fine-tuning (idnb.pretraining.gan.fine_tuning). cool_down: images at the end during
-    which a generator that is fine-tuned moves more slowly. seed: of weights and of every step.
+    which a generator that is fine-tuned moves more slowly. adversarial: images at the end during which a discriminator
+    learns along with the paired training. seed: of weights and of every step.
     """
 
     phases: tuple[tuple[int, int], ...] = ((64, 150_000), (128, 100_000))
@@ -86,6 +87,7 @@ class GanConfig:
     d_warmup: int = 0
     encoder_warmup: int = 0
     cool_down: int = 0
+    adversarial: int = 0
     seed: int = 1
 
     def size_at(self, images: int) -> int:

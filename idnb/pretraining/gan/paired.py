@@ -35,10 +35,12 @@ from torch import Tensor
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
 from idnb.faces.real_images import RealImages
+from idnb.models.discriminator import Discriminator
 from idnb.models.lpips_distance import load_lpips
 from idnb.models.picture_encoder import PICTURE_CHANNELS, PictureEncoder
 from idnb.pretraining.gan.codes import with_filling
 from idnb.pretraining.gan.growing import GanConfig, GrowingTraining, save_grid
+from idnb.pretraining.gan.relativistic import PENALTY_EVERY, run_relativistic_step
 
 __all__ = [
     "CHANNELS",
@@ -58,6 +60,7 @@ WINDOW = 64  # px, side of the window on which LPIPS is computed where the pictu
 MAPPING_RATE = 50.0  # its layers learn a hundred times slower by construction: here they are to learn as fast as others
 YIELD = 0.02  # how much the encoder's w gives way to what the mapping network can reach
 COOLING = 0.2  # the last share of the images, over which the rate falls
+PUSH = 0.5  # length of the discriminator's gradient, in that of the comparison
 WAYS = 3
 
 
@@ -93,8 +96,16 @@ class PairedTraining(GrowingTraining):
     Further attributes: encoder, encoder_average, the optimizer.
     """
 
-    columns = ("loss", "l1", "lpips", "mapping")
-    stateful: tuple[str, ...] = ("generator", "average", "encoder", "encoder_average", "optimizer")
+    columns = ("loss", "l1", "lpips", "mapping", "adversarial", "told_apart")
+    stateful: tuple[str, ...] = (
+        "generator",
+        "average",
+        "encoder",
+        "encoder_average",
+        "optimizer",
+        "discriminator",
+        "discriminator_optimizer",
+    )
 
     def __init__(
         self,
@@ -117,6 +128,8 @@ class PairedTraining(GrowingTraining):
         self.encoder_average = copy.deepcopy(self.encoder).eval().requires_grad_(False)
         # Frozen, so it may be kept in the type that it computes in.
         type_ = torch.bfloat16 if bf16 else torch.float32
+        self.discriminator = Discriminator.from_preset(preset).to(self.device)
+        self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=2e-3, betas=(0.0, 0.99))
         self.lpips = load_lpips("vgg").to(self.device, type_).to(memory_format=torch.channels_last)
         self._prepare()
 
@@ -171,7 +184,8 @@ class PairedTraining(GrowingTraining):
     def run_step(self, real: RealImages) -> dict[str, float]:
         """Draw one batch again, each third its way, and learn from the differences.
 
-        real: the pictures at full size, as many as there are codes. Returns the loss and its terms.
+        real: the pictures at full size, as many as there are codes. Returns the loss and its terms, and what the
+        discriminator says, where it learns along.
         """
         generator, random, batch = self.generator, self.random_of_step(), self.config.batch
         pictures, weights, plain, known = self.draw_batch(real, random)
@@ -184,27 +198,41 @@ class PairedTraining(GrowingTraining):
         with torch.no_grad():
             generator.w_avg.lerp_(one.mean(dim=0), 0.005)
 
+        against = self.images >= self.config.total_images - self.config.adversarial
         way = torch.arange(batch, device=self.device) * WAYS // batch
         w_plus = generator.to_w_plus(w) + rows[:, : generator.n_styles] * (way >= 1)[:, None, None]
         input_latent = generator.input.input + latent * (way >= 2)[:, None, None, None]
-        drawn = self.synthesis(w_plus, input_latent, generator.random_noise(batch, random))  # [B, 3, S, S]
+        if against:  # as many samples as half of the batch
+            z = torch.randn(batch // 2, generator.style_dim, generator=random).to(self.device)
+            w_plus = torch.cat([w_plus, generator.to_w_plus(generator.mapping(z))])
+            input_latent = torch.cat([input_latent, generator.input(len(z))])
+        everything = self.synthesis(w_plus, input_latent, generator.random_noise(len(w_plus), random))  # [B', 3, S, S]
 
-        seen = drawn.detach().requires_grad_(True)
+        seen = everything.detach()[:batch].requires_grad_(True)
         target, weights = (F.adaptive_avg_pool2d(x, self.size) for x in (pictures, weights))
         l1 = ((seen - target).abs() * weights).mean() / weights.mean()
         lpips = torch.zeros(())
         if self.size > 16:
             lpips = self.distance(*self.windows(seen, target, random)).float().mean()
         (gradient,) = torch.autograd.grad(l1 + lpips, seen)
+        figures = {"loss": (l1 + lpips).item(), "l1": l1.item(), "lpips": lpips.item(), "mapping": mapping.item()}
+        if against:
+            real_ones = torch.cat([target, target.flip(0)])[: len(everything)]
+            judged, penalise = (self.discriminator, self.discriminator_optimizer), self.step % PENALTY_EVERY == 0
+            push, found = run_relativistic_step(*judged, real_ones, everything.detach(), penalise, self.bf16)
+            push *= PUSH * gradient.norm() / push[:batch].norm().clamp_min(1e-8)
+            gradient = torch.cat([gradient + push[:batch], push[batch:]])
+            figures |= found
 
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate() * group["factor"]
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward([drawn, mapping + YIELD * give_way / give_way.detach().clamp_min(1)], [gradient, None])
+        torch.autograd.backward(
+            [everything, mapping + YIELD * give_way / give_way.detach().clamp_min(1)], [gradient, None]
+        )
         self.optimizer.step()
         self.count_step()
-        terms = {"l1": l1.item(), "lpips": lpips.item(), "mapping": mapping.item()}
-        return {"loss": terms["l1"] + terms["lpips"], **terms}
+        return figures
 
     def windows(self, drawn: Tensor, target: Tensor, random: torch.Generator) -> list[Tensor]:
         """The same random window of both, [B, 3, 64, 64] in the type of the perceptual network; small ones whole."""
