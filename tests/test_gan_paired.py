@@ -12,11 +12,13 @@ import idnb
 from idnb.cli import train_paired
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
+from idnb.core.tensor_files import read_tensors
 from idnb.faces.real_images import RealImages, read_labels, read_strips
 from idnb.models.discriminator import Discriminator
 from idnb.models.picture_encoder import PictureEncoder
 from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
+from idnb.pretraining.gan.mapping import half_whitening
 from idnb.pretraining.gan.paired import PairedTraining, energy_score, part_weights
 from idnb.pretraining.gan.relativistic import gradient_penalty, run_relativistic_step
 
@@ -164,6 +166,15 @@ def test_the_penalty_is_the_squared_length_of_the_gradient():
     assert float(gradient_penalty(network, torch.zeros(2, 3, 4, 4))) == pytest.approx(9 * 48)
 
 
+def test_half_whitening_brings_directions_nearer_to_each_other():
+    w = torch.randn(4000, 3, generator=torch.Generator().manual_seed(2)) * torch.tensor([8.0, 2.0, 0.5])
+    std = (w @ half_whitening(w)).std(dim=0)
+    assert (std[0] / std[1]).item() == pytest.approx(2, abs=0.1) and (std[1] / std[2]).item() == pytest.approx(
+        2, abs=0.1
+    )
+    assert std.square().mean().item() == pytest.approx(1, abs=0.05)
+
+
 def test_small_parts_count_most():
     weights = part_weights(torch.tensor([[0, 1, 4, 3]]))
     assert weights.tolist() == [[pytest.approx(0.4), 1.0, 10.0, 6.0]]
@@ -189,10 +200,15 @@ def test_the_command_trains_stops_and_goes_on(tmp_path, capsys):
     parser = argparse.ArgumentParser()
     train_paired.add_arguments(parser)
     words = ["--people", "3", "--phases", "16:8", "--batch", "8", "--out", str(tmp_path), "--threads", "1"]
+    words += ["--mapping-steps", "3"]
     assert train_paired.run(parser.parse_args(words)) == 0
     assert "12 pictures" in capsys.readouterr().out
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["images"] == 8 and state["size"] == 16 and "encoder_average" in state
+    written = read_tensors(tmp_path / "generator.safetensors")
+    learnt = torch.load(tmp_path / "mapping" / "checkpoint.pt", weights_only=True)
+    assert learnt["step"] == 3 and (tmp_path / "samples.png").is_file()
+    assert all(torch.equal(written[f"style.{key}"], value) for key, value in learnt["weights"].items())
     assert train_paired.run(parser.parse_args(words)) == 0
     assert "going on from 8 of 8 images" in capsys.readouterr().out
 

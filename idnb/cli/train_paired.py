@@ -9,16 +9,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, THREADS, Whole
+from idnb.cli.arguments import BATCH, COUNT, MINUTES, OWN_STEPS, RATE, SEED, THREADS, Whole
 from idnb.core.errors import InputError
 from idnb.core.messages import printable
 from idnb.core.presets import get_preset
 from idnb.core.tensor_files import write_tensors
 from idnb.env import fast_bf16, pick_device
-from idnb.faces.real_images import read_labels, read_strips
+from idnb.faces.real_images import RealImages, read_labels, read_strips
 from idnb.pretraining.gan.codes import read_codes
-from idnb.pretraining.gan.growing import GanConfig, parse_phases
+from idnb.pretraining.gan.growing import GanConfig, parse_phases, sample_sheet
 from idnb.pretraining.gan.loop import train_gan
+from idnb.pretraining.gan.mapping import half_whitening, learn_mapping
 from idnb.pretraining.gan.paired import CHANNELS, PairedTraining
 
 __all__ = ["add_arguments", "run"]
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "paired") -> N
     add(
         "--adversarial", type=Whole(0, COUNT.high), default=0, help="images at the end with a discriminator (default 0)"
     )
+    add("--mapping-steps", type=OWN_STEPS, default=6000, help="of the mapping network alone, at the end (default 6000)")
     add("--batch", type=BATCH, default=16, help="images a step")
     add("--learning-rate", type=RATE, default=4e-3, help="of Adam (default 0.004)")
     add("--seed", type=SEED, default=1, help="of initial weights, batches and noise (default 1)")
@@ -79,7 +81,13 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(codes):,} pictures; generator {counts[0]:,} parameters at first, encoder {counts[1]:,}, on {device}")
     out = Path(args.out)
     train_gan(training, read, out, args.minutes, args.save_minutes)
-    if training.images >= config.total_images:
+    done = training.images >= config.total_images
+    if done:  # the encoder stays as it is from now on: what w it gives, the mapping network learns to the end
+        w = training.encode_all(RealImages(read(preset.image_size)))
+        given = (training.average, w, half_whitening(w), codes, out / "mapping", args.mapping_steps, args.seed)
+        done = learn_mapping(*given, args.minutes, args.save_minutes)
+    if done:
+        sample_sheet(training.average, out / "samples.png")
         write_tensors(out / "generator.safetensors", training.average.state_dict(), {})
         write_tensors(out / "picture_encoder.safetensors", training.encoder_average.state_dict(), {})
     where = printable(args.out)

@@ -16,6 +16,7 @@ RECOGNITION = ("pretraining/identity.py", "pretraining/margin.py", "pretraining/
 READING = ("pretraining/readers.py", "pretraining/data.py")
 PAIRED = (
     *("pretraining/gan/paired.py", "pretraining/gan/growing.py", "pretraining/gan/codes.py"),
+    *("pretraining/gan/mapping.py", "pretraining/gan/relativistic.py", "models/discriminator.py"),
     *("models/stylegan2.py", "models/picture_encoder.py"),
 )
 
@@ -139,7 +140,7 @@ STAGES: tuple[Stage, ...] = (
         ("{work}/generator/generator.safetensors", "{work}/generator/picture_encoder.safetensors"),
         PAIRED,
         600,
-        "--phases 16:16,32:16,64:16,128:16 --batch 8 --people 5",
+        "--phases 16:16,32:16,64:16,128:16 --batch 8 --people 5 --mapping-steps 4",
         ("minutes", "device"),
     ),
 )

@@ -30,7 +30,7 @@ from idnb.pretraining.gan.codes import with_filling
 from idnb.pretraining.gan.warmup import PictureEncoder
 from idnb.training.loop import Training, run_training
 
-__all__ = ["MappingTraining", "encode_all", "energy_score", "learn_mapping", "whiten_w"]
+__all__ = ["MappingTraining", "encode_all", "energy_score", "half_whitening", "learn_mapping", "whiten_w"]
 
 SMALLEST_SHARE = 1e-4  # directions with a smaller share of the variance of w are not enlarged further
 RATE = 0.6  # of Adam; the layers of the mapping network multiply it by 0.01
@@ -75,6 +75,13 @@ def whiten_w(generator: Generator, encoder: PictureEncoder, w: Tensor) -> tuple[
     return ((exact - mean) @ whiten).float(), (axes * variance**0.25).float()
 
 
+def half_whitening(w: Tensor) -> Tensor:
+    """A matrix [D, D] after which lengths count most what varies most in w [N, D], and small things still."""
+    variance, axes = torch.linalg.eigh(w.double().T.cov())
+    variance = variance.clamp_min(SMALLEST_SHARE * variance.sum())
+    return ((axes * variance**-0.25) @ axes.T / (variance**0.5).mean() ** 0.5).float()
+
+
 def energy_score(one: Tensor, other: Tensor, w: Tensor, weight: Tensor) -> Tensor:
     """How far two draws are from the truth, less half of how far they are from each other.
 
@@ -91,8 +98,9 @@ def energy_score(one: Tensor, other: Tensor, w: Tensor, weight: Tensor) -> Tenso
 class MappingTraining(Training):
     """The training of a new mapping network on stored w.
 
-    generator: its mapping network is replaced, in place. w, weight: [N, D] and [D, D] from `whiten_w`. codes: [N, P],
-    what is known of the same pictures. steps: of 256 pictures. seed: of weights and draws.
+    generator: its mapping network is replaced, in place. w, weight: [N, D] and [D, D] from `whiten_w`, or w and
+    `half_whitening(w)`. codes: [N, P], what is known of the same pictures. steps: of 256 pictures. seed: of weights and
+    draws.
     """
 
     title = "mapping"

@@ -31,6 +31,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset
@@ -257,6 +258,12 @@ class PairedTraining(GrowingTraining):
             pairs = torch.stack([F.adaptive_avg_pool2d(self.shown, self.size), again.cpu()], dim=1)  # [N, 2, 3, S, S]
             rows = pairs.unflatten(0, (-1, 8)).transpose(1, 2).flatten(0, 2)  # eight pictures, below them their copies
             save_grid(rows, path.with_name(path.name.replace("samples", "again")), columns=8)
+
+    @torch.no_grad()
+    def encode_all(self, real: RealImages) -> Tensor:
+        """The average encoder's w of all pictures, [N, D]; real: the pictures at full size."""
+        parts = tqdm(torch.arange(len(real)).split(64), desc="encoding", unit="batch", mininterval=5.0)
+        return torch.cat([self.encoder_average(real.at(index).to(self.device))[0] for index in parts])
 
     @torch.no_grad()
     def reconstruct(self, pictures: Tensor) -> Tensor:
