@@ -43,6 +43,7 @@ def compare(
     close: float = 0.05,
     mistakes: Mapping[str, Any] | None = None,
     hint: str = "",
+    also: Sequence[Any] = (),
 ) -> None:
     """Compare an answer with the expected one, and say what may have gone wrong.
 
@@ -54,6 +55,7 @@ def compare(
     close: the same for "close".
     mistakes: explanation -> the wrong answer it explains. Where `yours` equals one, its explanation is printed.
     hint: printed when the answer is wrong and no mistake is recognised.
+    also: other answers that are right as well, where the task can be read in more than one way.
 
     Prints one line: "correct", "close" or "not yet", with the reason. Never raises. Returns nothing, so that the last
     line of a cell stays clean.
@@ -61,6 +63,8 @@ def compare(
     prefix = f"{name}: " if name else ""
     try:
         verdict, why = _judge(yours, expected, tolerance, close)
+        if any(_judge(yours, other, tolerance, 0.0)[0] == "correct" for other in also):
+            verdict, why = "correct", ""
         if verdict != "correct":
             for explanation, wrong in (mistakes or {}).items():
                 if _judge(wrong, expected, tolerance, 0.0)[0] != "correct" and (
@@ -214,21 +218,22 @@ def predict(name: str, choice: Any, options: Mapping[str, str] | Sequence[str]) 
         print(f"Your prediction is kept: {key}) {texts[key]}")
 
 
-def reveal(name: str, outcome: str, explanation: str = "") -> None:
+def reveal(name: str, outcome: str | Sequence[str], explanation: str = "") -> None:
     """Print the outcome beside the prediction that was recorded for it. Without a prediction nothing is given away.
 
     name: as in `predict`.
-    outcome: the key of the option that came true ("b"), or a text that says what happened.
+    outcome: the key of the option that came true ("b"), keys in a list if several tie, or what happened in words.
     explanation: one or two sentences on why.
     """
     key, texts = _predictions.get(str(name), ("", {}))
     if not key:
         print("No prediction yet: put your letter into the cell of the prediction, run that cell, then this one.")
         return
-    happened = _chosen(outcome, texts)
-    verdict = "" if happened is None else " – as you predicted" if happened == key else " – not as predicted"
-    print(f"You predicted:  {key}) {texts[key]}")
-    print(f"What happened:  {outcome if happened is None else f'{happened}) {texts[happened]}'}{verdict}")
+    outcomes = [outcome] if isinstance(outcome, str) else list(outcome)
+    keys = [_chosen(one, texts) for one in outcomes]
+    verdict = "" if None in keys else " – as you predicted" if key in keys else " – not as predicted"
+    words = [one if k is None else f"{k}) {texts[k]}" for one, k in zip(outcomes, keys, strict=True)]
+    print(f"You predicted:  {key}) {texts[key]}\nWhat happened:  {' and '.join(words)}{verdict}")
     if explanation:
         print(explanation)
 

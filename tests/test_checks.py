@@ -107,6 +107,13 @@ def test_known_mistakes_are_explained(says: Any) -> None:
     assert says(3.001, 3.0, mistakes={"you rounded": 3.001}) == "not yet – you rounded\n"
 
 
+def test_a_task_may_have_more_than_one_right_answer(says: Any) -> None:
+    assert says(4.0, 3.0, also=[4.0]) == says(3.0, 3.0, also=[4.0]) == "correct\n"
+    assert says(4.0, 3.0, also=[4.0], mistakes={"one too many": 4.0}) == "correct\n"
+    assert says(5.0, 3.0, also=[4.0, 6.0]).startswith("not yet")
+    assert says(None, 3.0, also=["x"]).startswith("not yet")
+
+
 def test_never_raises(says: Any) -> None:
     class Broken:
         def __getattr__(self, name: str) -> Any:
@@ -134,6 +141,10 @@ def test_prediction_beside_outcome(capsys: pytest.CaptureFixture[str]) -> None:
     predict("fits", "many people", options)
     reveal("fits", "a")
     assert "a) many people – as you predicted" in capsys.readouterr().out
+    reveal("fits", ["a", "b"])
+    assert "What happened:  a) many people and b) one person – as you predicted\n" in capsys.readouterr().out
+    reveal("fits", ["b", "c"])
+    assert "b) one person and c) nobody – not as predicted\n" in capsys.readouterr().out
     reveal("fits", "three of five")
     assert capsys.readouterr().out.endswith("What happened:  three of five\n")
 

@@ -13,6 +13,7 @@ from idnb.checks import FALSE_CLAIM
 from tools.notebook_clean import WIDGET_VIEW
 from tools.notebook_exercises import disagreements, find_exercises, is_passed
 from tools.notebook_files import NAME_PATTERN, SECTIONS, badge, install_cell
+from tools.notebook_fold import hides_outcome, hides_source
 
 __all__ = ["CHECKS", "check_file"]
 
@@ -190,6 +191,18 @@ def check_exercises(notebook: Notebook, path: Path) -> list[str]:
     return found
 
 
+def check_folding(notebook: Notebook, path: Path) -> list[str]:
+    """No outcome of a prediction, and no inside of a check, lies open."""
+    found = []
+    for number, cell in _numbered(notebook, "code"):
+        jupyter = cell.metadata.get("jupyter", {})
+        if hides_outcome(cell) and not (jupyter.get("outputs_hidden") and cell.metadata.get("collapsed")):
+            found.append(f"cell {number} shows the outcome of a prediction: run `python -m tools.notebooks fold`")
+        if hides_source(cell) and not (jupyter.get("source_hidden") and cell.metadata.get("cellView") == "form"):
+            found.append(f"cell {number} shows the inside of a check: run `python -m tools.notebooks fold`")
+    return found
+
+
 CHECKS: tuple[Callable[[Notebook, Path], list[str]], ...] = (
     check_format,
     check_outputs,
@@ -198,6 +211,7 @@ CHECKS: tuple[Callable[[Notebook, Path], list[str]], ...] = (
     check_cells,
     check_figures,
     check_exercises,
+    check_folding,
 )
 
 

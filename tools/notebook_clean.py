@@ -2,6 +2,8 @@
 
 import nbformat
 
+from tools.notebook_fold import fold
+
 __all__ = ["WIDGET_VIEW", "clean"]
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -13,7 +15,7 @@ def clean(notebook: nbformat.NotebookNode) -> list[str]:
 
     Removed are widget state and views, what papermill and the editors note down, messages on stderr (progress bars,
     warnings), execution times and ids of outputs. Figures with their alternative text,
-    printed text and execution counts stay.
+    printed text and execution counts stay. Outcomes and checks are folded; see `tools.notebook_fold`.
 
     Args:
         notebook: nbformat 4.
@@ -48,19 +50,13 @@ def clean(notebook: nbformat.NotebookNode) -> list[str]:
                 output.pop("transient", None)
                 outputs.append(output)
         cell.outputs = outputs
+    fold(notebook)
     return removed
 
 
 def _clean_cell_metadata(metadata: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    kept = {}
     tags = [tag for tag in metadata.get("tags", []) if tag not in PAPERMILL_TAGS]
-    if tags:
-        kept["tags"] = tags
-    if metadata.get("cellView") == "form":
-        kept["cellView"] = "form"
-    if metadata.get("jupyter", {}).get("source_hidden"):
-        kept["jupyter"] = {"source_hidden": True}
-    return nbformat.from_dict(kept)
+    return nbformat.from_dict({"tags": tags} if tags else {})
 
 
 def _complaints(number: int, text: str) -> list[str]:

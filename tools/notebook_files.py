@@ -10,6 +10,8 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from tools.notebook_fold import fold
+
 __all__ = [
     "NAME_PATTERN",
     "REPO",
@@ -134,4 +136,5 @@ def skeleton(name: str, title: str) -> nbformat.NotebookNode:
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
+    fold(notebook)
     return notebook

@@ -1,4 +1,4 @@
-"""All that is done to notebooks, in one place: `python -m tools.notebooks run | refresh | check | new`.
+"""All that is done to notebooks, in one place: `python -m tools.notebooks run|refresh|fold|student|check|new`.
 
 `make tutorial` calls run, `make notebooks` calls refresh, the tests and pre-commit call check.
 """
@@ -16,9 +16,10 @@ import nbformat
 from tools.notebook_checks import check_file
 from tools.notebook_clean import clean
 from tools.notebook_files import NAME_PATTERN, REPO, find, skeleton
+from tools.notebook_fold import fold, student_copy
 from tools.notebook_run import RunError, execute, write_page
 
-__all__ = ["check", "main", "new", "refresh", "run"]
+__all__ = ["check", "fold_files", "main", "new", "refresh", "run", "write_student_copies"]
 
 
 def run(paths: Sequence[Path], out: Path, profile: str) -> list[Path]:
@@ -90,6 +91,22 @@ def check(paths: Sequence[Path]) -> list[str]:
     return [f"{path.name}: {complaint}" for path in paths for complaint in check_file(path)]
 
 
+def fold_files(paths: Sequence[Path]) -> None:
+    """Fold outcomes and checks in the committed files; outputs stay as they are."""
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        fold(notebook)
+        nbformat.write(notebook, path)
+
+
+def write_student_copies(paths: Sequence[Path], out: Path) -> list[Path]:
+    """Write copies without outcomes, for those whose editor does not fold, and return where they are."""
+    out.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        nbformat.write(student_copy(nbformat.read(path, as_version=4)), out / path.name)
+    return [out / path.name for path in paths]
+
+
 def new(name: str, title: str, folder: Path) -> Path:
     """Write a notebook that has the whole anatomy and waits for its content.
 
@@ -124,7 +141,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     running.add_argument("--out", type=Path, default=REPO / "build" / "tutorial", help="folder to write to")
     refreshing = commands.add_parser("refresh", help="execute at committed parameters, replace committed outputs")
     checking = commands.add_parser("check", help="look at committed notebooks without running them")
-    for subparser in (running, refreshing, checking):
+    folding = commands.add_parser("fold", help="fold outcomes and checks in committed notebooks, without running them")
+    copying = commands.add_parser("student", help="write copies in which outcomes appear when their cell is run")
+    copying.add_argument("--out", type=Path, default=REPO / "build" / "student", help="folder to write to")
+    for subparser in (running, refreshing, checking, folding, copying):
         subparser.add_argument("only", nargs="*", help="beginnings of names, such as 01; all when none is given")
     making = commands.add_parser("new", help="write a notebook with the whole anatomy")
     making.add_argument("name", help="file name, such as 03_baselines.ipynb")
@@ -151,10 +171,16 @@ def _on_series(args: argparse.Namespace, paths: list[Path]) -> int:
         for path in made:
             print(f"  {path}  {path.stat().st_size / 1e3:.0f} kB")
         return 0
+    if args.command == "student":
+        for path in write_student_copies(paths, args.out):
+            print(path)
+        return 0
+    if args.command == "fold":
+        fold_files(paths)
     remarks = refresh(paths) if args.command == "refresh" else check(paths)
     for remark in remarks:
         print(remark)
-    if args.command == "check" and not remarks:
+    if args.command != "refresh" and not remarks:
         print(f"{len(paths)} notebooks, nothing to complain about")
     return 1 if remarks else 0
 
