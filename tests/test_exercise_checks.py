@@ -10,7 +10,8 @@ import torch
 import idnb
 from idnb.checks import compare
 from idnb.contours import contour_kind
-from idnb.experiments.ablation import TABLES, Arm, Budget, describe
+from idnb.experiments.ablation import Budget, describe
+from idnb.experiments.arms import TABLES, Arm
 from idnb.widgets.drawing import paint_strokes
 from idnb.widgets.session import Session
 from tools.notebook_files import find
