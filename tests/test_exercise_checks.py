@@ -11,7 +11,7 @@ import idnb
 from idnb.checks import compare
 from idnb.contours import contour_kind
 from idnb.experiments.ablation import Budget, describe
-from idnb.experiments.arms import TABLES, Arm
+from idnb.experiments.variants import TABLES, Variant
 from idnb.widgets.drawing import paint_strokes
 from idnb.widgets.session import Session
 from tools.notebook_files import find
@@ -90,48 +90,48 @@ def test_door_accepts(answer, capsys):
     assert door(capsys, answer) == "correct"
 
 
-# --- 05, exercise 1: an arm that differs in one thing ---
+# --- 05, exercise 1: a variant that differs in one thing ---
 
-FULL = next(arm for arm in TABLES["table2"] if arm.name == "full")
-ARM_WRONG = [
-    Arm("", "", options={"modulation": "none"}),
-    Arm("", ""),
-    Arm("", "", options={"input_latent": True}),
-    Arm("", "", options={"latent": False}),
-    Arm("", "", options={"input_latent": False, "latents": False}),
-    Arm("", "", options={"input_latent": False, "modulation": "vector"}),
-    Arm("", "", options={"input_latent": False, "pretrained_identity": False}),
-    Arm("", "", options={"input_latent": False}, weights={"l2": 0.0}),
-    Arm("", "", options={"input_latent": False}, views=False),
-    Arm("", "", options={"input_latent": torch.zeros(3)}),
+FULL = next(row for row in TABLES["table2"] if row.name == "full")
+VARIANT_WRONG = [
+    Variant("", "", options={"modulation": "none"}),
+    Variant("", ""),
+    Variant("", "", options={"input_latent": True}),
+    Variant("", "", options={"latent": False}),
+    Variant("", "", options={"input_latent": False, "latents": False}),
+    Variant("", "", options={"input_latent": False, "modulation": "vector"}),
+    Variant("", "", options={"input_latent": False, "pretrained_identity": False}),
+    Variant("", "", options={"input_latent": False}, weights={"l2": 0.0}),
+    Variant("", "", options={"input_latent": False}, views=False),
+    Variant("", "", options={"input_latent": torch.zeros(3)}),
     {"input_latent": False},
 ]
-ARM_RIGHT = [
-    Arm("mine", "any title", options={"input_latent": False}),
-    Arm("", "", options={"input_latent": 0}),
-    Arm("", "", options={"input_latent": False, "modulation": "tensor", "pretrained_identity": True}),
+VARIANT_RIGHT = [
+    Variant("mine", "any title", options={"input_latent": False}),
+    Variant("", "", options={"input_latent": 0}),
+    Variant("", "", options={"input_latent": False, "modulation": "tensor", "pretrained_identity": True}),
     dataclasses.replace(FULL, options={**FULL.options, "input_latent": False}),
-    Arm("", "", "dual", dict(input_latent=bool(np.False_)), {}, True, None, None),
+    Variant("", "", "dual", dict(input_latent=bool(np.False_)), {}, True, None, None),
 ]
 
 
-def arm(capsys, answer):
-    names = {"Arm": Arm, "describe": describe, "Budget": Budget, "SEED": 0, "compare": compare, "mine": answer}
+def variant(capsys, answer):
+    names = {"Variant": Variant, "describe": describe, "Budget": Budget, "SEED": 0, "compare": compare, "mine": answer}
     return verdict_of(capsys, names, cell_of("05", "ablations-exercise-arm-check"))
 
 
-@pytest.mark.parametrize("answer", ARM_WRONG)
-def test_arm_refuses(answer, capsys):
-    assert arm(capsys, answer).startswith("not yet")
+@pytest.mark.parametrize("answer", VARIANT_WRONG)
+def test_variant_refuses(answer, capsys):
+    assert variant(capsys, answer).startswith("not yet")
 
 
 def test_an_option_that_does_not_exist_is_named(capsys):
-    assert "latents" in arm(capsys, ARM_WRONG[4])
+    assert "latents" in variant(capsys, VARIANT_WRONG[4])
 
 
-@pytest.mark.parametrize("answer", ARM_RIGHT)
-def test_arm_accepts(answer, capsys):
-    assert arm(capsys, answer) == "correct"
+@pytest.mark.parametrize("answer", VARIANT_RIGHT)
+def test_variant_accepts(answer, capsys):
+    assert variant(capsys, answer) == "correct"
 
 
 # --- 01, exercise 3: how far the nose lies beside the eyes ---
