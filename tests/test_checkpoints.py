@@ -23,7 +23,7 @@ from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.identity import IdentityTraining, TrainConfig
 from idnb.pretraining.margin import ArcFaceHead
-from idnb.pretraining.readers import ReaderConfig, ReaderTraining
+from idnb.pretraining.measuring import MeasuringConfig, MeasuringTraining
 from idnb.training.loop import run_training, save_checkpoint, take_up
 from idnb.training.losses import LossWeights
 from idnb.training.run import EncoderRun, train_encoder
@@ -49,8 +49,8 @@ def run_encoder(out):
 
 def run_reader(out):
     data = people()
-    steps = ReaderConfig(steps=1, batch=4)
-    run_training(ReaderTraining(FaceParser(), data, data.label_maps, steps), out, report=lambda _: None)
+    steps = MeasuringConfig(steps=1, batch=4)
+    run_training(MeasuringTraining(FaceParser(), data, data.label_maps, steps), out, report=lambda _: None)
 
 
 def run_identity(out):

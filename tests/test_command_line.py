@@ -241,7 +241,7 @@ LOOPS = {
     "training/logs.py": ("train encoder", "train generator", "train identity", "train parser"),
     "pretraining/gan/loop.py": ("train generator", "train fine-tuning", "train paired"),
     "pretraining/identity.py": ("train identity", "train judge"),
-    "pretraining/readers.py": ("train parser", "train reader"),
+    "pretraining/measuring.py": ("train parser", "train attributes"),
     "pretraining/perceptual.py": ("train perceptual",),
     "core/checkpoints.py": ("train encoder", "train generator", "train identity", "train parser"),
 }

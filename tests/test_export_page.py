@@ -12,7 +12,7 @@ from idnb.core.errors import InputError
 from idnb.export.directions import WALKS, directions
 from idnb.export.networks import Networks, bundled_networks
 from idnb.export.page import judge_reference, spread_people
-from idnb.models.face_reader import load_face_reader
+from idnb.models.attribute_regressor import load_attribute_regressor
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def networks() -> Networks:
 def test_walks_turn_the_head_and_move_the_light(networks):
     found = directions(networks, idnb.load_faces("starter"), people=12)
     assert set(found) == {walk.name for walk in WALKS}
-    generator, reader = networks.generator, load_face_reader()
+    generator, regressor = networks.generator, load_attribute_regressor()
     faces = idnb.load_faces("test")
     images = faces.images([0, 401, 802])
     kind, encoder = next(iter(networks.encoders.items()))
@@ -36,7 +36,7 @@ def test_walks_turn_the_head_and_move_the_light(networks):
         read = []
         for far in (-walk.reach, walk.reach):
             image = generator.synthesis(w_plus + far * code.w_plus, latent + far * code.input_latent)
-            read.append(reader.read(image)[walk.parameter])
+            read.append(regressor.read(image)[walk.parameter])
         # A second network, which knows nothing of the directions, reads the change in the right sense and size.
         change = (read[1] - read[0]) / (2 * walk.reach)
         assert (change > 0.15).all() and change.mean() < 3, (walk.name, change)

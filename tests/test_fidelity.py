@@ -1,4 +1,4 @@
-"""Contour fidelity and known truth: obvious cases first, then the trained readers on real renders."""
+"""Contour fidelity and known truth: obvious cases first, then the trained networks on real renders."""
 
 import pytest
 import torch
@@ -11,8 +11,8 @@ from idnb.core.psnr import psnr
 from idnb.core.resize import resize
 from idnb.core.weights import find_weight
 from idnb.evaluation.truth import shape_distance, truth_columns
+from idnb.models.attribute_regressor import ATTRIBUTES, LIGHT, POSE, SHAPE, AttributeRegressor, load_attribute_regressor
 from idnb.models.face_parser import FaceParser, load_face_parser
-from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader, load_face_reader
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +78,17 @@ def test_label_maps_with_a_parser_that_says_what_it_is_told(people):
 
 
 def test_shape_distance_by_hand():
-    reader = FaceReader()
+    regressor = AttributeRegressor()
     first = len(POSE) + len(LIGHT)
-    reader.correlation[first : first + 4] = torch.tensor([0.5, 0.5, 0.8, 0.1])  # the last is not believed
-    truth, readings = torch.zeros(2, len(READINGS)), torch.zeros(2, len(READINGS))
+    regressor.correlation[first : first + 4] = torch.tensor([0.5, 0.5, 0.8, 0.1])  # the last is not believed
+    truth, readings = torch.zeros(2, len(ATTRIBUTES)), torch.zeros(2, len(ATTRIBUTES))
     truth[0, first : first + 4] = torch.tensor([2.0, 0.0, 1.0, 9.0])
     readings[0, first : first + 4] = torch.tensor([1.0, 3.0, 0.8, 0.0])
-    assert shape_distance(readings, truth, reader).tolist() == pytest.approx([3 / 3**0.5, 0.0])
+    assert shape_distance(readings, truth, regressor).tolist() == pytest.approx([3 / 3**0.5, 0.0])
     with pytest.raises(InputError, match="train it longer"):
-        shape_distance(readings, truth, FaceReader())
+        shape_distance(readings, truth, AttributeRegressor())
     with pytest.raises(InputError, match=r"has no column 'pose.yaw'"):
-        truth_columns({}, reader)
+        truth_columns({}, regressor)
 
 
 def test_the_bundled_parser(people):
@@ -105,15 +105,15 @@ def test_the_bundled_parser(people):
 
 def test_the_bundled_reader(people):
     faces, rows, images, _ = people
-    reader = load_face_reader()
-    truth = truth_columns(faces.parameters, reader)[list(rows)]
-    readings = reader(images)
+    regressor = load_attribute_regressor()
+    truth = truth_columns(faces.parameters, regressor)[list(rows)]
+    readings = regressor(images)
     for column in (0, 1):
         assert torch.corrcoef(torch.stack([readings[:, column], truth[:, column]]))[0, 1] > 0.9
-    named = reader.read(images)
-    assert list(named) == list(READINGS) and len(SHAPE) == 84
-    torch.testing.assert_close(named["pose.yaw"], readings[:, 0] * reader.deviation[0] + reader.mean[0])
-    own, other = (shape_distance(readings, t, reader) for t in (truth, truth.roll(4, 0)))
+    named = regressor.read(images)
+    assert list(named) == list(ATTRIBUTES) and len(SHAPE) == 84
+    torch.testing.assert_close(named["pose.yaw"], readings[:, 0] * regressor.deviation[0] + regressor.mean[0])
+    own, other = (shape_distance(readings, t, regressor) for t in (truth, truth.roll(4, 0)))
     assert (own < other).float().mean() > 0.85
     entry = find_weight("face_reader")
     assert entry.size is not None and entry.size < 1e6 and entry.figures["correlation"]["pose.yaw"] > 0.9

@@ -7,9 +7,9 @@ import idnb
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.inversion.objectives import Reconstruction
+from idnb.models.attribute_regressor import load_attribute_regressor
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.face_parser import load_face_parser
-from idnb.models.face_reader import load_face_reader
 from idnb.models.stylegan2 import Generator
 
 FACES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -40,7 +40,7 @@ def networks():
 def test_identity_networks_parser_and_reader_refuse(what) -> None:
     images, words = BAD[what]
     networks = [idnb.load_identity_network("tiny"), idnb.load_identity_network("tiny", judge=True)]
-    for look in (*networks, load_face_parser().label_maps, load_face_reader().read):
+    for look in (*networks, load_face_parser().label_maps, load_attribute_regressor().read):
         with pytest.raises(InputError, match=f"images .*{words}"):
             look(images)
 

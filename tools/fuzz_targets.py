@@ -134,12 +134,12 @@ def train_parser(folder: Path) -> str | None:
     """A training of one step, or the taking up of its checkpoint."""
     from idnb.models.face_parser import FaceParser
     from idnb.pretraining.data import IdentityData
-    from idnb.pretraining.readers import ReaderConfig, ReaderTraining
+    from idnb.pretraining.measuring import MeasuringConfig, MeasuringTraining
     from idnb.training.loop import run_training
 
     labels = torch.zeros(4, 64, 64, dtype=torch.uint8)
     data = IdentityData(torch.zeros(4, 3, 64, 64, dtype=torch.uint8), labels, torch.arange(4))
-    training = ReaderTraining(FaceParser(), data, labels, ReaderConfig(steps=1, batch=4))
+    training = MeasuringTraining(FaceParser(), data, labels, MeasuringConfig(steps=1, batch=4))
     run_training(training, folder, report=lambda text: None)
     return None
 

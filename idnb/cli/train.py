@@ -20,8 +20,11 @@ NETWORKS: dict[str, tuple[str, str]] = {
     ),
     "encoder": ("idnb.cli.train_encoder", "the dual encoder for one kind of contour: the paper's own network"),
     "perceptual": ("idnb.cli.train_perceptual", "the features behind the bundled perceptual distance; not LPIPS"),
-    "parser": ("idnb.cli.train_readers", "the label map of a face, to measure outputs with; used in no loss"),
-    "reader": ("idnb.cli.train_readers", "pose, light and shape of a face, to measure outputs with; used in no loss"),
+    "parser": ("idnb.cli.train_measuring", "the label map of a face, to measure outputs with; used in no loss"),
+    "attributes": (
+        "idnb.cli.train_measuring",
+        "pose, light and shape of a face, to measure outputs with; used in no loss",
+    ),
 }
 
 

@@ -20,9 +20,9 @@ from idnb.evaluation.frechet import Moments, features_of, moments
 from idnb.evaluation.metrics import load_judges, load_perceptual_measure, person_means
 from idnb.evaluation.truth import truth_columns
 from idnb.faces.photo_faces import PhotoFaces
+from idnb.models.attribute_regressor import AttributeRegressor, load_attribute_regressor
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.face_parser import FaceParser, load_face_parser
-from idnb.models.face_reader import FaceReader, load_face_reader
 
 __all__ = ["EvaluationSet", "load_evaluation_set"]
 
@@ -33,12 +33,12 @@ class EvaluationSet:
     """Test images in memory, with the vectors every judge gives them.
 
     faces: what `idnb.load_faces` returns. size: side at which all is compared (64 or 256). judges, perceptual, parser,
-    reader, features: who measures; reader and parser may be None. reference: features of the set with which outputs are
-    compared as a whole, [M, D]; None takes the test images themselves.
+    regressor, features: who measures; regressor and parser may be None. reference: features of the set with which
+    outputs are compared as a whole, [M, D]; None takes the test images themselves.
 
     Attributes: identity [N] number of each image's person, person [N] long the same counted from 0;
-    vectors, people: judge -> [N, D] and [P, D]; truth [N, K] or None, what the reader is to read; real: features of the
-    test images [N, D].
+    vectors, people: judge -> [N, D] and [P, D]; truth [N, K] or None, what the regressor is to read; real: features of
+    the test images [N, D].
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class EvaluationSet:
         perceptual: Callable[[Tensor, Tensor], Tensor],
         features: FeatureNetwork,
         parser: FaceParser | None = None,
-        reader: FaceReader | None = None,
+        regressor: AttributeRegressor | None = None,
         reference: Tensor | None = None,
     ) -> None:
         self.name, self.size = str(getattr(faces, "folder", "faces")).rsplit("/", 1)[-1], size
         self.judges, self.perceptual, self.features = judges, perceptual, features
-        self.parser, self.reader = parser, reader
+        self.parser, self.regressor = parser, regressor
         self.identity: NDArray[np.int64] = np.asarray(faces.identity)
         self.person = torch.as_tensor(np.unique(self.identity, return_inverse=True)[1])
         self._faces, self.full_size = faces, int(getattr(faces, "image_size", size))
@@ -75,7 +75,7 @@ class EvaluationSet:
         self.real = torch.cat(real)
         self.reference: Moments = moments(self.real if reference is None else reference)
         self.reference_features = self.real if reference is None else reference
-        self.truth = None if reader is None else truth_columns(faces.parameters, reader)
+        self.truth = None if regressor is None else truth_columns(faces.parameters, regressor)
         self.vectors: dict[str, Tensor] = {}
         self.people: dict[str, Tensor] = {}
         everybody = np.arange(len(self.identity))
@@ -135,12 +135,12 @@ def load_evaluation_set(
     if isinstance(reference, PhotoFaces):
         reference.check(labels=False).require()
     network = feature_network(features, preset)
-    reader = load_face_reader() if "pose.yaw" in getattr(faces, "parameters", {}) else None
-    parser = load_face_parser() if reader is not None and uses else None
+    regressor = load_attribute_regressor() if "pose.yaw" in getattr(faces, "parameters", {}) else None
+    parser = load_face_parser() if regressor is not None and uses else None
     known = None
     if reference is not None:
         rows = np.arange(len(reference))
         known = features_of(network, (reference.images(part) for part in np.array_split(rows, 1 + len(rows) // 64)))
     size = get_preset(preset).encoder_size
     measure = load_perceptual_measure(perceptual, preset)
-    return EvaluationSet(faces, size, load_judges(preset, judges), measure, network, parser, reader, known)
+    return EvaluationSet(faces, size, load_judges(preset, judges), measure, network, parser, regressor, known)

@@ -39,7 +39,7 @@ from idnb.evaluation.store import Columns, chunk_path, claim, load_chunks, save_
 from idnb.evaluation.summary import summarise
 from idnb.evaluation.truth import KNOWN, shape_distance
 from idnb.faces.pairs import Pairs
-from idnb.models.face_reader import READINGS
+from idnb.models.attribute_regressor import ATTRIBUTES
 
 __all__ = ["evaluate", "measure_pairs", "weights_fingerprint"]
 
@@ -89,11 +89,11 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
             found[f"ruler.{side}"] = at_side[kind.measure.name]
         for name, judge in data.judges.items():
             found |= judge_columns(name, judge(small), data, contour, identity)
-        if data.reader is not None and data.truth is not None:
-            readings = data.reader(small)  # [B, K]
-            found |= {f"read.{key}": readings[:, READINGS.index(key)] for key in KNOWN}
+        if data.regressor is not None and data.truth is not None:
+            readings = data.regressor(small)  # [B, K]
+            found |= {f"read.{key}": readings[:, ATTRIBUTES.index(key)] for key in KNOWN}
             for whose, who in (("identity", identity), ("contour", contour)):
-                found[f"shape.{whose}"] = shape_distance(readings, data.truth[who], data.reader)
+                found[f"shape.{whose}"] = shape_distance(readings, data.truth[who], data.regressor)
         found["features"] = data.features(outputs)
         columns = {key: value.cpu().numpy() for key, value in found.items()}
         columns["seconds"] = np.full(len(contour), seconds)
@@ -139,7 +139,7 @@ def evaluate(
     """
     out.mkdir(parents=True, exist_ok=True)
     pairs = pairs_of(setting, data.identity)
-    weights = weights_fingerprint(method, generator, *data.judges.values(), data.parser, data.reader, data.features)
+    weights = weights_fingerprint(method, generator, *data.judges.values(), data.parser, data.regressor, data.features)
     description = {"setting": asdict(setting), "set": data.name, "weights": weights}
     claim(out, description, pairs, data)
     if (out / "result.json").is_file():

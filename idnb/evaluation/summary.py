@@ -22,7 +22,7 @@ from idnb.evaluation.setting import rulers
 from idnb.evaluation.truth import KNOWN, shape_distance
 from idnb.faces.iou import mean_iou
 from idnb.faces.pairs import Pairs
-from idnb.models.face_reader import POSE, READINGS
+from idnb.models.attribute_regressor import ATTRIBUTES, POSE
 
 if TYPE_CHECKING:
     from idnb.evaluation.dataset import EvaluationSet
@@ -99,15 +99,15 @@ def truth_figures(
     columns: Columns, data: EvaluationSet, clusters: Clusters, strangers: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """Correlation and error of pose and light, and nearness of shape; nothing for sets without known truth."""
-    if data.reader is None or data.truth is None:
+    if data.regressor is None or data.truth is None:
         return {}
     truth = data.truth.numpy()
     found: dict[str, Any] = {"correlation": {}, "error": {}}
     for name in KNOWN:
-        column = READINGS.index(name)
+        column = ATTRIBUTES.index(name)
         read, known = columns[f"read.{name}"].astype(np.float64), truth[columns["contour"], column].astype(np.float64)
         found["correlation"][name] = clusters.correlation(read, known)._asdict()
-        unit = float(data.reader.deviation[column])
+        unit = float(data.regressor.deviation[column])
         unit = float(np.degrees(unit)) if name in POSE else unit
         found["error"][name] = clusters.mean(np.abs(read - known) * unit)._asdict()  # degrees for yaw and pitch
     nearer = columns["shape.identity"] < columns["shape.contour"]
@@ -161,18 +161,18 @@ def oracle(data: EvaluationSet, setting: Setting, contours: NDArray[np.int64]) -
         fidelity.append(found[kind.measure.name])
         if "iou_counts" in found:
             counts.append(found["iou_counts"].sum(0))
-        if data.reader is not None:
-            readings.append(data.reader(data.images(rows)))
+        if data.regressor is not None:
+            readings.append(data.regressor(data.images(rows)))
     result: dict[str, Any] = {kind.measure.name: float(torch.cat(fidelity).mean())}
     if counts:
         result["miou"] = mean_iou(torch.stack(counts).sum(0))
-    if data.reader is not None and data.truth is not None:
+    if data.regressor is not None and data.truth is not None:
         read, known = torch.cat(readings), data.truth[torch.as_tensor(contours)]
-        columns = [READINGS.index(name) for name in KNOWN]
+        columns = [ATTRIBUTES.index(name) for name in KNOWN]
         pairs = [torch.corrcoef(torch.stack([read[:, c], known[:, c]]))[0, 1] for c in columns] if len(read) > 1 else []
         result["correlation"] = {name: float(value) for name, value in zip(KNOWN, pairs, strict=False)}
-        result["shape_distance"] = float(shape_distance(read, known, data.reader).mean())
-        result["shape_distance_strangers"] = float(shape_distance(read, known.roll(1, 0), data.reader).mean())
+        result["shape_distance"] = float(shape_distance(read, known, data.regressor).mean())
+        result["shape_distance_strangers"] = float(shape_distance(read, known.roll(1, 0), data.regressor).mean())
     same_set = data.reference_features is data.real
     half = torch.randperm(len(data.real), generator=torch.Generator().manual_seed(0))
     a, b = (data.real[part] for part in half.chunk(2)) if same_set else (data.real, data.reference_features)

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from idnb.core.errors import InputError
-from idnb.models.face_reader import LIGHT, POSE, READINGS, SHAPE, FaceReader, truth_table
+from idnb.models.attribute_regressor import ATTRIBUTES, LIGHT, POSE, SHAPE, AttributeRegressor, truth_table
 
 __all__ = ["KNOWN", "shape_distance", "truth_columns"]
 
@@ -23,25 +23,26 @@ BELIEVED = 0.5
 """Shape readings whose correlation with the truth on test faces is lower than this are left out of distances."""
 
 
-def truth_columns(parameters: dict[str, Any], reader: FaceReader) -> Tensor:
+def truth_columns(parameters: dict[str, Any], regressor: AttributeRegressor) -> Tensor:
     """The renderer's truth for every reading, [N, K], in standard deviations of its training set.
 
     parameters: of a set of rendered faces. Raises InputError for a set without them.
     """
-    return (truth_table(parameters) - reader.mean) / reader.deviation
+    return (truth_table(parameters) - regressor.mean) / regressor.deviation
 
 
-def shape_distance(readings: Tensor, truth: Tensor, reader: FaceReader) -> Tensor:
-    """Root mean square difference in standard deviations, over the shape parameters that the reader reads well.
+def shape_distance(readings: Tensor, truth: Tensor, regressor: AttributeRegressor) -> Tensor:
+    """Root mean square difference in standard deviations, over the shape parameters that the regressor reads well.
 
-    readings: [B, K] from the reader; truth: [B, K] from `truth_columns`. A reading is compared with the part of the
-    truth that the reader can see, its correlation times the truth, so that the distance of a person to itself is small.
+    readings: [B, K] from the regressor; truth: [B, K] from `truth_columns`. A reading is compared with the part of the
+    truth that the regressor can see, its correlation times the truth, so that the distance of a person to itself is
+    small.
     Returns [B].
     """
-    first = len(READINGS) - len(SHAPE)
-    correlation = reader.correlation[first:]  # [S]
+    first = len(ATTRIBUTES) - len(SHAPE)
+    correlation = regressor.correlation[first:]  # [S]
     believed = correlation >= BELIEVED
     if not bool(believed.any()):
-        raise InputError("reader: no shape parameter is read well enough; train it longer (`idnb train reader`)")
+        raise InputError("regressor: no shape parameter is read well enough; train it longer (`idnb train attributes`)")
     difference = readings[:, first:] - correlation * truth[:, first:]
     return difference[:, believed].square().mean(1).sqrt()

@@ -13,7 +13,7 @@ __all__ = ["STAGES", "Stage"]
 
 RENDERER = ("faces/render", "faces/framing.py", "faces/shape_controls.py")
 RECOGNITION = ("pretraining/identity.py", "pretraining/margin.py", "pretraining/augmentation.py", "pretraining/data.py")
-READING = ("pretraining/readers.py", "pretraining/data.py")
+MEASURING = ("pretraining/measuring.py", "pretraining/data.py")
 PAIRED = (
     *("pretraining/gan/paired.py", "pretraining/gan/growing.py", "pretraining/gan/codes.py"),
     *("pretraining/gan/mapping.py", "pretraining/gan/relativistic.py", "models/discriminator.py"),
@@ -110,13 +110,13 @@ STAGES: tuple[Stage, ...] = (
         ("device",),
     ),
     Stage(
-        "reader",
+        "attributes",
         "pose, light and shape of a face, to measure with",
-        "idnb train reader --data starter,{work}/train --people 3000 --steps 1600 --batch 48 --seed 4 --export "
-        "--out {work}/reader",
+        "idnb train attributes --data starter,{work}/train --people 3000 --steps 1600 --batch 48 --seed 4 --export "
+        "--out {work}/attributes",
         PEOPLE,
         ("{package}/assets/face_reader.safetensors",),
-        (*READING, "models/face_reader.py"),
+        (*MEASURING, "models/attribute_regressor.py"),
         10,
         "--steps 4 --batch 8 --people 20",
     ),
@@ -127,7 +127,7 @@ STAGES: tuple[Stage, ...] = (
         "--out {work}/parser",
         PEOPLE,
         ("{package}/assets/face_parser.safetensors",),
-        (*READING, "models/face_parser.py"),
+        (*MEASURING, "models/face_parser.py"),
         10,
         "--steps 4 --batch 8 --people 20",
     ),

@@ -1,4 +1,4 @@
-"""The shape controls of `anny` in which rendered people differ: the renderer draws them, the reader reads them off."""
+"""The shape controls of `anny` in which rendered people differ; the attribute regressor reads them off pictures."""
 
 __all__ = ["SHAPE_CONTROLS"]
 

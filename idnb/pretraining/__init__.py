@@ -1,3 +1,3 @@
-"""How the frozen, bundled networks were made: identity network and judge, readers, perceptual features, generator."""
+"""How the frozen, bundled networks were made: identity network, judge, parser, attributes, features, generator."""
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
-"""Training of the two networks that read rendered faces: the parser and the reader of pose, light and shape.
+"""Training of the two networks that measure rendered faces: the parser and the attribute regressor.
 
 Every step draws its batch and its corruptions from (seed, step) alone, so an interrupted run goes on exactly as if it
-had not been. Images are mirrored, blurred, tinted and made noisy, because the readers are asked about generated faces.
+had not been. Images are mirrored, blurred, tinted and made noisy, because they are asked about generated faces.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.faces.iou import intersection_and_union, mean_iou
 from idnb.faces.labels import LABEL_NAMES
+from idnb.models.attribute_regressor import ATTRIBUTES, LIGHT, MIRRORED, POSE, SHAPE, AttributeRegressor, truth_table
 from idnb.models.face_parser import FaceParser
-from idnb.models.face_reader import LIGHT, MIRRORED, POSE, READINGS, SHAPE, FaceReader, truth_table
 from idnb.pretraining.data import IdentityData, join, read_people
 from idnb.training.loop import Training, run_training
 
 __all__ = [
-    "ReaderConfig",
-    "ReaderTraining",
+    "MeasuringConfig",
+    "MeasuringTraining",
     "corrupt",
     "parser_figures",
     "parser_loss",
-    "reader_figures",
-    "reader_loss",
-    "train_face_reader",
+    "attribute_figures",
+    "attribute_loss",
+    "train_attributes",
     "train_parser",
 ]
 
 
 @dataclass(frozen=True)
-class ReaderConfig:
+class MeasuringConfig:
     """What a run is made of: its length in steps, images a step, AdamW's rate, seed."""
 
     steps: int = 1200
@@ -83,29 +83,30 @@ def parser_loss(scores: Tensor, label_maps: Tensor) -> Tensor:
     return F.cross_entropy(scores, label_maps, weight=weight)
 
 
-def reader_loss(readings: Tensor, truth: Tensor) -> Tensor:
+def attribute_loss(readings: Tensor, truth: Tensor) -> Tensor:
     """Mean squared error in standard deviations, [B, K] each; pose and light count as much as all of the shape."""
     error = (readings - truth).square().mean(0)  # [K]
     first = len(POSE) + len(LIGHT)
     return error[:first].mean() + error[first:].mean()
 
 
-class ReaderTraining(Training):
-    """The training of the parser or the reader.
+class MeasuringTraining(Training):
+    """The training of the parser or the attribute regressor.
 
-    network: `FaceParser` or `FaceReader`. data: training people. truth: for the parser label maps [N, 64, 64]; for the
-    reader values [N, K] in deviations. Raises InputError for fewer images than a batch.
+    network: `FaceParser` or `AttributeRegressor`. data: training people. truth: for the parser label maps
+    [N, 64, 64]; for the regressor values [N, K] in standard deviations. Raises InputError for fewer images than a
+    batch.
     """
 
     columns = shown = ("loss",)
     remedy = "use another --seed, and another --out"
 
-    def __init__(self, network: nn.Module, data: IdentityData, truth: Tensor, config: ReaderConfig) -> None:
+    def __init__(self, network: nn.Module, data: IdentityData, truth: Tensor, config: MeasuringConfig) -> None:
         if len(truth) < config.batch:
             raise InputError(f"data: {len(truth)} images are fewer than one batch of {config.batch}; render more")
         self.network, self.data, self.truth, self.config = network, data, truth, config
         self.title, self.total = type(network).__name__, config.steps
-        self.reads_numbers = isinstance(network, FaceReader)
+        self.reads_numbers = isinstance(network, AttributeRegressor)
         network.to(memory_format=torch.channels_last)
         network.train()
         self.optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=0.02)
@@ -125,7 +126,7 @@ class ReaderTraining(Training):
             target = mirror_values(target) if self.reads_numbers else contour_kind("label_map").mirror(target.long())
         images = corrupt(images, generator).contiguous(memory_format=torch.channels_last)
         answer = self.network(images)
-        loss = reader_loss(answer, target) if self.reads_numbers else parser_loss(answer, target.long())
+        loss = attribute_loss(answer, target) if self.reads_numbers else parser_loss(answer, target.long())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -143,7 +144,7 @@ class ReaderTraining(Training):
 
 
 def train_parser(
-    people: Sequence[Any], test: Any, config: ReaderConfig, out: str | Path
+    people: Sequence[Any], test: Any, config: MeasuringConfig, out: str | Path
 ) -> tuple[FaceParser, IdentityData, dict[str, Any]]:
     """Train the parser from nothing, or go on where `out` stopped, and measure it.
 
@@ -153,23 +154,23 @@ def train_parser(
     data, unseen = join([read_people(faces) for faces in people]), read_people(test)
     torch.manual_seed(config.seed)
     network = FaceParser()
-    run_training(ReaderTraining(network, data, data.label_maps, config), out)
+    run_training(MeasuringTraining(network, data, data.label_maps, config), out)
     return network, data, parser_figures(network.eval(), unseen)
 
 
-def train_face_reader(
-    people: Sequence[Any], test: Any, config: ReaderConfig, out: str | Path
-) -> tuple[FaceReader, IdentityData, dict[str, Any]]:
-    """Train the reader from nothing, as `train_parser` does the parser; the sets know the renderer's numbers."""
+def train_attributes(
+    people: Sequence[Any], test: Any, config: MeasuringConfig, out: str | Path
+) -> tuple[AttributeRegressor, IdentityData, dict[str, Any]]:
+    """Train the attribute regressor as `train_parser` does the parser; the sets know the renderer's numbers."""
     data, unseen = join([read_people(faces) for faces in people]), read_people(test)
     truth, unseen_truth = torch.cat([truth_table(faces.parameters) for faces in people]), truth_table(test.parameters)
     torch.manual_seed(config.seed)
-    network = FaceReader()
+    network = AttributeRegressor()
     network.mean.copy_(truth.mean(0))
     network.deviation.copy_(truth.std(0).clamp_min(1e-6))
     values = ((truth - network.mean) / network.deviation).clamp(-4.0, 4.0)
-    run_training(ReaderTraining(network, data, values, config), out)
-    return network, data, reader_figures(network.eval(), unseen, unseen_truth)
+    run_training(MeasuringTraining(network, data, values, config), out)
+    return network, data, attribute_figures(network.eval(), unseen, unseen_truth)
 
 
 def mirror_values(values: Tensor) -> Tensor:
@@ -206,8 +207,8 @@ def parser_figures(network: FaceParser, data: IdentityData) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def reader_figures(network: FaceReader, data: IdentityData, truth: Tensor) -> dict[str, Any]:
-    """Correlation with the truth on test faces; they are also written into the network, see `FaceReader`."""
+def attribute_figures(network: AttributeRegressor, data: IdentityData, truth: Tensor) -> dict[str, Any]:
+    """Correlation with the truth on test faces; they are also written into the network, see `AttributeRegressor`."""
     figures: dict[str, Any] = {"images": len(data.identity)}
     generator = torch.Generator().manual_seed(0)
     for name in ("", "_corrupted"):
@@ -218,7 +219,7 @@ def reader_figures(network: FaceReader, data: IdentityData, truth: Tensor) -> di
         found = torch.cat(parts) * network.deviation + network.mean  # [N, K]
         both = torch.stack([found, truth]) - torch.stack([found, truth]).mean(1, keepdim=True)
         correlation = (both[0] * both[1]).sum(0) / (both[0].norm(dim=0) * both[1].norm(dim=0)).clamp_min(1e-9)
-        named = dict(zip(READINGS, correlation.tolist(), strict=True))
+        named = dict(zip(ATTRIBUTES, correlation.tolist(), strict=True))
         figures[f"correlation{name}"] = {k: round(v, 4) for k, v in named.items() if k not in SHAPE}
         of_shape = torch.tensor([named[k] for k in SHAPE])
         figures[f"shape_correlation_mean{name}"] = round(of_shape.mean().item(), 3)

@@ -1,4 +1,4 @@
-"""`idnb train parser` and `idnb train reader`: networks that read rendered faces, from a set to a bundled file."""
+"""`idnb train parser` and `idnb train attributes`: networks that measure faces, from a set to a bundled file."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from idnb.cli.arguments import BATCH, COUNT, SEED, THREADS
 from idnb.cli.export import add_export, export_network, noted, sets
 from idnb.core.weights import WeightFile
 from idnb.pretraining.data import some_people
-from idnb.pretraining.readers import ReaderConfig, train_face_reader, train_parser
+from idnb.pretraining.measuring import MeasuringConfig, train_attributes, train_parser
 
 __all__ = ["add_arguments", "run"]
 
-NAMES = {"parser": "face_parser", "reader": "face_reader"}
+NAMES = {"parser": "face_parser", "attributes": "face_reader"}  # of the files in the package
 ABOUT = {
     "parser": "paints the label map of a face; measures label-map contours, used in no loss",
-    "reader": "reads pose, light and shape off a face in the renderer's numbers; used in no loss",
+    "attributes": "reads pose, light and shape off a face in the renderer's numbers; used in no loss",
 }
-STEPS = {"parser": 700, "reader": 1600}
+STEPS = {"parser": 700, "attributes": 1600}
 
 
 def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
-    """Add the arguments of `idnb train parser` or `idnb train reader`."""
+    """Add the arguments of `idnb train parser` or `idnb train attributes`."""
     parser.set_defaults(kind=kind)
     parser.add_argument(
         "--data", type=sets, default="starter", help="sets of rendered people: names or folders, commas between"
@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     people = [some_people(load_rendered(name), args.people) for name in args.data.split(",")]
     test = some_people(load_rendered(args.test))
-    config = ReaderConfig(steps=args.steps, batch=args.batch, seed=args.seed)
-    train = train_parser if args.kind == "parser" else train_face_reader
+    config = MeasuringConfig(steps=args.steps, batch=args.batch, seed=args.seed)
+    train = train_parser if args.kind == "parser" else train_attributes
     with noted(args, args.out):
         network, data, figures = train(people, test, config, args.out)
     for name, value in figures.items():

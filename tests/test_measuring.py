@@ -1,4 +1,4 @@
-"""The parser and the reader of pose, light and shape: shapes, mirrored truth, exact resume, from a set to a file."""
+"""The parser and the attribute regressor: shapes, mirrored truth, exact resume, from a set to a file."""
 
 import csv
 import gzip
@@ -11,31 +11,38 @@ from PIL import Image
 
 from idnb.__main__ import main
 from idnb.cli import export
+from idnb.cli.train_measuring import NAMES
 from idnb.core.errors import InputError
 from idnb.core.weights import export_bundled, read_manifest
+from idnb.models.attribute_regressor import (
+    ATTRIBUTES,
+    MIRRORED,
+    AttributeRegressor,
+    load_attribute_regressor,
+    truth_table,
+)
 from idnb.models.face_parser import FaceParser, load_face_parser
-from idnb.models.face_reader import MIRRORED, READINGS, FaceReader, load_face_reader, truth_table
 from idnb.pretraining.data import IdentityData
-from idnb.pretraining.readers import ReaderConfig, ReaderTraining, corrupt, mirror_values, parser_loss
+from idnb.pretraining.measuring import MeasuringConfig, MeasuringTraining, corrupt, mirror_values, parser_loss
 from idnb.training.loop import run_training
 
 
 def test_shapes_and_sizes():
     torch.manual_seed(0)
-    parser, reader = FaceParser().eval(), FaceReader().eval()
+    parser, regressor = FaceParser().eval(), AttributeRegressor().eval()
     images = torch.rand(2, 3, 128, 128) * 2 - 1
     assert parser(images).shape == (2, 19, 64, 64) and parser.label_maps(images).max() < 19
-    assert reader(images).shape == (2, len(READINGS)) and set(reader.read(images)) == set(READINGS)
-    for network in (parser, reader):
+    assert regressor(images).shape == (2, len(ATTRIBUTES)) and set(regressor.read(images)) == set(ATTRIBUTES)
+    for network in (parser, regressor):
         assert sum(p.numel() for p in network.parameters()) < 500_000  # below 1 MB in half precision
     with pytest.raises(InputError, match=r"expected \[B, 3, H, H\]"):
         parser(images[:, :, :64])
 
 
 def test_mirrored_truth():
-    values = torch.arange(float(len(READINGS)))[None] + 1
+    values = torch.arange(float(len(ATTRIBUTES)))[None] + 1
     turned = mirror_values(values)
-    assert [READINGS[i] for i in MIRRORED] == ["pose.yaw", "light.azimuth"]
+    assert [ATTRIBUTES[i] for i in MIRRORED] == ["pose.yaw", "light.azimuth"]
     assert (turned != values).nonzero()[:, 1].tolist() == list(MIRRORED) and torch.equal(turned.abs(), values)
 
 
@@ -64,18 +71,18 @@ def some_data(count=12):
     return IdentityData(images, maps, torch.arange(count) // 2)
 
 
-@pytest.mark.parametrize("kind", ("parser", "reader"))
+@pytest.mark.parametrize("kind", ("parser", "attributes"))
 def test_an_interrupted_training_goes_on_exactly(kind, tmp_path):
     data = some_data()
-    truth = data.label_maps if kind == "parser" else torch.randn(12, len(READINGS))
-    config = ReaderConfig(steps=4, batch=4)
+    truth = data.label_maps if kind == "parser" else torch.randn(12, len(ATTRIBUTES))
+    config = MeasuringConfig(steps=4, batch=4)
 
     def fresh():
         torch.manual_seed(1)
-        return FaceParser(widths=(8, 8)) if kind == "parser" else FaceReader(widths=(8, 8, 8, 8))
+        return FaceParser(widths=(8, 8)) if kind == "parser" else AttributeRegressor(widths=(8, 8, 8, 8))
 
     whole, rest = fresh(), fresh()
-    run_training(ReaderTraining(whole, data, truth, config), tmp_path / "whole")
+    run_training(MeasuringTraining(whole, data, truth, config), tmp_path / "whole")
     network, calls = fresh(), []
 
     def stop(*_):
@@ -85,14 +92,14 @@ def test_an_interrupted_training_goes_on_exactly(kind, tmp_path):
 
     network.register_forward_pre_hook(stop)
     with pytest.raises(KeyboardInterrupt):
-        run_training(ReaderTraining(network, data, truth, config), tmp_path / "part", save_minutes=0)
-    run_training(ReaderTraining(rest, data, truth, config), tmp_path / "part", report=lambda text: None)
+        run_training(MeasuringTraining(network, data, truth, config), tmp_path / "part", save_minutes=0)
+    run_training(MeasuringTraining(rest, data, truth, config), tmp_path / "part", report=lambda text: None)
     for key, value in whole.state_dict().items():
         assert torch.equal(value, rest.state_dict()[key]), key
     with pytest.raises(InputError, match=r"belongs to another run \(steps 4 for 5\)"):
-        run_training(ReaderTraining(fresh(), data, truth, ReaderConfig(steps=5, batch=4)), tmp_path / "part")
+        run_training(MeasuringTraining(fresh(), data, truth, MeasuringConfig(steps=5, batch=4)), tmp_path / "part")
     with pytest.raises(InputError, match="fewer than one batch"):
-        ReaderTraining(fresh(), data, truth, ReaderConfig(batch=48))
+        MeasuringTraining(fresh(), data, truth, MeasuringConfig(batch=48))
 
 
 def write_set(folder, people, shots=2):
@@ -102,8 +109,10 @@ def write_set(folder, people, shots=2):
     (folder / "labels").mkdir()
     with gzip.open(folder / "people.csv.gz", "wt", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["identity", "shot", *READINGS])
-        writer.writerows([i, s, *rng.normal(size=len(READINGS)).round(4)] for i in range(people) for s in range(shots))
+        writer.writerow(["identity", "shot", *ATTRIBUTES])
+        writer.writerows(
+            [i, s, *rng.normal(size=len(ATTRIBUTES)).round(4)] for i in range(people) for s in range(shots)
+        )
     (folder / "card.json").write_text(json.dumps({"size": 64, "identities": people, "shots": shots}))
     for i in range(people):
         pixels = rng.integers(0, 255, (64, 64 * shots, 3), dtype=np.uint8)
@@ -113,7 +122,7 @@ def write_set(folder, people, shots=2):
     return folder
 
 
-@pytest.mark.parametrize("kind", ("parser", "reader"))
+@pytest.mark.parametrize("kind", ("parser", "attributes"))
 def test_from_set_to_bundled_file(kind, tmp_path, monkeypatch, capsys):
     data, assets = write_set(tmp_path / "people", 6), tmp_path / "assets"
     monkeypatch.setattr(export, "export_bundled", lambda entry, state: export_bundled(entry, state, assets))
@@ -122,8 +131,8 @@ def test_from_set_to_bundled_file(kind, tmp_path, monkeypatch, capsys):
     text = capsys.readouterr().out
     assert ("mean_iou" if kind == "parser" else "yaw_error_degrees") in text
     [entry] = read_manifest(assets)
-    assert entry.name == f"face_{kind}" and entry.command.startswith(f"idnb train {kind} --data people --people 5 ")
-    network = (load_face_parser if kind == "parser" else load_face_reader)(assets / entry.file)
+    assert entry.name == NAMES[kind] and entry.command.startswith(f"idnb train {kind} --data people --people 5 ")
+    network = (load_face_parser if kind == "parser" else load_attribute_regressor)(assets / entry.file)
     assert not network.training and len(network(torch.zeros(1, 3, 64, 64))) == 1
 
 
