@@ -10,19 +10,19 @@ from idnb.core.errors import InputError
 
 __all__ = ["PairCost", "describe_sizes", "measure_speed", "pair_cost"]
 
+STEPS = 3  # of refinement
+
 
 @dataclass(frozen=True)
 class PairCost:
     """One face from one pair.
 
-    encoder, generator: numbers of parameters. steps: refinement steps. operations: floating-point operations of all
-    of them.
+    encoder, generator: numbers of parameters. operations: floating-point operations of all refinement steps.
     """
 
     preset: str
     encoder: int
     generator: int
-    steps: int
     operations: float
 
     @property
@@ -31,11 +31,8 @@ class PairCost:
         return 4 * (self.encoder + self.generator) / 1e6
 
 
-def pair_cost(preset: str, steps: int = 3, kind: str = "low_res") -> PairCost:
-    """Count parameters and operations of a preset without computing or allocating anything.
-
-    preset: "tiny" or "paper". steps: refinement steps. kind: of contour.
-    """
+def pair_cost(preset: str) -> PairCost:
+    """Count parameters and operations of a preset, for contours low_res, without computing or allocating anything."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -47,7 +44,7 @@ def pair_cost(preset: str, steps: int = 3, kind: str = "low_res") -> PairCost:
     sizes = get_preset(preset)
     side = sizes.encoder_size
     with torch.device("meta"), torch.no_grad():
-        encoder = IdentityGuidedEncoder(kind, sizes).eval()
+        encoder = IdentityGuidedEncoder("low_res", sizes).eval()
         generator = Generator.from_preset(sizes)
         picture = torch.empty(1, 3, side, side)
         contour = torch.empty(1, encoder.contour_channels, side, side)
@@ -58,15 +55,12 @@ def pair_cost(preset: str, steps: int = 3, kind: str = "low_res") -> PairCost:
             latents = encoder.refine(contour, identity, picture, latents)
             generator.synthesis(*latents)
     counts = [sum(p.numel() for p in network.parameters()) for network in (encoder, generator)]
-    operations = once.get_total_flops() + steps * each.get_total_flops()
-    return PairCost(preset, counts[0], counts[1], steps, float(operations))
+    operations = once.get_total_flops() + STEPS * each.get_total_flops()
+    return PairCost(preset, counts[0], counts[1], float(operations))
 
 
-def measure_speed(steps: int = 3, runs: int = 3) -> float:
-    """Seconds for one pair at preset `tiny` on this machine's CPU, the fastest of several runs, with random weights.
-
-    steps: refinement steps. runs: how often it is done, after one run that does not count.
-    """
+def measure_speed() -> float:
+    """Seconds for one pair at preset `tiny` on this machine's CPU, with random weights: the fastest of three runs."""
     import torch
 
     from idnb.core.presets import TINY
@@ -78,9 +72,9 @@ def measure_speed(steps: int = 3, runs: int = 3) -> float:
         encoder = IdentityGuidedEncoder("low_res", TINY).eval().to(memory_format=torch.channels_last)
     x_c, x_id = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 128, 128)
     times = []
-    for _ in range(runs + 1):
+    for _ in range(4):  # the first does not count
         began = time.perf_counter()
-        encoder.generate(generator, x_c, x_id, steps)
+        encoder.generate(generator, x_c, x_id, STEPS)
         times.append(time.perf_counter() - began)
     return min(times[1:])
 
@@ -99,6 +93,6 @@ def describe_sizes() -> Iterator[str]:
         said = f"{seconds:.2f} s measured" if name == "tiny" else f"at most about {took:.0f} s by count of operations"
         yield (
             f"{name}: encoder {cost.encoder / 1e6:.1f} M parameters, generator {cost.generator / 1e6:.1f} M, "
-            f"{cost.megabytes:.0f} MB of weights; one pair in {cost.steps} steps: {cost.operations / 1e9:.0f} GFLOP, "
+            f"{cost.megabytes:.0f} MB of weights; one pair in {STEPS} steps: {cost.operations / 1e9:.0f} GFLOP, "
             f"{said} on this CPU"
         )

@@ -183,13 +183,13 @@ def feature_networks(names: Sequence[str], device: torch.device | str) -> list[F
     return networks
 
 
-def draw_reach(found: Inversion, targets: Tensor, space: str = "W+", columns: int = 8) -> Any:
-    """Targets above their inversions, from the worst PSNR to the best in even steps, with the number below each."""
+def draw_reach(found: Inversion, targets: Tensor, space: str) -> Any:
+    """Eight targets above their inversions, from the worst PSNR to the best in even steps, numbers below."""
     from idnb.plots.grids import show_grid
 
     assert found.psnr is not None
     order = found.psnr[-1].argsort()
-    chosen = order[torch.linspace(0, len(order) - 1, min(columns, len(order))).round().long()].tolist()
+    chosen = order[torch.linspace(0, len(order) - 1, min(8, len(order))).round().long()].tolist()
     captions = [["" for _ in chosen], [f"{float(found.psnr[-1, i]):.1f} dB" for i in chosen]]
     return show_grid(
         [[targets[i] for i in chosen], [found.images[i].clamp(-1, 1) for i in chosen]],
