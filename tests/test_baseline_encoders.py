@@ -217,13 +217,12 @@ def test_other_files_are_named(tmp_path):
     torch.save(content, path)
     with pytest.raises(InputError, match="no IR-SE body"):
         load_public_encoder(path)
-    for options in ({"encoder_type": ["GradualStyleEncoder"]}, {"encoder_type": {}}):
-        write_public(path, 3, True, **options)
-        if options["encoder_type"]:
-            with pytest.raises(InputError, match=r"its encoder is a \['GradualStyleEncoder'\]"):
-                load_public_encoder(path)
-        else:
+    for named, said in ((["Encoder4Editing"], r"\['Encoder4Editing'\]"), ({}, r"\{\}"), (torch.ones(2), "tensor")):
+        write_public(path, 3, True, encoder_type=named)
+        with pytest.raises(InputError, match=f"its encoder is a {said}"):
             load_public_encoder(path)
+    write_public(path, 3, True, encoder_type=None)
+    load_public_encoder(path)
     content = torch.load(path, weights_only=True)
     for name, shape in (("styles.0.convs.0.weight", (0, 1, 1, 1)), ("body.0.res_layer.1.weight", (0, 4, 3, 3))):
         state = {**content["state_dict"], f"encoder.{name}": torch.zeros(shape)}

@@ -81,8 +81,8 @@ def build_encoder(
 
     path: for messages. state: its tensors. generator: of the same file. options: the file's `opts`.
     """
-    named = str(options.get("encoder_type") or "")
-    if named and named not in KNOWN:
+    named = str(options.get("encoder_type", ""))[:80]  # whatever it is
+    if named not in ("", "None", *KNOWN):
         raise InputError(f"{path}: its encoder is a {named}, which is not one of {', '.join(sorted(KNOWN))}; {WANTED}")
     try:
         size, encoder_size = backbone_sizes(state)
