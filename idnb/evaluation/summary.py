@@ -1,7 +1,7 @@
 """From the columns of a run to its figures, each with interval and n, beside genuine and impostor scores and an oracle.
 
-Bands: what a judge says of two pictures of one person, and of two strangers. Bests: what contour fidelity and readings
-give on the contours' own photos, which no output can be asked to surpass.
+Genuine scores: of two pictures of one person by a judge; impostor scores: of two strangers. The oracle: what contour
+fidelity and readings give on the contours' own photos, which no output can be asked to surpass.
 """
 
 from __future__ import annotations
