@@ -27,7 +27,12 @@ from tests.test_house import KNOWN, REPO, imported
 JUDGE, DOOR = "idnb.models.judge", "idnb.models.identity_files"
 CLOSED = ("idnb.training", "idnb.pretraining", "idnb.inversion", "idnb.models", "idnb.experiments")
 # Who may ask the door for the judge: those who measure with it, and the export that writes it for other programs.
-MEASURING = {"idnb.evaluation.metrics", "idnb.widgets.session", "idnb.export.networks"}
+MEASURING = {
+    "idnb.evaluation.metrics",
+    "idnb.experiments.inspection",
+    "idnb.export.networks",
+    "idnb.widgets.session",
+}
 TRAINS_IT = "idnb.cli.train_identity"
 
 

@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--out", default="runs/inspect", help="folder for report.json and pictures")
     generator.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     generator.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
-    add_export(generator, "write the figures into the manifest of the package")
     add_overwrite(generator)
+    add_export(generator, "write the figures into the manifest of the package")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -269,4 +269,4 @@ class GrowingTraining:
                 group["lr"] = rate  # a run that goes on may be given another one
         self.switch_noise_off()
         for name in self.counters:
-            setattr(self, name, state[name] if name == "share" else counter(state, name))
+            setattr(self, name, state[name] if name == "augment_p" else counter(state, name))
