@@ -8,14 +8,14 @@ from idnb.evaluation.variance import split_variance
 
 
 def test_shares_are_those_of_the_layers():
-    # two people, two channels, two places: x = 3 + channel (±4) + place (±2) + person (±1) + person x place (±0.5)
+    # two people, two channels, two positions: x = 3 + channel (±4) + position (±2) + person (±1) + person x position (±0.5)
     signs = torch.tensor([1.0, -1.0])
-    person, channel, place = signs[:, None, None], signs[None, :, None], signs[None, None, :]
-    x = 3 + 4 * channel + 2 * place + person + 0.5 * person * place  # [2, 2, 2]
+    person, channel, position = signs[:, None, None], signs[None, :, None], signs[None, None, :]
+    x = 3 + 4 * channel + 2 * position + person + 0.5 * person * position  # [2, 2, 2]
     shares = split_variance(x[..., None])
     total = 16 + 4 + 1 + 0.25
     assert shares == pytest.approx(
-        {"channel": 16 / total, "place": 4 / total, "person": 1 / total, "person x place": 0.25 / total}
+        {"channel": 16 / total, "position": 4 / total, "person": 1 / total, "person x position": 0.25 / total}
     )
     assert sum(split_variance(torch.randn(5, 3, 4, 4)).values()) == pytest.approx(1)
 
@@ -23,7 +23,7 @@ def test_shares_are_those_of_the_layers():
 def test_one_template_for_everybody_is_place_alone():
     template = torch.randn(1, 1, 8, 8)
     shares = split_variance(template.expand(6, 1, 8, 8))
-    assert shares["place"] == pytest.approx(1) and shares["person x place"] == pytest.approx(0, abs=1e-12)
+    assert shares["position"] == pytest.approx(1) and shares["person x position"] == pytest.approx(0, abs=1e-12)
     assert set(split_variance(torch.ones(3, 2, 4, 4)).values()) == {0.0}
 
 

@@ -1,6 +1,6 @@
-"""Where the variance of a map comes from: channel, place, person, and person x place.
+"""Where the variance of a map comes from: channel, position, person, and person x position.
 
-"gamma depends on the place" may mean one template that everybody shares, or places that differ between people. Only the
+"gamma depends on the position" may mean one template that everybody shares, or positions that differ between people. Only the
 second says something about a person that a vector cannot hold.
 """
 
@@ -19,11 +19,11 @@ def split_variance(maps: Tensor) -> dict[str, float]:
     maps: [N, C, H, W], gamma or beta of N people, two at least. Returns
 
         channel         each channel has a value of its own
-        place           each channel has one map that is the same for everybody
+        position           each channel has one map that is the same for everybody
         person          each person has one value in each channel: what a vector can hold
-        person x place  the rest: places that differ between people, which only a tensor can hold
+        person x position  the rest: positions that differ between people, which only a tensor can hold
 
-    Each is the mean square of one layer of the sum  x = mean + channel + place + person + rest,  whose layers are
+    Each is the mean square of one layer of the sum  x = mean + channel + position + person + rest,  whose layers are
     orthogonal (two-way analysis of variance within each channel). Maps that are all alike have shares of 0.
     Raises InputError for another shape.
     """
@@ -31,13 +31,13 @@ def split_variance(maps: Tensor) -> dict[str, float]:
         raise InputError(f"maps: expected [N, C, H, W] of two people at least, got {list(maps.shape)}")
     x = maps.double()
     centre = x.mean(dim=(0, 2, 3), keepdim=True)  # [1, C, 1, 1]
-    place = x.mean(dim=0, keepdim=True) - centre  # [1, C, H, W]
+    position = x.mean(dim=0, keepdim=True) - centre  # [1, C, H, W]
     person = x.mean(dim=(2, 3), keepdim=True) - centre  # [N, C, 1, 1]
     layers = {
         "channel": centre - x.mean(),
-        "place": place,
+        "position": position,
         "person": person,
-        "person x place": x - centre - place - person,
+        "person x position": x - centre - position - person,
     }
     squares = {name: float(layer.square().mean()) for name, layer in layers.items()}
     total = sum(squares.values())
