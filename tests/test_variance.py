@@ -8,7 +8,7 @@ from idnb.evaluation.variance import split_variance
 
 
 def test_shares_are_those_of_the_layers():
-    # two people, two channels, two positions: x = 3 + channel (±4) + position (±2) + person (±1) + person x position (±0.5)
+    # two people, channels, positions: x = 3 + channel (±4) + position (±2) + person (±1) + person x position (±0.5)
     signs = torch.tensor([1.0, -1.0])
     person, channel, position = signs[:, None, None], signs[None, :, None], signs[None, None, :]
     x = 3 + 4 * channel + 2 * position + person + 0.5 * person * position  # [2, 2, 2]

@@ -1,7 +1,7 @@
 """Where the variance of a map comes from: channel, position, person, and person x position.
 
-"gamma depends on the position" may mean one template that everybody shares, or positions that differ between people. Only the
-second says something about a person that a vector cannot hold.
+"gamma depends on the position" may mean one template that everybody shares, or positions that differ between people.
+Only the second says something about a person that a vector cannot hold.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def split_variance(maps: Tensor) -> dict[str, float]:
 
     maps: [N, C, H, W], gamma or beta of N people, two at least. Returns
 
-        channel         each channel has a value of its own
+        channel            each channel has a value of its own
         position           each channel has one map that is the same for everybody
-        person          each person has one value in each channel: what a vector can hold
+        person             each person has one value in each channel: what a vector can hold
         person x position  the rest: positions that differ between people, which only a tensor can hold
 
     Each is the mean square of one layer of the sum  x = mean + channel + position + person + rest,  whose layers are
