@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from idnb.core.checkpoints import share
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.core.tensor_files import write_tensors
@@ -178,3 +179,10 @@ def test_baselines_by_name_are_read_alike(tmp_path):
     torch.save({"weights": {**state, key: state[key] * np.nan}, "description": description}, tmp_path / "run.pth")
     with pytest.raises(InputError, match="no numbers"):
         load_method("psp", path=tmp_path / "run.pth")
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1.5, -0.1, "0.5", True, None])
+def test_a_share_lies_between_0_and_1(value):
+    assert share({"augment_p": 0.25}, "augment_p") == 0.25
+    with pytest.raises(ValueError, match="augment_p is "):
+        share({"augment_p": value}, "augment_p")

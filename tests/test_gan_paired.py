@@ -18,8 +18,8 @@ from idnb.models.discriminator import Discriminator
 from idnb.models.picture_encoder import PictureEncoder
 from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
-from idnb.pretraining.gan.mapping import half_whitening
-from idnb.pretraining.gan.paired import PairedTraining, energy_score, part_weights
+from idnb.pretraining.gan.mapping import energy_score, half_whitening, unit_spread
+from idnb.pretraining.gan.paired import PairedTraining, part_weights
 from idnb.pretraining.gan.relativistic import gradient_penalty, run_relativistic_step
 
 SMALL = dataclasses.replace(TINY, image_size=32, style_dim=24, mapping_depth=2, generator_channels=(16, 16, 12, 8))
@@ -108,11 +108,11 @@ def test_the_energy_score_by_hand():
     one, other = torch.tensor([[3.0, 4.0], [2.0, 0.0]]), torch.tensor([[0.0, 0.0], [2.0, 1.0]])
     # |one - w| = 5, 0; |other - w| = 0, 1; |one - other| = 5, 1
     expected = ((2.5 + 0.5) / 2 - 3.0 / 2) / math.sqrt(2)
-    assert energy_score(one, other, w).item() == pytest.approx(expected, abs=1e-3)
+    assert energy_score(one, other, w, unit_spread(w)).item() == pytest.approx(expected, abs=1e-3)
     random = torch.Generator().manual_seed(0)
     target, draws = torch.randn(4000, 3, generator=random), torch.randn(2, 4000, 3, generator=random)
-    right, narrow = energy_score(*draws, target), energy_score(*(0.3 * draws), target)
-    assert right < narrow and right < energy_score(*(2 * draws), target)
+    right, narrow, wide = (energy_score(*(k * draws), target, unit_spread(target)) for k in (1, 0.3, 2))
+    assert right < narrow and right < wide
 
 
 def test_the_last_part_with_a_discriminator_goes_on_bit_by_bit(tmp_path):

@@ -13,7 +13,17 @@ from idnb.core.files import whole_file
 from idnb.core.messages import is_out_of_memory
 from idnb.core.tensor_files import find_fault, load_strictly, read_content
 
-__all__ = ["counter", "load_optimizer", "load_part", "part_state", "read_run", "save_run", "taking_up", "to_go_on"]
+__all__ = [
+    "counter",
+    "load_optimizer",
+    "load_part",
+    "part_state",
+    "read_run",
+    "save_run",
+    "share",
+    "taking_up",
+    "to_go_on",
+]
 
 REMEDY = "choose another --out, or delete it to begin anew"
 
@@ -74,6 +84,14 @@ def counter(state: Mapping[str, Any], name: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 53:
         raise ValueError(f"{name} is {value!r}")
     return value
+
+
+def share(state: Mapping[str, Any], name: str) -> float:
+    """A share out of a checkpoint. Raises ValueError unless it is a number from 0 to 1, KeyError for none."""
+    value = state[name]
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value!r}")
+    return float(value)
 
 
 def part_state(part: Any) -> Any:

@@ -156,7 +156,7 @@ class FineTuning(GrowingTraining):
         "heads_optimizer",
         "colour_optimizer",
     )
-    counters = ("step", "images", "augment_p")
+    shares = ("augment_p",)
 
     def __init__(
         self, preset: Preset, config: GanConfig, device: torch.device | str = "cpu", bf16: bool = False

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from idnb.core.checkpoints import counter, load_optimizer
+from idnb.core.checkpoints import counter, load_optimizer, share
 from idnb.core.errors import InputError
 from idnb.core.files import whole_file
 from idnb.core.presets import Preset
@@ -157,7 +157,8 @@ class GrowingTraining:
 
     columns: tuple[str, ...]  # the figures that `run_step` returns
     stateful: tuple[str, ...]  # attributes with a state dict: networks and optimizers
-    counters: tuple[str, ...] = ("step", "images")
+    counters: tuple[str, ...] = ("step", "images")  # whole numbers
+    shares: tuple[str, ...] = ()  # numbers from 0 to 1
 
     def __init__(
         self, preset: Preset, config: GanConfig, codes: Tensor | None, device: torch.device | str, bf16: bool
@@ -244,7 +245,7 @@ class GrowingTraining:
     def state(self) -> dict[str, Any]:
         """Everything that a later process needs to go on bit by bit."""
         parts = {name: getattr(self, name).state_dict() for name in self.stateful}
-        counters = {name: getattr(self, name) for name in self.counters}
+        counters = {name: getattr(self, name) for name in (*self.counters, *self.shares)}
         return {**parts, **counters, "size": self.size, "preset": self.preset.name, "config": asdict(self.config)}
 
     def load(self, state: dict[str, Any]) -> None:
@@ -269,4 +270,6 @@ class GrowingTraining:
                 group["lr"] = rate  # a run that goes on may be given another one
         self.switch_noise_off()
         for name in self.counters:
-            setattr(self, name, state[name] if name == "augment_p" else counter(state, name))
+            setattr(self, name, counter(state, name))
+        for name in self.shares:
+            setattr(self, name, share(state, name))

@@ -30,7 +30,15 @@ from idnb.pretraining.gan.codes import with_filling
 from idnb.pretraining.gan.warmup import PictureEncoder
 from idnb.training.loop import Training, run_training
 
-__all__ = ["MappingTraining", "encode_all", "energy_score", "half_whitening", "learn_mapping", "whiten_w"]
+__all__ = [
+    "MappingTraining",
+    "encode_all",
+    "energy_score",
+    "half_whitening",
+    "learn_mapping",
+    "unit_spread",
+    "whiten_w",
+]
 
 SMALLEST_SHARE = 1e-4  # directions with a smaller share of the variance of w are not enlarged further
 RATE = 0.6  # of Adam; the layers of the mapping network multiply it by 0.01
@@ -73,6 +81,11 @@ def whiten_w(generator: Generator, encoder: PictureEncoder, w: Tensor) -> tuple[
             bias.add_(weight.double() @ mean / generator.style_dim**0.5)
             weight.copy_(weight.double() @ back)
     return ((exact - mean) @ whiten).float(), (axes * variance**0.25).float()
+
+
+def unit_spread(w: Tensor) -> Tensor:
+    """A matrix [D, D] after which w [N, D] has a total variance of 1, so that it does not pay to shrink what moves."""
+    return torch.eye(w.shape[1], device=w.device) / w.var(dim=0).sum().clamp_min(1e-6).sqrt()
 
 
 def half_whitening(w: Tensor) -> Tensor:

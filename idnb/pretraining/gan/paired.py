@@ -12,9 +12,9 @@ still one blurred face when this one had eyes.
 
 The mapping network learns beside it. Of rendered people all parameters are known; brought to a normal distribution they
 are the first numbers of z. They do not tell everything (where each hair lies), so for one c the answers are to be
-distributed as the encoder's w are: the energy score (`energy_score`). Its draws are not compared with pictures: while
-they are still wrong, the synthesis network would learn from them that w says nothing. Photographs have no known
-parameters; there, the mapping network is left to an adversarial training.
+distributed as the encoder's w are: the energy score (idnb.pretraining.gan.mapping). Its draws are not compared with
+pictures: while they are still wrong, the synthesis network would learn from them that w says nothing. Photographs have
+no known parameters; there, the mapping network is left to an adversarial training.
 
 Sources of the idea: Dosovitskiy et al., "Learning to Generate Chairs, Tables and Cars with Convolutional Networks",
 TPAMI 2017; Pidhorskyi et al., "Adversarial Latent Autoencoders", CVPR 2020; Gneiting and Raftery, "Strictly Proper
@@ -41,12 +41,12 @@ from idnb.models.lpips_distance import load_lpips
 from idnb.models.picture_encoder import PICTURE_CHANNELS, PictureEncoder
 from idnb.pretraining.gan.codes import with_filling
 from idnb.pretraining.gan.growing import GanConfig, GrowingTraining, save_grid
+from idnb.pretraining.gan.mapping import energy_score, unit_spread
 from idnb.pretraining.gan.relativistic import PENALTY_EVERY, run_relativistic_step
 
 __all__ = [
     "CHANNELS",
     "PairedTraining",
-    "energy_score",
     "part_weights",
 ]
 
@@ -63,20 +63,6 @@ YIELD = 0.02  # how much the encoder's w gives way to what the mapping network c
 COOLING = 0.2  # the last share of the images, over which the rate falls
 PUSH = 0.5  # length of the discriminator's gradient, in that of the comparison
 WAYS = 3
-
-
-def energy_score(one: Tensor, other: Tensor, w: Tensor) -> Tensor:
-    """How far two draws are from the truth, less half of how far they are from each other: `E|f - w| - E|f - f'| / 2`.
-
-    one, other, w: [B, D]; a row of each belongs to the same known numbers. Lengths are counted in that of the spread of
-    w, so that it does not pay to shrink it. Returns a number, smallest where draws are distributed as w is.
-    """
-    unit = w.detach().var(dim=0).sum().clamp_min(1e-6).sqrt()
-
-    def distance(a: Tensor, b: Tensor) -> Tensor:
-        return (a - b).square().sum(dim=1).add(1e-8).sqrt().mean() / unit
-
-    return (distance(one, w) + distance(other, w)) / 2 - distance(one, other) / 2
 
 
 def part_weights(label_maps: Tensor) -> Tensor:
@@ -194,7 +180,7 @@ class PairedTraining(GrowingTraining):
             w, rows, latent = self.encode(pictures)  # [B, D], [B, n_styles, D], [B, C, 4, 4]
         told = w[plain]  # [K, D]
         one, other = (generator.mapping(with_filling(known, generator.style_dim, random)) for _ in range(2))
-        mapping = energy_score(one, other, told.detach())
+        mapping = energy_score(one, other, told.detach(), unit_spread(told.detach()))
         give_way = F.mse_loss(told, one.detach()) / told.detach().var(dim=0).mean().clamp_min(1e-6)
         with torch.no_grad():
             generator.w_avg.lerp_(one.mean(dim=0), 0.005)
