@@ -150,7 +150,7 @@ def test_a_discriminator_learns_to_tell_real_pictures_from_drawn_ones():
     assert sum(shares[-10:]) / 10 > 0.9
 
     def loss(pictures):
-        return float(torch.nn.functional.softplus(network(real) - network(pictures)).mean())
+        return torch.nn.functional.softplus(network(real) - network(pictures)).mean().item()
 
     before = {key: value.clone() for key, value in network.state_dict().items()}
     push, _ = run_relativistic_step(network, optimizer, real, drawn, penalise=False)

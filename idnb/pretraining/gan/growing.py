@@ -12,16 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from idnb.core.checkpoints import counter, load_optimizer, share
+from idnb.core.checkpoints import counter, load_part, share
 from idnb.core.errors import InputError
-from idnb.core.files import whole_file
+from idnb.core.images import save_png, sheet
 from idnb.core.presets import Preset
-from idnb.core.tensor_files import load_strictly
 from idnb.faces.real_images import RealImages
 from idnb.models.stylegan2 import Generator
 
@@ -32,7 +29,6 @@ __all__ = [
     "grow_generator",
     "parse_phases",
     "sample_sheet",
-    "save_grid",
 ]
 
 PERCEPTUAL_WEIGHT = 0.1  # of the perceptual distance beside the mean square, wherever pictures are compared
@@ -114,15 +110,6 @@ class GanConfig:
         return 0.5 ** (self.batch / half_life)
 
 
-def save_grid(images: Tensor, path: Path, columns: int) -> None:
-    """Write images [N, 3, S, S] as one PNG, row by row; N is a multiple of `columns`."""
-    rows, side = len(images) // columns, images.shape[-1]
-    grid = images.reshape(rows, columns, 3, side, side).permute(0, 3, 1, 4, 2)  # [R, S, C, S, 3]
-    pixels = (grid.reshape(rows * side, columns * side, 3).clamp(-1, 1) + 1) * 127.5
-    with whole_file(path) as file:
-        Image.fromarray(np.rint(pixels.cpu().numpy()).astype(np.uint8)).save(file, format="PNG")
-
-
 @torch.no_grad()
 def sample_sheet(generator: Generator, path: Path, rows: int = 4, columns: int = 8, seed: int = 0) -> None:
     """Write a sheet of samples: the upper half at truncation 0.7, the lower half without truncation.
@@ -132,7 +119,7 @@ def sample_sheet(generator: Generator, path: Path, rows: int = 4, columns: int =
     random = torch.Generator().manual_seed(seed)
     z = torch.randn(rows * columns, generator.style_dim, generator=random).to(generator.w_avg.device)
     images = [generator(part, truncation_psi=psi) for psi in (0.7, 1.0) for part in z.split(16)]
-    save_grid(torch.cat(images), path, columns)
+    save_png(sheet(torch.cat(images), columns), path)
 
 
 def grow_generator(generator: Generator, preset: Preset) -> Generator:
@@ -262,10 +249,7 @@ class GrowingTraining:
         for name in self.stateful:
             part = getattr(self, name)
             rates = [group["lr"] for group in getattr(part, "param_groups", [])]
-            if hasattr(part, "param_groups"):
-                load_optimizer(part, state[name])
-            else:
-                load_strictly(part, state[name], f"checkpoint, {name}")
+            load_part(part, state[name], name)
             for group, rate in zip(getattr(part, "param_groups", []), rates, strict=True):
                 group["lr"] = rate  # a run that goes on may be given another one
         self.switch_noise_off()

@@ -34,13 +34,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
+from idnb.core.images import save_png, sheet
 from idnb.core.presets import Preset
 from idnb.faces.real_images import RealImages
 from idnb.models.discriminator import Discriminator
 from idnb.models.lpips_distance import load_lpips
 from idnb.models.picture_encoder import PICTURE_CHANNELS, PictureEncoder
 from idnb.pretraining.gan.codes import with_filling
-from idnb.pretraining.gan.growing import GanConfig, GrowingTraining, save_grid
+from idnb.pretraining.gan.growing import GanConfig, GrowingTraining
 from idnb.pretraining.gan.mapping import energy_score, unit_spread
 from idnb.pretraining.gan.relativistic import PENALTY_EVERY, run_relativistic_step
 
@@ -243,7 +244,7 @@ class PairedTraining(GrowingTraining):
             again = torch.cat([self.reconstruct(part) for part in self.shown.split(16)])
             pairs = torch.stack([F.adaptive_avg_pool2d(self.shown, self.size), again.cpu()], dim=1)  # [N, 2, 3, S, S]
             rows = pairs.unflatten(0, (-1, 8)).transpose(1, 2).flatten(0, 2)  # eight pictures, below them their copies
-            save_grid(rows, path.with_name(path.name.replace("samples", "again")), columns=8)
+            save_png(sheet(rows), path.with_name(path.name.replace("samples", "again")))
 
     @torch.no_grad()
     def encode_all(self, real: RealImages) -> Tensor:
