@@ -17,13 +17,13 @@ from idnb.core.images import save_png, sheet
 from idnb.core.weights import WeightFile
 from idnb.evaluation.features import FeatureNetwork
 from idnb.evaluation.generator import (
-    alikeness,
     disjoint_halves,
     distribution,
-    drawn_again,
     faces_found,
     mean_interval,
+    pairwise_similarity,
     part_areas,
+    reconstruction,
     samples,
 )
 from idnb.models.face_parser import load_face_parser
@@ -116,7 +116,7 @@ def test_the_command_writes_report_and_pictures(generator, tmp_path, capsys, mon
     words = ["inspect", "generator", "--path", str(tmp_path / "g.safetensors"), "--data", "test", "--images", "6"]
     encoder = PictureEncoder(generator.n_styles, 16, 16, (4, 8, 8, 8))
     save_file(encoder.state_dict(), str(tmp_path / "e.safetensors"))
-    words += ["--encoder", str(tmp_path / "e.safetensors"), "--again", "5"]
+    words += ["--encoder", str(tmp_path / "e.safetensors"), "--reconstructed", "5"]
     code = main([*words, "--faces", "3", "--steps", "2", "--batch", "2", "--out", str(out)])
     text = capsys.readouterr().out
     assert code == 0 and "without inception features" in text and "mean cosine of two samples" in text
@@ -125,27 +125,27 @@ def test_the_command_writes_report_and_pictures(generator, tmp_path, capsys, mon
     spaces = ("w", "w_plus", "w_plus_latent")
     assert all(report["optimisation"][space]["perceptual_distance"] == "LPIPS" for space in spaces)
     assert (
-        report["drawn_again"]["images"] == 5
-        and report["drawn_again"]["miou"] <= report["drawn_again"]["miou_of_photos"]
+        report["reconstruction"]["images"] == 5
+        and report["reconstruction"]["miou"] <= report["reconstruction"]["miou_of_photos"]
     )
     assert report["command"].startswith("idnb inspect generator")
     assert report["parts"]["images_a_side"] == 6 and report["parts"]["skin"]["real"] > 10 and "area in percent" in text
-    for name in ("samples_0.7.png", "samples_1.png", "again.png", "reach_w_plus_latent.png"):
+    for name in ("samples_0.7.png", "samples_1.png", "reconstructions.png", "reach_w_plus_latent.png"):
         assert Image.open(out / name).width > 100
 
 
 def test_likeness_by_hand():
     vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
     by_hand = (0.0 + 0.6 + 0.8) / 3
-    assert alikeness(torch.arange(3), lambda rows: vectors[rows]) == pytest.approx(by_hand)
+    assert pairwise_similarity(torch.arange(3), lambda rows: vectors[rows]) == pytest.approx(by_hand)
 
 
 def test_equal_pictures_are_as_near_as_can_be():
     faces, parser = load_faces("test"), load_face_parser()
     truth, maps = faces.images([0, 4]), faces.label_maps([0, 4])
-    same = drawn_again(truth, truth, maps, load_lpips(), parser)
+    same = reconstruction(truth, truth, maps, load_lpips(), parser)
     assert same["perceptual_mean"] == 0 and same["psnr_mean"] == 100 and same["miou"] == same["miou_of_photos"] > 0.5
-    other = drawn_again(truth.flip(0), truth, maps, load_lpips(), parser)
+    other = reconstruction(truth.flip(0), truth, maps, load_lpips(), parser)
     assert other["perceptual_mean"] > 0.2 and other["psnr_mean"] < 20 and other["miou"] < same["miou"]
 
 

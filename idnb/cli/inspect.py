@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument(
         "--encoder", type=a_file, default=None, help="the picture encoder that grew up with the generator"
     )
-    generator.add_argument("--again", type=COUNT, default=300, help="faces that it draws again, one a person")
+    generator.add_argument("--reconstructed", type=COUNT, default=300, help="faces that it reconstructs, one a person")
     generator.add_argument("--steps", type=OWN_STEPS, default=InversionConfig.steps, help="of each optimisation")
     generator.add_argument(
         "--rate", type=RATE, default=InversionConfig.learning_rate, help="in standard deviations of w"
@@ -67,11 +67,11 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     config = InversionConfig(steps=args.steps, learning_rate=args.rate, batch=args.batch)
-    settings = Inspection(args.images, args.features.split(","), args.faces, args.again, config, args.seed)
+    settings = Inspection(args.images, args.features.split(","), args.faces, args.reconstructed, config, args.seed)
     generator = load_generator(args.preset, path=args.path, device=args.device)
     encoder = None if args.encoder is None else load_picture_encoder(args.encoder, args.device)
     out = Path(args.out)
-    drawn = [path for name in ("samples_*.png", "again.png", "reach_*.png") for path in out.glob(name)]
+    drawn = [path for name in ("samples_*.png", "reconstructions.png", "reach_*.png") for path in out.glob(name)]
     check_outputs([("the report", [out / "report.json", *drawn])], [], args.overwrite)
     out.mkdir(parents=True, exist_ok=True)
     people, others = load_rendered(args.data), load_rendered(args.test)

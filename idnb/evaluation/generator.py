@@ -1,11 +1,11 @@
 """How good a generator is: what it makes, what it leaves out, how it spreads, what it can reach.
 
     samples        sheets at two truncations, and how often a detector trained on photographs finds one face
-    alikeness      the cosine of two random samples by an identity network, beside that of two strangers
+    similarity     the cosine of two random samples by an identity network, beside that of two strangers
     parts          the area of each part of a face, by a parser, in its images and in those of people
     distribution   Frechet and kernel distance to rendered people, beside the floor: two halves of the real people
     reach          optimisation of codes of faces it has never seen, in W, in W+, in W+ and input latent
-    drawn again    the same faces by the picture encoder that grew up with it
+    reconstruction the same faces by the picture encoder that grew up with it
 
 A generator is the ceiling of everything inverted with it, so these figures stand in its model card.
 """
@@ -38,10 +38,10 @@ from idnb.models.face_parser import FaceParser
 from idnb.models.stylegan2 import Generator
 
 __all__ = [
-    "alikeness",
+    "pairwise_similarity",
     "disjoint_halves",
     "distribution",
-    "drawn_again",
+    "reconstruction",
     "faces_found",
     "mean_interval",
     "part_areas",
@@ -75,7 +75,7 @@ def faces_found(images: Tensor) -> float:
 
 
 @torch.inference_mode()
-def alikeness(images: Tensor, network: FaceEmbedder) -> float:
+def pairwise_similarity(images: Tensor, network: FaceEmbedder) -> float:
     """The mean cosine of two of the images, by an identity network; 0 for strangers, 1 for one person.
 
     images: [N, 3, H, H] in [-1, 1], N at least two.
@@ -86,7 +86,7 @@ def alikeness(images: Tensor, network: FaceEmbedder) -> float:
 
 
 @torch.inference_mode()
-def drawn_again(
+def reconstruction(
     images: Tensor, truth: Tensor, label_maps: Tensor, perceptual: Distance, parser: FaceParser
 ) -> dict[str, Any]:
     """How near pictures come to those that they are to be equal to.

@@ -20,12 +20,12 @@ from idnb.core.images import save_png, sheet
 from idnb.core.messages import printable
 from idnb.evaluation.features import FEATURE_NETWORKS, FeatureNetwork, feature_network
 from idnb.evaluation.generator import (
-    alikeness,
     distribution,
-    drawn_again,
     faces_found,
+    pairwise_similarity,
     part_areas,
     reach,
+    reconstruction,
     samples,
 )
 from idnb.faces.labels import LABEL_NAMES, LABEL_TITLES
@@ -51,14 +51,14 @@ class Inspection:
     """How much is looked at.
 
     images: most on each side of a distance. features: names of feature networks; missing ones are left out. faces:
-    optimised ones of the test set, one a person, 0 for none. again: those that the picture encoder draws again.
+    optimised ones of the test set, one a person, 0 for none. reconstructed: by the picture encoder.
     config: of the optimisation. seed: of samples, halves and faces.
     """
 
     images: int = 5000
     features: Sequence[str] = ("identity", "inception")
     faces: int = 50
-    again: int = 300
+    reconstructed: int = 300
     config: InversionConfig = field(default_factory=InversionConfig)
     seed: int = 0
 
@@ -89,12 +89,12 @@ def inspect_generator(
 
     judge = load_identity_network("tiny", judge=True, device=device)
     rows = one_a_person(others, SAMPLED, seed)
-    made = samples(generator, len(rows), 1.0, seed).to(device)
-    alike = {"samples": alikeness(made, judge), "people": alikeness(others.images(rows).to(device), judge)}
-    report["alikeness"] = {"images_a_side": len(rows), **{name: round(value, 4) for name, value in alike.items()}}
+    pictures = {"samples": samples(generator, len(rows), 1.0, seed), "people": others.images(rows)}
+    cosine = {name: round(pairwise_similarity(part.to(device), judge), 4) for name, part in pictures.items()}
+    report["pairwise_similarity"] = {"images_a_side": len(rows), **cosine}
     print(
-        f"mean cosine of two samples at truncation 1 by the held-out judge: {alike['samples']:.3f}; of two people: "
-        f"{alike['people']:.3f}; n = {len(rows)} a side"
+        f"mean cosine of two samples at truncation 1 by the held-out judge: {cosine['samples']:.3f}; of two people: "
+        f"{cosine['people']:.3f}; n = {len(rows)} a side"
     )
 
     parser = load_face_parser(device=device)
@@ -115,17 +115,17 @@ def inspect_generator(
     print(f"  n = {report['distribution']['images_a_side']:,} a side, set {report['distribution']['set']}")
 
     if encoder is not None:
-        rows = one_a_person(others, settings.again, seed)
+        rows = one_a_person(others, settings.reconstructed, seed)
         truth = others.images(rows, generator.size).to(device)
         with torch.inference_mode():
-            again = torch.cat([generator.synthesis(*encoder.invert(generator, part)) for part in truth.split(16)])
+            copies = torch.cat([generator.synthesis(*encoder.invert(generator, part)) for part in truth.split(16)])
         maps = others.label_maps(rows).to(device)
-        figures = drawn_again(again, truth, maps, load_lpips().to(device), parser)
-        report["drawn_again"] = {"set": others.folder.name, "seed": seed, **figures}
-        beside = torch.stack([truth[:32], again[:32]], dim=1).flatten(0, 1)  # each beside its copy
-        save_png(sheet(beside), out / "again.png")
+        figures = reconstruction(copies, truth, maps, load_lpips().to(device), parser)
+        report["reconstruction"] = {"set": others.folder.name, "seed": seed, **figures}
+        beside = torch.stack([truth[:32], copies[:32]], dim=1).flatten(0, 1)  # each beside its copy
+        save_png(sheet(beside), out / "reconstructions.png")
         print(
-            f"unseen faces drawn again by the picture encoder: LPIPS {figures['perceptual_mean']:.3f}, "
+            f"unseen faces reconstructed by the picture encoder: LPIPS {figures['perceptual_mean']:.3f}, "
             f"{figures['psnr_mean']:.2f} dB, mIoU {figures['miou']:.3f} (photos {figures['miou_of_photos']:.3f}); "
             f"n = {figures['images']}"
         )
