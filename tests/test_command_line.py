@@ -196,8 +196,9 @@ def test_a_figure_on_a_full_disk_leaves_the_old_one(tmp_path, capsys):
     for kept in (False, True):
         if kept:
             out.write_bytes(b"mine")
+        words = ["results", "judges", "--results", str(RESULTS / "table1"), "--out", str(out)]
         with files_up_to(2_000):
-            code = main(["results", "judges", "--results", str(RESULTS / "table1"), "--out", str(out)])
+            code = main([*words, "--overwrite"] if kept else words)
         said = capsys.readouterr().err
         assert (
             code == 2 and said.startswith(f"idnb: {out}: a file may not grow so large here") and said.count("\n") == 1

@@ -145,7 +145,7 @@ def test_two_processes_train_one_encoder(tmp_path):
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert (state["images"], state["step"]) == (12, 3)  # two images a process and step
     assert first["style_head.weight"].abs().max() > 0
-    assert any(name.startswith("judges.") for name in first)
+    assert any(name.startswith("heads.") for name in first)
 
 
 def test_ctrl_c_leaves_a_checkpoint(tmp_path, accelerator):
