@@ -8,6 +8,7 @@ import torch
 from idnb.core.errors import InputError
 from idnb.core.resize import resize
 from idnb.inversion.pulse import (
+    InputSpace,
     MappedSpace,
     PulseConfig,
     before_activation,
@@ -155,3 +156,18 @@ def test_bad_input_is_named(generator, space, people):
         pulse(generator, people[0], config=PulseConfig(noise_maps=8), space=space)
     with pytest.raises(InputError, match="at least one"):
         pulse(generator, people[0], config=PulseConfig(steps=0), space=space)
+
+
+def test_in_z_one_vector_is_led_through_the_mapping_network(generator, people):
+    x_c, x_id, network = people
+    space = InputSpace(generator)
+    z = torch.randn(3, 1, 16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(space.to_w(z)[:, 0], generator.mapping(z[:, 0]))
+    config = PulseConfig(steps=30, tiled=True)
+    found = pulse(generator, x_c, x_id, network, config, space, progress=False)
+    assert bool((found.w_plus == found.w_plus[:, :1]).all()), "one row for all"
+    assert "geocross" not in found.terms
+    contour = found.terms["contour"]
+    assert bool((contour[-1] < contour[0]).all()), "the search has found nothing"
+    with pytest.raises(InputError, match="tiled=True"):
+        pulse(generator, x_c, space=space)

@@ -31,7 +31,7 @@ from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_layers import GAIN, SLOPE, scaled_leaky_relu
 
-__all__ = ["MappedSpace", "PulseConfig", "geocross", "pulse", "rate_factor"]
+__all__ = ["InputSpace", "MappedSpace", "PulseConfig", "geocross", "pulse", "rate_factor"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,21 @@ class MappedSpace:
         return scaled_leaky_relu(latents * self.std + self.mean)
 
 
+@dataclass(frozen=True)
+class InputSpace:
+    """The space Z of the generator's inputs, as entangled as it is: one z is led through the whole mapping network.
+
+    To be used in place of `MappedSpace`, with `PulseConfig(tiled=True)`: Z has no rows. The paper holds that PULSE
+    searches here (section 3.3); the original does not.
+    """
+
+    generator: Generator
+
+    def to_w(self, latents: Tensor) -> Tensor:
+        """Latents [B, 1, style_dim], standard normal, to w of the same shape."""
+        return self.generator.mapping(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
+
+
 def before_activation(w: Tensor) -> Tensor:
     """The inverse of the mapping network's last activation, `sqrt(2) * leaky_relu`."""
     return F.leaky_relu(w / GAIN, 1 / SLOPE)
@@ -123,19 +138,22 @@ def pulse(
     x_id: Tensor | None = None,
     identity_network: FaceEmbedder | None = None,
     config: PulseConfig | None = None,
-    space: MappedSpace | None = None,
+    space: MappedSpace | InputSpace | None = None,
     progress: bool = True,
 ) -> Inversion:
     """Faces that shrink to low-resolution contours and show a person.
 
     x_c: [B, 3, s, s] in [-1, 1]. x_id, identity_network: see `Guidance`; leave both out for the original PULSE.
-    config: how to search. space: as from `MappedSpace.fit`, to fit it only once.
+    config: how to search. space: as from `MappedSpace.fit`, to fit it only once; or an `InputSpace`.
     Returns an `Inversion`: for each image the best face among those within epsilon, or the best of all where none is;
     `converged` says which. `terms` hold contour, geocross and identity as weighted.
-    Raises InputError for wrong shapes, for contours that are no low-resolution pictures, for less than one step.
+    Raises InputError for wrong shapes, for contours that are no low-resolution pictures, for less than one step, for
+    rows of their own in an `InputSpace`.
     """
     config = config or PulseConfig()
     refuse_held_out("identity_network", identity_network)  # before the long fit, not after it
+    if isinstance(space, InputSpace) and not config.tiled:
+        raise InputError("space: Z has one vector for all rows; use PulseConfig(tiled=True)")
     if config.steps < 1:
         raise InputError(f"steps: {config.steps}; a search needs at least one")
     if not 0 <= config.noise_maps < generator.n_styles:
@@ -159,7 +177,7 @@ def search(
     objective: Guidance,
     starts: list[Tensor],
     config: PulseConfig,
-    space: MappedSpace,
+    space: MappedSpace | InputSpace,
     progress: bool,
 ) -> Inversion:
     """The search for one batch; starts: latents [B, n or 1, style_dim], then noise pictures [B, 1, r, r]."""
