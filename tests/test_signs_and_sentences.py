@@ -91,6 +91,14 @@ def test_one_seed_is_marked_and_its_comparisons_counted():
     assert "6 comparisons (pairs of rows x columns) rest on a row of one seed" in text  # a-b, a-c, b-c, two columns
 
 
+def test_searches_say_how_far_they_are_on_the_way_to_the_person():
+    text = method_table([run("pulse", 0.5, pairs=100), run("pulse_without_identity", 0.0, pairs=100)])
+    said = next(line for line in text.splitlines() if line.startswith("- Searches: share of the way"))
+    same, strangers = (run("pulse", 0.5)["bands"]["judge"][who]["mean"] for who in ("same", "strangers"))
+    assert f"'pulse' {100 * (0.5 - strangers) / (same - strangers):.0f} %" in said
+    assert f"'pulse_without_identity' {100 * (0.0 - strangers) / (same - strangers):.0f} %" in said
+
+
 def test_a_column_holds_one_n_and_one_name():
     results = [run("dual", 0.6), run("pulse", 0.5, pairs=100), run("dual", 0.61, pairs=100)]
     large, small = method_table(results).split("**On 100 pairs (10 contours):**")

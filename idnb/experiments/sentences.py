@@ -32,9 +32,11 @@ def sentences(results: Results, columns: list[Column]) -> list[str]:
             found.append(of_arms(members, columns))
             found.append(scatter(members, columns))
         elif name == "bundled":
-            found.append(of_bundled(members, columns))
-        elif name in ("searches", "do nothing") and rest:
-            found.append(of_others(name, members, rest, columns))
+            way = share_of_the_way(name, members, columns)
+            found.append(way + rulers_of(members[0]) if way else "")
+        elif name in ("searches", "do nothing"):
+            found.append(share_of_the_way(name, members, columns) if name == "searches" else "")
+            found.append(of_others(name, members, rest, columns) if rest else "")
     return [sentence for sentence in found if sentence]
 
 
@@ -84,8 +86,8 @@ def scatter(results: Results, columns: list[Column]) -> str:
     return " ".join(parts)
 
 
-def of_bundled(results: Results, columns: list[Column]) -> str:
-    """How far each bundled encoder is on the way from strangers to the same person."""
+def share_of_the_way(block: str, results: Results, columns: list[Column]) -> str:
+    """How far each method of a block is on the way from strangers to the same person."""
     one, texts = lead(columns), []
     real = results[0]["bands"].get("judge")
     if one is None or not real or real["same"].get("mean") is None or real["strangers"].get("mean") is None:
@@ -95,8 +97,8 @@ def of_bundled(results: Results, columns: list[Column]) -> str:
         value = value_in(runs, one)
         if value is not None:
             texts.append(f"{name!r} {100 * (value[0] - low) / (high - low):.0f} %")
-    text = f"Bundled: share of the way from two strangers to one person, by {one.heading}: {', '.join(texts)}."
-    return text + rulers_of(results[0])
+    title = block.capitalize()
+    return f"{title}: share of the way from two strangers to one person, by {one.heading}: {', '.join(texts)}."
 
 
 def rulers_of(result: dict[str, Any]) -> str:
