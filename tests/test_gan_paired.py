@@ -196,6 +196,15 @@ def test_a_discriminator_needs_a_last_phase_of_full_size(tmp_path):
             train_paired.run(parser.parse_args(words))
 
 
+def test_phases_beyond_the_preset_are_refused_before_anything_is_trained(tmp_path):
+    parser = argparse.ArgumentParser()
+    train_paired.add_arguments(parser)
+    out = tmp_path / "run"
+    with pytest.raises(InputError, match="--phases: 256 px; faces of preset tiny have 128"):
+        train_paired.run(parser.parse_args(["--phases", "128:16,256:16", "--out", str(out)]))
+    assert not out.exists()
+
+
 def test_the_command_trains_stops_and_goes_on(tmp_path, capsys):
     parser = argparse.ArgumentParser()
     train_paired.add_arguments(parser)

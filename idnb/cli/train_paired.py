@@ -55,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     preset = replace(get_preset("tiny"), generator_channels=CHANNELS)
     phases = parse_phases(args.phases)
+    if (largest := phases[-1][0]) > preset.image_size:
+        raise InputError(f"--phases: {largest} px; faces of preset {preset.name} have {preset.image_size}")
     if args.adversarial > (phases[-1][1] if phases[-1][0] == preset.image_size else 0):
         raise InputError(
             f"--adversarial {args.adversarial}: the discriminator looks at {preset.image_size} px; the last phase of "
