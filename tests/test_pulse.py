@@ -1,12 +1,14 @@
 """PULSE: the mapped space and its inverse, the sphere, GEOCROSS by hand, the search, its answer and its verdict."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from idnb.core.errors import InputError
 from idnb.core.resize import resize
+from idnb.evaluation import methods
 from idnb.inversion.pulse import (
     InputSpace,
     MappedSpace,
@@ -171,3 +173,23 @@ def test_in_z_one_vector_is_led_through_the_mapping_network(generator, people):
     assert bool((contour[-1] < contour[0]).all()), "the search has found nothing"
     with pytest.raises(InputError, match="tiled=True"):
         pulse(generator, x_c, space=space)
+
+
+def test_each_variant_changes_what_its_name_says(monkeypatch, generator, people):
+    seen = {}
+
+    def record(generator, x_c, x_id, network, config, space, progress):
+        seen[name] = config, type(space)
+        return pulse(generator, x_c, config=PulseConfig(steps=1), space=MappedSpace.fit(generator, 100), progress=False)
+
+    monkeypatch.setattr("idnb.inversion.pulse.pulse", record)
+    for name in methods.PULSES:
+        methods.load_method(name).generate(generator, people[0], people[1])
+    plain = PulseConfig(batch=2)
+    assert seen == {
+        "pulse": (plain, MappedSpace),
+        "pulse_without_identity": (replace(plain, weight_identity=0.0), MappedSpace),
+        "pulse_in_w": (replace(plain, tiled=True), MappedSpace),
+        "pulse_in_z": (replace(plain, tiled=True), InputSpace),
+        "pulse_20_steps": (replace(plain, steps=20), MappedSpace),
+    }

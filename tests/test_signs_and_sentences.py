@@ -1,8 +1,11 @@
 """Differences between rows, the paper's signs, and what tables say of themselves; numbers worked out by hand."""
 
+import json
+
 import pytest
 
 from idnb.__main__ import main
+from idnb.evaluation.store import RESULTS
 from idnb.experiments.columns import column, table_columns
 from idnb.experiments.sentences import sentences
 from idnb.experiments.signs import paired_difference, sign_table, verdict
@@ -162,3 +165,14 @@ def test_contours_of_two_sizes_share_one_ruler_or_none():
     alone = [run("dual", 0.6, psnr={"value": 25.0}, **at)]
     told = sentences(alone, table_columns(alone))
     assert "The same pictures of 'dual', by contours of other sizes: 28.0 dB at 4 px, 22.0 dB at 8 px." in told[0]
+
+
+def test_a_run_that_stands_in_two_tables_has_one_number():
+    stored: dict[str, list] = {}
+    for path in RESULTS.glob("*/*.json"):
+        if "_any_" in path.name:  # runs of `idnb evaluate`; names of trainings are those of their table
+            stored.setdefault(path.name, []).append(json.loads(path.read_text())["figures"])
+    several = {name: found for name, found in stored.items() if len(found) > 1}
+    assert several, "no run stands in two tables any more: this test can go"
+    for name, found in several.items():
+        assert all(one == found[0] for one in found), name

@@ -7,7 +7,6 @@ no identity, the identity image knows no contour.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +23,7 @@ from idnb.models.stylegan2 import Generator
 __all__ = [
     "METHODS",
     "NOTHING",
+    "PULSES",
     "SEARCHES",
     "AverageFace",
     "CopyIdentity",
@@ -94,27 +94,23 @@ def load_trained(method: str, preset: str, kind: str, path: Path | None) -> Any:
     return load_encoder(preset, kind, path, method=method)
 
 
-def load_pulse(
-    preset: str, kind: str, path: Path | None, in_z: bool = False, identity: bool = True, steps: int | None = None
-) -> Any:
+def load_pulse(preset: str, kind: str, path: Path | None, in_z: bool = False, **settings: Any) -> Any:
     """PULSE with the paper's identity loss.
 
-    in_z: search one z instead of a code behind the mapping network. identity: give it the identity loss. steps: of the
-    search; None takes those of `PulseConfig`.
+    in_z: search one z before the mapping network, in place of rows behind it. settings: of `PulseConfig`, where they
+    differ from its own.
     """
     from idnb.inversion.pulse import InputSpace, MappedSpace, PulseConfig, pulse
     from idnb.models.identity_files import load_identity_network
 
     network = load_identity_network(preset)
-    config = PulseConfig(tiled=in_z, weight_identity=float(identity))
-    config = config if steps is None else replace(config, steps=steps)
     spaces: dict[int, Any] = {}
 
     def search(generator: Generator, x_c: Tensor, x_id: Tensor) -> Any:
         if id(generator) not in spaces:
             spaces[id(generator)] = InputSpace(generator) if in_z else MappedSpace.fit(generator)
-        space = spaces[id(generator)]
-        return pulse(generator, x_c, x_id, network, replace(config, batch=len(x_c)), space, progress=False)
+        config = PulseConfig(batch=len(x_c), **settings)
+        return pulse(generator, x_c, x_id, network, config, spaces[id(generator)], progress=False)
 
     return Searched(search)
 
@@ -157,8 +153,9 @@ METHODS: dict[str, tuple[Callable[[str, str, Path | None], Any], str]] = {
         "ReStyle with the identity image beside the contour; give --weights",
     ),
     "pulse": (load_pulse, "PULSE with an identity loss: search on a sphere, low_res only"),
-    "pulse_without_identity": (partial(load_pulse, identity=False), "PULSE as published, with no identity loss"),
-    "pulse_in_z": (partial(load_pulse, in_z=True), "PULSE with an identity loss, in one z for all rows"),
+    "pulse_without_identity": (partial(load_pulse, weight_identity=0.0), "PULSE as published, with no identity loss"),
+    "pulse_in_w": (partial(load_pulse, tiled=True), "PULSE with an identity loss, one w for all rows"),
+    "pulse_in_z": (partial(load_pulse, tiled=True, in_z=True), "PULSE with an identity loss, one z for all rows"),
     "pulse_20_steps": (partial(load_pulse, steps=20), "PULSE with an identity loss, 20 steps in place of 100"),
     "optimised": (load_optimised, "W+ optimisation from the average under contour and identity, low_res only"),
     "hybrid": (load_hybrid, "the dual encoder's answer, improved by W+ optimisation, low_res only"),
@@ -168,7 +165,10 @@ METHODS: dict[str, tuple[Callable[[str, str, Path | None], Any], str]] = {
 NOTHING = ("average", "enlarged", "copy")
 """Methods that do nothing; tables show them apart."""
 
-SEARCHES = ("pulse", "pulse_without_identity", "pulse_in_z", "pulse_20_steps", "optimised", "hybrid")
+PULSES = ("pulse", "pulse_without_identity", "pulse_in_w", "pulse_in_z", "pulse_20_steps")
+"""PULSE and its variants, each with one setting changed; `pulse_in_z` is to be compared with `pulse_in_w`."""
+
+SEARCHES = (*PULSES, "optimised", "hybrid")
 """Methods that search a code for each pair, in seconds where an encoder takes hundredths."""
 
 
