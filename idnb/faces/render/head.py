@@ -76,22 +76,23 @@ class Head:
                     local[control] = value
                 else:
                     local[f"l-{control}"], local[f"r-{control}"] = value + offset, value - offset
-        actions = [
-            {k.removeprefix("expression."): v for k, v in s.items() if k.startswith("expression.")} for s in shots
-        ]
-        names = sorted({name for action in actions for name in action})
-        count = 1 + len(shots)
+        neutral: dict[str, Any] = {}
+        return np.concatenate([self._face(phenotype, local, shot) for shot in (neutral, *shots)])
 
-        def column(values: list[float]) -> torch.Tensor:
-            return torch.tensor(values, dtype=torch.float32)
+    @torch.no_grad()
+    def _face(self, phenotype: dict[str, float], local: dict[str, float], shot: dict[str, Any]) -> Array:
+        """One face, (1, N, 3) metres, by itself: beside others, sums are taken in another order on some processors."""
 
-        with torch.no_grad():
-            out = self.model(
-                pose_parameters=torch.eye(4)[None, None].repeat(count, self.model.bone_count, 1, 1),
-                phenotype_kwargs={k: column([v] * count) for k, v in phenotype.items()},
-                local_changes_kwargs={k: column([v] * count) for k, v in local.items()},
-                facial_actions={n: column([0.0] + [a.get(n, 0.0) for a in actions]) for n in names},
-            )
+        def column(value: float) -> torch.Tensor:
+            return torch.tensor([value], dtype=torch.float32)
+
+        expression = {k.removeprefix("expression."): v for k, v in shot.items() if k.startswith("expression.")}
+        out = self.model(
+            pose_parameters=torch.eye(4)[None, None].repeat(1, self.model.bone_count, 1, 1),
+            phenotype_kwargs={k: column(v) for k, v in phenotype.items()},
+            local_changes_kwargs={k: column(v) for k, v in local.items()},
+            facial_actions={n: column(v) for n, v in sorted(expression.items())},
+        )
         return out["rest_vertices"].numpy()[:, self.kept].astype(np.float32)
 
 
