@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from idnb.core.checkpoints import share
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
 from idnb.core.tensor_files import write_tensors
@@ -19,8 +18,6 @@ from idnb.models.encoder_files import load_encoder
 from idnb.models.face_parser import FaceParser
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.pretraining.data import IdentityData
-from idnb.pretraining.gan.adversarial import GanTraining
-from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.identity import IdentityTraining, TrainConfig
 from idnb.pretraining.margin import ArcFaceHead
@@ -29,6 +26,7 @@ from idnb.training.loop import run_training, save_checkpoint, take_up
 from idnb.training.losses import LossWeights
 from idnb.training.run import EncoderRun, train_encoder
 from tests.encoder_run import config, noise_critic, parts
+from tests.gan_run import SHORT, fresh, pictures
 
 SMALL = dataclasses.replace(TINY, image_size=16, style_dim=16, mapping_depth=2)
 
@@ -62,12 +60,7 @@ def run_identity(out):
 
 
 def run_gan(out):
-    settings = GanConfig(phases=((8, 8),), batch=4)
-
-    def pictures(size):
-        return torch.randint(0, 256, (8, size, size, 3), dtype=torch.uint8)
-
-    train_gan(GanTraining(SMALL, settings, None, "cpu", False), pictures, out, report=lambda _: None)
+    train_gan(fresh(dataclasses.replace(SHORT, phases=((8, 8),))), pictures, out, report=lambda _: None)
 
 
 TRAININGS = [pytest.param(run_encoder, marks=pytest.mark.slow), run_reader, run_identity, run_gan]
@@ -179,10 +172,3 @@ def test_baselines_by_name_are_read_alike(tmp_path):
     torch.save({"weights": {**state, key: state[key] * np.nan}, "description": description}, tmp_path / "run.pth")
     with pytest.raises(InputError, match="no numbers"):
         load_method("psp", path=tmp_path / "run.pth")
-
-
-@pytest.mark.parametrize("value", [float("nan"), 1.5, -0.1, "0.5", True, None])
-def test_a_share_lies_between_0_and_1(value):
-    assert share({"augment_p": 0.25}, "augment_p") == 0.25
-    with pytest.raises(ValueError, match="augment_p is "):
-        share({"augment_p": value}, "augment_p")

@@ -240,7 +240,7 @@ def test_a_log_on_a_full_disk_loses_no_line(tmp_path):
 LOOPS = {
     "training/run.py": ("train encoder",),
     "training/logs.py": ("train encoder", "train generator", "train identity", "train parser"),
-    "pretraining/gan/loop.py": ("train generator", "train fine-tuning", "train paired"),
+    "pretraining/gan/loop.py": ("train generator",),
     "pretraining/identity.py": ("train identity", "train judge"),
     "pretraining/measuring.py": ("train parser", "train attributes"),
     "pretraining/perceptual.py": ("train perceptual",),

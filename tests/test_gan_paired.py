@@ -4,39 +4,21 @@ import argparse
 import dataclasses
 import math
 
-import numpy as np
 import pytest
 import torch
 
 import idnb
-from idnb.cli import train_paired
+from idnb.cli import train_generator
 from idnb.core.errors import InputError
-from idnb.core.presets import TINY
 from idnb.core.tensor_files import read_tensors
 from idnb.faces.real_images import RealImages, read_labels, read_strips
 from idnb.models.discriminator import Discriminator
 from idnb.models.picture_encoder import PictureEncoder
-from idnb.pretraining.gan.growing import GanConfig
 from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.gan.mapping import energy_score, half_whitening, unit_spread
 from idnb.pretraining.gan.paired import PairedTraining, part_weights
 from idnb.pretraining.gan.relativistic import gradient_penalty, run_relativistic_step
-
-SMALL = dataclasses.replace(TINY, image_size=32, style_dim=24, mapping_depth=2, generator_channels=(16, 16, 12, 8))
-CONFIG = GanConfig(phases=((8, 16), (16, 16), (32, 16)), batch=8, learning_rate=3e-3, noise_up_to=32)
-
-
-def pictures(size=32):
-    random = np.random.default_rng(0)
-    y, x = np.mgrid[0:size, 0:size] / size
-    discs = [(x - cx) ** 2 + (y - cy) ** 2 < 0.1 for cx, cy in random.uniform(0.3, 0.7, (20, 2))]
-    return torch.from_numpy(np.stack(discs)[..., None].repeat(3, axis=3).astype(np.uint8) * 200)
-
-
-def fresh(config=CONFIG, **options):
-    labels = (pictures()[..., 0] > 0).byte()  # discs are skin, the rest background
-    codes = torch.randn(20, 5, generator=torch.Generator().manual_seed(1))
-    return PairedTraining(SMALL, config, codes, labels, **options)
+from tests.gan_run import CONFIG, SMALL, fresh, pictures
 
 
 def test_a_resumed_run_equals_one_that_was_not_interrupted(tmp_path):
@@ -189,28 +171,28 @@ def test_the_encoder_begins_with_no_change_of_rows_or_input():
 
 def test_a_discriminator_needs_a_last_phase_of_full_size(tmp_path):
     parser = argparse.ArgumentParser()
-    train_paired.add_arguments(parser)
+    train_generator.add_arguments(parser)
     for phases in ("64:100", "64:100,128:8"):
         words = ["--phases", phases, "--adversarial", "16", "--out", str(tmp_path)]
         with pytest.raises(InputError, match="--adversarial 16: the discriminator looks at 128 px; the last phase"):
-            train_paired.run(parser.parse_args(words))
+            train_generator.run(parser.parse_args(words))
 
 
 def test_phases_beyond_the_preset_are_refused_before_anything_is_trained(tmp_path):
     parser = argparse.ArgumentParser()
-    train_paired.add_arguments(parser)
+    train_generator.add_arguments(parser)
     out = tmp_path / "run"
     with pytest.raises(InputError, match="--phases: 256 px; faces of preset tiny have 128"):
-        train_paired.run(parser.parse_args(["--phases", "128:16,256:16", "--out", str(out)]))
+        train_generator.run(parser.parse_args(["--phases", "128:16,256:16", "--out", str(out)]))
     assert not out.exists()
 
 
 def test_the_command_trains_stops_and_goes_on(tmp_path, capsys):
     parser = argparse.ArgumentParser()
-    train_paired.add_arguments(parser)
+    train_generator.add_arguments(parser)
     words = ["--people", "3", "--phases", "16:8", "--batch", "8", "--out", str(tmp_path), "--threads", "1"]
     words += ["--mapping-steps", "3"]
-    assert train_paired.run(parser.parse_args(words)) == 0
+    assert train_generator.run(parser.parse_args(words)) == 0
     assert "12 pictures" in capsys.readouterr().out
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["images"] == 8 and state["size"] == 16 and "encoder_average" in state
@@ -218,7 +200,7 @@ def test_the_command_trains_stops_and_goes_on(tmp_path, capsys):
     learnt = torch.load(tmp_path / "mapping" / "checkpoint.pt", weights_only=True)
     assert learnt["step"] == 3 and (tmp_path / "samples.png").is_file()
     assert all(torch.equal(written[f"style.{key}"], value) for key, value in learnt["weights"].items())
-    assert train_paired.run(parser.parse_args(words)) == 0
+    assert train_generator.run(parser.parse_args(words)) == 0
     assert "going on from 8 of 8 images" in capsys.readouterr().out
 
 

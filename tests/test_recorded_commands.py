@@ -17,7 +17,7 @@ from tests.test_command_line import OPTIONS
 from tests.test_identity_command import write_set
 
 # Options whose value is neither a number, a choice, a file nor a set, and is recorded as it was written.
-PLAIN = {"preset", "phases", "warm_up", "generator_rates", "weights", "device", "kind", "mode", "features"}
+PLAIN = {"preset", "phases", "weights", "device", "kind", "mode", "features"}
 
 
 def small_parser() -> Parser:
@@ -167,14 +167,20 @@ def test_a_run_of_two_commands_is_not_exported(tmp_path, monkeypatch):
 
 def test_a_run_that_is_not_at_its_end_is_not_exported(tmp_path, monkeypatch, capsys):
     data, assets = write_set(tmp_path / "people", 6), tmp_path / "assets"
+    words = ["train", "generator", "--data", str(data), "--out", str(tmp_path / "other")]
+    assert main(words) == 2 and "nothing is known of its people; take a set that" in capsys.readouterr().err
     monkeypatch.setattr(command, "export_bundled", lambda entry, state: export_bundled(entry, state, assets))
-    words = ["train", "generator", "--data", str(data), "--phases", "8:8", "--batch", "4", "--device", "cpu"]
+    words = ["train", "generator", "--people", "3", "--phases", "8:8", "--batch", "4", "--device", "cpu"]
+    words += ["--mapping-steps", "2"]
     words += ["--threads", "1", "--out", str(tmp_path / "run"), "--export"]
     assert main([*words, "--minutes", "0"]) == 2
     assert "has seen 4 of 8 images; give the same command until its end" in capsys.readouterr().err
     assert main(words) == 0
     [entry] = read_manifest(assets)
-    assert entry.command == "idnb train generator --data people --phases 8:8 --batch 4 --device cpu --export"
-    assert entry.defaults["--learning-rate"] == "0.002" and entry.figures["images_shown"] == 8
+    assert (
+        entry.command
+        == "idnb train generator --people 3 --phases 8:8 --mapping-steps 2 --batch 4 --device cpu --export"
+    )
+    assert entry.defaults["--learning-rate"] == "0.004" and entry.figures["images_shown"] == 8
     noted_before = json.loads((tmp_path / "run" / "command.json").read_text())
     assert len(noted_before["commands"]) == 1

@@ -104,7 +104,7 @@ def test_the_list_shows_every_stage(tmp_path, capsys):
     text = capsys.readouterr().out
     for stage in STAGES:
         assert any(line.startswith(stage.name) for line in text.splitlines()), stage.name
-    assert "idnb train paired --data starter train --phases 16:16000" in text
+    assert "idnb train generator --data starter train --phases 16:16000" in text
     assert str(tmp_path) not in text
 
 

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import shlex
 import stat
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +13,7 @@ from typing import ClassVar
 import pytest
 import torch
 
+from idnb.__main__ import build_parser
 from idnb.cli.fetch import add_arguments, run
 from idnb.core import weights
 from idnb.core.download import explain_page, fetch
@@ -360,6 +363,17 @@ def test_shipped_manifest_is_sound():
             assert e.sha256 or "no published checksum: pinned when first fetched" in e.about, e.name
             assert e.urls == sorted(e.urls, key=lambda url: url.startswith("gdrive:")), "plain addresses first"
             assert all(url.startswith(("https://", "gdrive:")) for url in e.urls)
+
+
+def test_a_bundled_file_names_a_command_of_today_or_a_commit() -> None:
+    """Whoever wants to make a file again knows what to type, and in which version."""
+    for entry in read_manifest():
+        if entry.bundled and not entry.commit:
+            assert entry.command
+            words = shlex.split(entry.command)[1:]
+            build_parser(words[0]).parse_args(words)  # raises InputError for what is unknown
+        elif entry.commit:
+            assert re.fullmatch("[0-9a-f]{7,40}", entry.commit)
 
 
 def command(*words: str) -> int:

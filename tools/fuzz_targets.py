@@ -16,8 +16,6 @@ from tools.fuzz_state import STATE
 
 __all__ = ["TARGETS", "Target"]
 
-SMALL = dataclasses.replace(TINY, image_size=16, style_dim=16, mapping_depth=2)
-
 
 def make_cache(folder: Path) -> None:
     """The packed pairs of two people, in a cache."""
@@ -144,18 +142,6 @@ def train_parser(folder: Path) -> str | None:
     return None
 
 
-def train_generator(folder: Path) -> str | None:
-    """The same of the generator."""
-    from idnb.pretraining.gan.adversarial import GanTraining
-    from idnb.pretraining.gan.growing import GanConfig
-    from idnb.pretraining.gan.loop import train_gan
-
-    training = GanTraining(SMALL, GanConfig(phases=((8, 4),), batch=4), None, "cpu", False)
-    black = torch.zeros(8, 8, 8, 3, dtype=torch.uint8)
-    train_gan(training, lambda size: black, folder, report=lambda text: None)
-    return None
-
-
 def make_results(folder: Path) -> None:
     """Three stored results."""
     from idnb.evaluation.store import RESULTS
@@ -190,7 +176,6 @@ TARGETS: dict[str, Target] = {
     "identity": Target(make_identity, read_identity, 1),
     "encoder": Target(make_encoder, read_encoder, 2),
     "parser_run": Target(train_parser, train_parser, 4),
-    "generator_run": Target(train_generator, train_generator, 2),
     "results": Target(make_results, read_stored, 4),
     **STATE,
 }

@@ -18,15 +18,12 @@ from idnb.core.weights import WeightFile, export_bundled, file_sha256, find_weig
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from idnb.models.stylegan2 import Generator
-
 __all__ = [
     "Record",
     "a_file",
     "add_export",
     "check_finished",
     "export_network",
-    "generator_entry",
     "kind_and_file",
     "noted",
     "recorded",
@@ -195,12 +192,3 @@ def export_network(
     entry.made_from = {**bundled, **record.files}
     path = export_bundled(entry, {key: value for key, value in tensors.items() if "num_batches" not in key})
     print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
-
-
-def generator_entry(generator: Generator, seed: int, data: str) -> WeightFile:
-    """The entry of the bundled generator, which two commands make. seed: of the training; data: what it learnt from."""
-    from idnb.models.stylegan2_files import BUNDLED_NAMES
-
-    name = BUNDLED_NAMES["tiny"]
-    about = f"StyleGAN2 generator of rendered people, {generator.size} px, {generator.n_styles} styles"
-    return WeightFile(name, f"{name}.safetensors", about, "CC0-1.0", seed=seed, data=data)

@@ -10,14 +10,6 @@ NETWORKS: dict[str, tuple[str, str]] = {
     "identity": ("idnb.cli.train_identity", "ArcFace on rendered people: the network that losses use"),
     "judge": ("idnb.cli.train_identity", "the held-out judge of identity: another network, used in no loss"),
     "generator": ("idnb.cli.train_generator", "StyleGAN2 on rendered people: the generator that is inverted"),
-    "fine-tuning": (
-        "idnb.cli.train_fine_tuning",
-        "the last part of the generator's training: lips, lids, single hairs",
-    ),
-    "paired": (
-        "idnb.cli.train_paired",
-        "a larger generator and its picture encoder, grown from 16 px",
-    ),
     "encoder": ("idnb.cli.train_encoder", "the dual encoder for one kind of contour: the paper's own network"),
     "perceptual": ("idnb.cli.train_perceptual", "the features behind the bundled perceptual distance; not LPIPS"),
     "parser": ("idnb.cli.train_measuring", "the label map of a face, to measure outputs with; used in no loss"),

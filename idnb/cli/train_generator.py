@@ -1,107 +1,109 @@
-"""`idnb train generator`: from rendered people to the bundled generator, in one command."""
+"""`idnb train generator`: StyleGAN2 and a picture encoder learn to draw pictures of rendered people again."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from idnb.cli.arguments import BATCH, COUNT, MINUTES, RATE, SEED, THREADS, WEIGHT, Listed, Whole
-from idnb.cli.export import add_export, check_finished, export_network, generator_entry, noted, sets
+from idnb.cli.arguments import BATCH, COUNT, MINUTES, OWN_STEPS, RATE, SEED, THREADS, Whole
+from idnb.cli.export import add_export, check_finished, export_network, noted, sets
 from idnb.core.errors import InputError
 from idnb.core.messages import printable
 from idnb.core.presets import get_preset
+from idnb.core.tensor_files import write_tensors
+from idnb.core.weights import WeightFile
 from idnb.env import fast_bf16, pick_device
-from idnb.faces.real_images import read_strips
+from idnb.faces.real_images import RealImages, read_labels, read_strips
 from idnb.models.stylegan2 import Generator
-from idnb.pretraining.gan.adversarial import GanTraining
+from idnb.models.stylegan2_files import BUNDLED_NAMES
 from idnb.pretraining.gan.codes import read_codes
-from idnb.pretraining.gan.generator import train_generator
-from idnb.pretraining.gan.growing import GanConfig, grow_generator, parse_phases
-from idnb.training.loop import CHECKPOINT
+from idnb.pretraining.gan.growing import GanConfig, grow_generator, parse_phases, sample_sheet
+from idnb.pretraining.gan.loop import train_gan
+from idnb.pretraining.gan.mapping import half_whitening, learn_mapping
+from idnb.pretraining.gan.paired import CHANNELS, PairedTraining
 
-__all__ = ["add_arguments", "export", "parse_rates", "run"]
+__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -> None:
     """Add the arguments of `idnb train generator`."""
-    parser.add_argument("--data", type=sets, nargs="+", required=True, help="sets of rendered people: names or folders")
-    parser.add_argument("--people", type=COUNT, default=None, help="of each set only so many of the first people")
-    parser.add_argument("--out", default="runs/generator", help="folder for checkpoint, log, sample sheets")
-    parser.add_argument("--preset", default="tiny", help="sizes: tiny or paper")
-    parser.add_argument("--warm-up", default="", help="SIZE:IMAGES,... first draw real pictures again")
-    parser.add_argument("--phases", default="64:150000,128:100000", help="SIZE:IMAGES,... one after the other")
-    parser.add_argument("--batch", type=BATCH, default=16, help="images a step")
-    parser.add_argument("--learning-rate", type=RATE, default=2e-3, help="of Adam (default 0.002)")
-    parser.add_argument(
-        "--generator-rates", default="1", help="share of it for the generator; one a phase, with commas"
+    add = parser.add_argument
+    add("--data", type=sets, nargs="+", default=["starter"], help="sets of rendered people: names or folders")
+    add("--people", type=COUNT, default=None, help="of each set only so many of the first people")
+    add("--out", default="runs/generator", help="folder for checkpoint, log, sheets")
+    add("--phases", default="16:16000,32:24000,64:48000,128:1000000", help="SIZE:IMAGES,... one after the other")
+    add(
+        "--adversarial", type=Whole(0, COUNT.high), default=0, help="images at the end with a discriminator (default 0)"
     )
-    parser.add_argument(
-        "--d-warmup", type=Whole(0, COUNT.high), default=0, help="images the discriminator learns from alone at first"
-    )
-    parser.add_argument("--r1-gamma", type=WEIGHT, default=0.2, help="weight of the gradient penalty at 64 px")
-    parser.add_argument("--lambda-rec", type=WEIGHT, default=100.0, help="weight of real pictures drawn again")
-    parser.add_argument("--seed", type=SEED, default=1, help="of initial weights, batches and noise (default 1)")
-    parser.add_argument("--minutes", type=MINUTES, default=None, help="stop after so much time; go on later")
-    parser.add_argument("--save-minutes", type=MINUTES, default=5.0, help="time between checkpoints")
-    parser.add_argument("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
-    parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
-    add_export(parser, "write the weights into the package and its manifest")
-
-
-def parse_rates(text: str) -> tuple[float, ...]:
-    """`"0.2,0.5"` -> (0.2, 0.5). Raises InputError for anything else."""
-    try:
-        return Listed(RATE)(text)
-    except argparse.ArgumentTypeError as error:
-        raise InputError(f"--generator-rates {text!r}: expected numbers such as 0.2,0.5; {error}") from error
+    add("--mapping-steps", type=OWN_STEPS, default=6000, help="of the mapping network alone, at the end (default 6000)")
+    add("--batch", type=BATCH, default=16, help="images a step")
+    add("--learning-rate", type=RATE, default=4e-3, help="of Adam (default 0.004)")
+    add("--seed", type=SEED, default=1, help="of initial weights, batches and noise (default 1)")
+    add("--minutes", type=MINUTES, default=None, help="stop after so much time; go on later")
+    add("--save-minutes", type=MINUTES, default=10.0, help="time between checkpoints")
+    add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
+    add("--threads", type=THREADS, default=None, help="CPU threads")
+    add("--compile", action="store_true", help="fuse operations with torch.compile: faster, needs a C++ compiler")
+    add_export(parser, "write the generator and its entry into the installed package")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, or go on training; then export the weights if asked to."""
+    """Train, or go on training."""
     from idnb.faces.synthetic import load_rendered
 
     if args.threads:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)
-    preset, bf16 = get_preset(args.preset), fast_bf16(device)
-    if args.export and args.preset != "tiny":
-        raise InputError("--export: only the tiny generator is part of the package; load others by their path")
-    for argument, text in (("--phases", args.phases), *([("--warm-up", args.warm_up)] if args.warm_up else [])):
-        if (largest := parse_phases(text, argument)[-1][0]) > preset.image_size:
-            raise InputError(f"{argument}: {largest} px; faces of preset {preset.name} have {preset.image_size}")
+    preset = replace(get_preset("tiny"), generator_channels=CHANNELS)
+    phases = parse_phases(args.phases)
+    if (largest := phases[-1][0]) > preset.image_size:
+        raise InputError(f"--phases: {largest} px; faces of preset {preset.name} have {preset.image_size}")
+    if args.adversarial > (phases[-1][1] if phases[-1][0] == preset.image_size else 0):
+        raise InputError(
+            f"--adversarial {args.adversarial}: the discriminator looks at {preset.image_size} px; the last phase of "
+            "--phases is to be of that size and to have at least so many images"
+        )
     config = GanConfig(
-        phases=parse_phases(args.phases),
+        phases=phases,
+        adversarial=args.adversarial,
         batch=args.batch,
         learning_rate=args.learning_rate,
-        generator_rates=parse_rates(args.generator_rates),
-        r1_gamma=args.r1_gamma,
-        lambda_rec=args.lambda_rec,
-        d_warmup=args.d_warmup,
         seed=args.seed,
     )
-    warm_up = parse_phases(args.warm_up, "--warm-up") if args.warm_up else ()
-    codes = read_codes(args.data, args.people, args.seed) if warm_up else None
-    training = GanTraining(preset, config, codes, device, bf16)
-    counts = [sum(p.numel() for p in n.parameters()) for n in (training.generator, training.discriminator)]
-    print(f"generator {counts[0]:,} parameters, discriminator {counts[1]:,}, at {training.size} px on {device}")
-
     folders = [load_rendered(name).folder for name in args.data]
 
     def read(size: int) -> Tensor:
         return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]
 
-    with noted(args, args.out):
-        begun = train_generator(training, read, args.out, warm_up, args.minutes, args.save_minutes)
-    if begun:
-        where = printable(Path(args.out) / CHECKPOINT)
-        print(f"{training.images:,} images shown; average generator of {training.average.size} px in {where}")
+    codes = read_codes(args.data, args.people, args.seed)
+    labels = torch.cat([read_labels(folder, args.people) for folder in folders])  # [N, S, S]
+    shown = load_rendered("test").images(list(range(0, 128, 4)))  # [32, 3, S, S]
+    training = PairedTraining(preset, config, codes, labels, device, fast_bf16(device), args.compile, shown)
+    counts = [sum(p.numel() for p in network.parameters()) for network in (training.generator, training.encoder)]
+    print(f"{len(codes):,} pictures; generator {counts[0]:,} parameters at first, encoder {counts[1]:,}, on {device}")
+    out = Path(args.out)
+    with noted(args, out):
+        train_gan(training, read, out, args.minutes, args.save_minutes)
+        done = training.images >= config.total_images
+        if done:  # the encoder stays as it is from now on: what w it gives, the mapping network learns to the end
+            w = training.encode_all(RealImages(read(preset.image_size)))
+            given = (training.average, w, half_whitening(w), codes, out / "mapping", args.mapping_steps, args.seed)
+            done = learn_mapping(*given, args.minutes, args.save_minutes)
+    if done:
+        sample_sheet(training.average, out / "samples.png")
+        write_tensors(out / "generator.safetensors", training.average.state_dict(), {})
+        write_tensors(out / "picture_encoder.safetensors", training.encoder_average.state_dict(), {})
+    where = printable(args.out)
+    print(f"{training.images:,} of {config.total_images:,} images shown; checkpoint and sheets in {where}")
     if args.export:
-        done = training.images if begun else 0
-        check_finished(done, config.total_images, args.out)
-        export(args, training.average, done)
+        check_finished(training.images, config.total_images, args.out)
+        if not done:
+            raise InputError(f"--export: the mapping network in {where} is not ready; give the same command again")
+        export(args, training.average, training.images)
     return 0
 
 
@@ -110,14 +112,12 @@ def export(args: argparse.Namespace, average: Generator, images: int) -> None:
 
     A generator that has not grown to the full size is exported as if it had: its pictures come out enlarged.
     """
-    preset, trained_size = get_preset(args.preset), average.size
+    preset, trained_size = replace(get_preset("tiny"), generator_channels=CHANNELS), average.size
     while average.size < preset.image_size:
         average = grow_generator(average, preset)
-    shown = f"{images:,} images shown"
-    if args.warm_up:
-        before = sum(count for _, count in parse_phases(args.warm_up))
-        shown = f"{before:,} images shown in the warm-up, then {images:,}"
-    names = ", ".join(Path(name).name for name in args.data)
-    entry = generator_entry(average, args.seed, f"rendered people: {names}; {shown}")
+    name, names = BUNDLED_NAMES["tiny"], ", ".join(Path(name).name for name in args.data)
+    about = f"StyleGAN2 generator of rendered people, {average.size} px, {average.n_styles} styles"
+    entry = WeightFile(name, f"{name}.safetensors", about, "CC0-1.0", seed=args.seed)
+    entry.data = f"rendered people: {names}; {images:,} images shown"
     entry.figures = {"images_shown": images, "trained_up_to_px": trained_size}
-    export_network(args, args.out, entry, average.state_dict(), used=["face_features"] if args.warm_up else [])
+    export_network(args, args.out, entry, average.state_dict())

@@ -20,7 +20,6 @@ __all__ = [
     "part_state",
     "read_run",
     "save_run",
-    "share",
     "taking_up",
     "to_go_on",
 ]
@@ -84,14 +83,6 @@ def counter(state: Mapping[str, Any], name: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 53:
         raise ValueError(f"{name} is {value!r}")
     return value
-
-
-def share(state: Mapping[str, Any], name: str) -> float:
-    """A share out of a checkpoint. Raises ValueError unless it is a number from 0 to 1, KeyError for none."""
-    value = state[name]
-    if type(value) not in (int, float) or not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value!r}")
-    return float(value)
 
 
 def part_state(part: Any) -> Any:

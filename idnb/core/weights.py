@@ -52,6 +52,7 @@ class WeightFile:
         prefix of at least eight digits is compared as such (PyTorch puts one into its file names).
     also: sha256 of other accepted files, where several circulate under one name.
     licence: of this file. command, seed, data, figures: how a bundled file was made and what it measured.
+    commit: of the project, where its code of today has another command.
     defaults: option -> value, of the command's options that are not in it; another version may have other defaults.
     made_from: file -> sha256 of what the training started from: bundled weights, and files that the command names.
     urls: for downloads, tried in order; `gdrive:ID` stands for a Google Drive file. A download without a sha256 is
@@ -66,6 +67,7 @@ class WeightFile:
     sha256: str | None = None
     also: list[str] = field(default_factory=list)
     command: str | None = None
+    commit: str | None = None
     seed: int | None = None
     data: str | None = None
     figures: dict[str, Any] = field(default_factory=dict)
@@ -109,7 +111,7 @@ def _entry_fault(entry: WeightFile) -> str | None:
         value = getattr(entry, name)
         if value is not None and (type(value) is not int or value < 0):
             return f"{name} is no whole number"
-    for name in ("command", "data"):
+    for name in ("command", "commit", "data"):
         if not isinstance(getattr(entry, name), str | None):
             return f"{name} is no text"
     for name in ("also", "urls"):
@@ -215,7 +217,7 @@ def weight_path(name: str, assets: Path = ASSETS) -> Path:
         raise InputError(f"{path} {wrong}; run `idnb fetch {name}` on a machine with a network connection")
     remedy = "reinstall idnb, or restore the file with `git checkout`"
     if entry.command:
-        remedy += f"; it was made by `{entry.command}`"
+        remedy += f"; it was made by `{entry.command}`" + (f" at commit {entry.commit}" if entry.commit else "")
     raise InputError(f"{path} {wrong}; {remedy}")
 
 

@@ -64,7 +64,7 @@ class IdentityFeatures(FeatureNetwork):
 class EfficientNetFeatures(FeatureNetwork):
     """Maps of EfficientNet-Lite0 at 1/4 to 1/32 of the side, averaged over places and put one after the other.
 
-    It was trained on ImageNet at 224 px, the size to which images are brought. The fine-tuning of the bundled generator
+    It was trained on ImageNet at 224 px, the size to which images are brought. The training of the bundled generator
     looked through the same network, so this distance is a coach's, not a stranger's.
     Raises InputError where the packages of the extra `projected` are missing.
     """

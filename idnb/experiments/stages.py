@@ -133,8 +133,8 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "generator",
-        "the larger generator and its picture encoder, first part",
-        "idnb train paired --data starter {work}/train --phases 16:16000,32:24000,64:48000,128:1000000 --batch 16 "
+        "the generator and its picture encoder",
+        "idnb train generator --data starter {work}/train --phases 16:16000,32:24000,64:48000,128:1000000 --batch 16 "
         "--learning-rate 0.004 --seed 1 --out {work}/generator",
         PEOPLE,
         ("{work}/generator/generator.safetensors", "{work}/generator/picture_encoder.safetensors"),

@@ -2,10 +2,7 @@
 
     image --from_rgb--> features --block--> half the side --block--> ... 4 x 4 --conv, linear--> score
 
-It is built so that training can start at a low resolution and grow: the blocks of the lower resolutions keep their
-names, and for a while the new top block is blended with the shortcut that was the input before.
-
-References: Karras et al. 2020 (residual blocks, section 4.1); Karras et al. 2018 (minibatch std, growing).
+References: Karras et al. 2020 (residual blocks, section 4.1); Karras et al. 2018 (minibatch std).
 """
 
 from __future__ import annotations
@@ -97,47 +94,30 @@ class Discriminator(nn.Module):
 
     size: side of the images in pixels, a power of two from 8 on.
     channels: feature channels at 4, 8, 16, ... size pixels.
-    grown: keep the input of half the side too, which `fade` needs after growing.
     """
 
-    def __init__(self, size: int, channels: Sequence[int], grown: bool = False) -> None:
+    def __init__(self, size: int, channels: Sequence[int]) -> None:
         super().__init__()
         if len(channels) < 2 or 4 * 2 ** (len(channels) - 1) != size:
             raise InputError(f"channels: {len(channels)} entries do not lead from 4 to size = {size} px")
         self.size = size
         resolutions = [4 * 2**i for i in range(len(channels))]
         width = dict(zip(resolutions, channels, strict=True))
-        inputs = [size, size // 2] if grown else [size]
-        self.from_rgb = nn.ModuleDict({str(r): EqualizedConv(3, width[r], 1) for r in inputs})
-        self.blocks = nn.ModuleDict({str(r): ResidualBlock(width[r], width[r // 2]) for r in reversed(resolutions[1:])})
+        self.from_rgb = EqualizedConv(3, width[size], 1)
+        self.blocks = nn.Sequential(*(ResidualBlock(width[r], width[r // 2]) for r in reversed(resolutions[1:])))
         self.last_conv = EqualizedConv(width[4] + 1, width[4], 3)
         self.last_linear = EqualizedLinear(width[4] * 16, width[4], activate=True)
         self.score = EqualizedLinear(width[4], 1)
 
     @classmethod
-    def from_preset(cls, preset: Preset, size: int | None = None, grown: bool = False) -> Discriminator:
-        """A discriminator with new weights, sized by a preset; `size` cuts it off at a lower resolution."""
-        size = size or preset.image_size
-        return cls(size, preset.discriminator_channels[: size.bit_length() - 2], grown)
+    def from_preset(cls, preset: Preset) -> Discriminator:
+        """A discriminator with new weights, sized by a preset."""
+        return cls(preset.image_size, preset.discriminator_channels)
 
-    def forward(self, images: Tensor, fade: float = 1.0) -> Tensor:
-        """Score images.
-
-        images: [B, 3, size, size] in [-1, 1]. fade: weight of the top block after growing, from 0 (the network as it
-        was before) to 1 (the new one). Returns [B], unbounded, higher for more real.
-        """
-        x = self.features(images, fade)  # [B, C, 4, 4]
+    def forward(self, images: Tensor) -> Tensor:
+        """Score images [B, 3, size, size] in [-1, 1]. Returns [B], unbounded, higher for more real."""
+        check_shape("images", images, ["B", 3, self.size, self.size])
+        x = self.from_rgb(images.contiguous(memory_format=torch.channels_last))  # [B, C, size, size]
+        x = self.last_conv(minibatch_std(self.blocks(x)))  # [B, C, 4, 4]
         x = self.last_linear(x.float().flatten(1))  # [B, C]
         return self.score(x).squeeze(1)  # [B]
-
-    def features(self, images: Tensor, fade: float = 1.0) -> Tensor:
-        """The last feature map, [B, C, 4, 4], of images [B, 3, size, size]; `fade` as in `forward`."""
-        check_shape("images", images, ["B", 3, self.size, self.size])
-        images = images.contiguous(memory_format=torch.channels_last)
-        x = self.from_rgb[str(self.size)](images)  # [B, C, size, size]
-        for index, block in enumerate(self.blocks.values()):
-            x = block(x)  # half the side
-            if index == 0 and fade < 1.0:
-                before = self.from_rgb[str(self.size // 2)](F.avg_pool2d(images, 2))
-                x = torch.lerp(before, x, fade)
-        return self.last_conv(minibatch_std(x))  # [B, C, 4, 4]

@@ -81,7 +81,7 @@ class PictureEncoder(nn.Module):
 def load_picture_encoder(path: str | Path, device: torch.device | str = "cpu") -> PictureEncoder:
     """A picture encoder that grew up with a generator, frozen, in eval mode.
 
-    path: a safetensors file as `idnb train paired` writes it; all sizes are read off its tensors.
+    path: a safetensors file as `idnb train generator` writes it; all sizes are read off its tensors.
     Raises InputError for a file of something else.
     """
     tensors = read_tensors(path)
@@ -94,7 +94,7 @@ def load_picture_encoder(path: str | Path, device: torch.device | str = "cpu") -
         encoder = PictureEncoder(n_styles, style_dim, tensors["to_latent.weight"].shape[0], widths)
     except (KeyError, IndexError) as error:
         raise InputError(
-            f"{path}: no picture encoder as `idnb train paired` writes one ({error} is missing)"
+            f"{path}: no picture encoder as `idnb train generator` writes one ({error} is missing)"
         ) from error
     load_strictly(encoder, tensors, str(path))
     return encoder.to(device).eval().requires_grad_(False)

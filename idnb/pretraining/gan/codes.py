@@ -27,7 +27,7 @@ def read_codes(folders: Sequence[str], people: int | None = None, seed: int = 1)
     """The codes of all pictures of some rendered sets, in the order of `idnb.faces.real_images.read_strips`.
 
     folders: sets of rendered people. people: of each set only so many of the first; None takes all. seed: see
-    `normal_codes`. Returns [N, P], of P parameters.
+    `normal_codes`. Returns [N, P], of P parameters. Raises InputError for people without parameters.
     """
     from idnb.faces.synthetic import finished, load_rendered
 
@@ -38,6 +38,8 @@ def read_codes(folders: Sequence[str], people: int | None = None, seed: int = 1)
         order = np.lexsort((faces.shot, faces.identity))
         parts.append({name: np.asarray(values)[order] for name, values in faces.parameters.items()})
     parameters = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if len(parameters) < 2:
+        raise InputError(f"{folders[0]}: nothing is known of its people; take a set that `idnb render` has made")
     return normal_codes(without_hues(parameters), seed)
 
 

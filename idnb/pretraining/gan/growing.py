@@ -1,7 +1,7 @@
-"""What the warm-up and the adversarial training of the generator have in common.
+"""A training of a generator that starts at a low resolution and grows.
 
-Both train at a low resolution first and then grow, keep a moving average of the generator, and draw noise and batch of
-every step from (seed, step) alone, so a run that was interrupted goes on exactly as if it had not been.
+It keeps a moving average of the generator, and draws noise and batch of every step from (seed, step) alone, so a run
+that was interrupted goes on exactly as if it had not been.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from idnb.core.checkpoints import counter, load_part, share
+from idnb.core.checkpoints import counter, load_part
 from idnb.core.errors import InputError
 from idnb.core.images import save_png, sheet
 from idnb.core.presets import Preset
@@ -23,7 +23,6 @@ from idnb.faces.real_images import RealImages
 from idnb.models.stylegan2 import Generator
 
 __all__ = [
-    "PERCEPTUAL_WEIGHT",
     "GanConfig",
     "GrowingTraining",
     "grow_generator",
@@ -31,22 +30,18 @@ __all__ = [
     "sample_sheet",
 ]
 
-PERCEPTUAL_WEIGHT = 0.1  # of the perceptual distance beside the mean square, wherever pictures are compared
 
-
-def parse_phases(text: str, argument: str = "--phases") -> tuple[tuple[int, int], ...]:
+def parse_phases(text: str) -> tuple[tuple[int, int], ...]:
     """`"64:150000,128:100000"` -> ((64, 150000), (128, 100000)). Raises InputError for anything else."""
     try:
         phases = tuple((int(size), int(images)) for size, images in (part.split(":") for part in text.split(",")))
     except ValueError as error:
-        raise InputError(
-            f"{argument} {text!r}: expected SIZE:IMAGES,SIZE:IMAGES such as 64:150000,128:100000"
-        ) from error
+        raise InputError(f"--phases {text!r}: expected SIZE:IMAGES,SIZE:IMAGES such as 64:150000,128:100000") from error
     sizes = [size for size, _ in phases]
     if not all(4 <= size <= 1024 and size.bit_count() == 1 and 1 <= images <= 1_000_000_000 for size, images in phases):
-        raise InputError(f"{argument} {text!r}: sizes are 4, 8, 16 and so on to 1024, images 1 to 1,000,000,000")
+        raise InputError(f"--phases {text!r}: sizes are 4, 8, 16 and so on to 1024, images 1 to 1,000,000,000")
     if any(after != 2 * before for before, after in pairwise(sizes)):
-        raise InputError(f"{argument} {text!r}: each size must be twice the one before")
+        raise InputError(f"--phases {text!r}: each size must be twice the one before")
     return phases
 
 
@@ -55,34 +50,16 @@ class GanConfig:
     """What a training run is made of.
 
     phases: (size in pixels, images shown) one after the other; each size is twice the one before.
-    batch: images a step. learning_rate: of Adam. generator_rates: share of it that the generator moves with against a
-    discriminator, one a phase; a warmed-up generator is ahead, and waits until the discriminator sees what is missing.
-    r1_gamma: weight of the gradient penalty at 64 px; it grows with the number of pixels. r1_every: steps between
-    penalties. mixing: share of samples whose code is mixed from two. noise_up_to: highest resolution in pixels at which
-    the generator may use noise; above it, speckle passed for hair. lambda_rec: weight of the reconstruction loss, for
-    fakes that the warm-up's encoder makes of real ones. ema_share: half-life of the average generator as a share of
-    the images seen, at most ema_images. fade_images: images over which a new top block of the discriminator is blended
-    in. d_warmup: images of the first phase during which the discriminator learns alone; encoder_warmup: those during
-    which the encoder does, in the fine-tuning (idnb.pretraining.gan.fine_tuning). cool_down: images at the end during
-    which a generator that is fine-tuned moves more slowly. adversarial: images at the end during which a discriminator
-    learns along with the paired training. seed: of weights and of every step.
+    batch: images a step. learning_rate: of Adam. ema_share: half-life of the average generator as a share of the images
+    seen, at most ema_images. adversarial: images at the end during which a discriminator learns along. seed: of weights
+    and of every step.
     """
 
-    phases: tuple[tuple[int, int], ...] = ((64, 150_000), (128, 100_000))
+    phases: tuple[tuple[int, int], ...]
     batch: int = 16
-    learning_rate: float = 2e-3
-    generator_rates: tuple[float, ...] = (1.0,)
-    r1_gamma: float = 0.2
-    r1_every: int = 16
-    mixing: float = 0.9
-    noise_up_to: int = 64
-    lambda_rec: float = 100.0
+    learning_rate: float = 4e-3
     ema_share: float = 0.05
     ema_images: int = 10_000
-    fade_images: int = 10_000
-    d_warmup: int = 0
-    encoder_warmup: int = 0
-    cool_down: int = 0
     adversarial: int = 0
     seed: int = 1
 
@@ -93,11 +70,6 @@ class GanConfig:
                 return size
             images -= count
         return self.phases[-1][0]
-
-    def generator_rate(self, size: int) -> float:
-        """The generator's share of the learning rate at a resolution; the last one given holds for what follows."""
-        place = sum(before < size for before, _ in self.phases)
-        return self.generator_rates[min(place, len(self.generator_rates) - 1)]
 
     @property
     def total_images(self) -> int:
@@ -137,18 +109,16 @@ def grow_generator(generator: Generator, preset: Preset) -> Generator:
 class GrowingTraining:
     """The state of a run of a generator that grows; subclasses bring the networks beside it and `run_step`.
 
-    preset: sizes. config: the run. codes: [N, P], the codes of the real pictures (idnb.pretraining.gan.codes) where
-    they are known. device: where to compute. bf16: feature maps in bfloat16, where it is fast.
+    preset: sizes. config: the run. codes: [N, P], the codes of the real pictures (idnb.pretraining.gan.codes). device:
+    where to compute. bf16: feature maps in bfloat16, where it is fast.
     Attributes: generator, average (the moving average that is kept), step, images.
     """
 
     columns: tuple[str, ...]  # the figures that `run_step` returns
     stateful: tuple[str, ...]  # attributes with a state dict: networks and optimizers
-    counters: tuple[str, ...] = ("step", "images")  # whole numbers
-    shares: tuple[str, ...] = ()  # numbers from 0 to 1
 
     def __init__(
-        self, preset: Preset, config: GanConfig, codes: Tensor | None, device: torch.device | str, bf16: bool
+        self, preset: Preset, config: GanConfig, codes: Tensor, device: torch.device | str, bf16: bool
     ) -> None:
         self.preset, self.config, self.codes = preset, config, codes
         self.device, self.bf16 = torch.device(device), bf16
@@ -157,15 +127,6 @@ class GrowingTraining:
         self.generator = Generator.from_preset(preset, config.phases[0][0]).to(self.device)
         self.generator.compute_dtype = torch.bfloat16 if bf16 else torch.float32
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.switch_noise_off()
-
-    def switch_noise_off(self) -> None:
-        """Hold the strength of noise above `noise_up_to` at zero."""
-        for network in (self.generator, self.average):
-            for m in range(len(network.to_rgbs)):
-                if 8 * 2**m > self.config.noise_up_to:
-                    for conv in network.convs[2 * m : 2 * m + 2]:
-                        conv.noise.weight.requires_grad_(False).zero_()  # type: ignore[union-attr, operator]
 
     @property
     def picture_size(self) -> int:
@@ -191,7 +152,6 @@ class GrowingTraining:
         new = {k: v for k, v in self.generator.state_dict().items() if k not in self.average.state_dict()}
         average.load_state_dict(new, strict=False)
         self.average = average.to(self.device).eval().requires_grad_(False)
-        self.switch_noise_off()
 
     def run_step(self, real: RealImages) -> dict[str, float]:
         """One step on one batch of pictures of the current size; returns its figures by name."""
@@ -206,19 +166,12 @@ class GrowingTraining:
 
         Raises InputError when there are not as many pictures as codes.
         """
-        assert self.codes is not None
         if len(real) != len(self.codes):
             raise InputError(
                 f"{len(real)} pictures, but {len(self.codes)} codes: did the set grow meanwhile? Start again, with "
                 "--people for the number that was there"
             )
         return self.codes
-
-    def draw_known(self, real: RealImages, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Pictures whose codes are known: codes [count, P] and pictures [count, 3, S, S]. Raises as `known_codes`."""
-        codes = self.known_codes(real)
-        index = torch.randint(len(real), (count,), generator=random)
-        return codes[index].to(self.device), real.at(index).to(self.device)
 
     @torch.no_grad()
     def count_step(self) -> None:
@@ -232,8 +185,8 @@ class GrowingTraining:
     def state(self) -> dict[str, Any]:
         """Everything that a later process needs to go on bit by bit."""
         parts = {name: getattr(self, name).state_dict() for name in self.stateful}
-        counters = {name: getattr(self, name) for name in (*self.counters, *self.shares)}
-        return {**parts, **counters, "size": self.size, "preset": self.preset.name, "config": asdict(self.config)}
+        counts = {"step": self.step, "images": self.images}
+        return {**parts, **counts, "size": self.size, "preset": self.preset.name, "config": asdict(self.config)}
 
     def load(self, state: dict[str, Any]) -> None:
         """Take up a state. Raises InputError when it belongs to another preset or to other phases."""
@@ -252,8 +205,4 @@ class GrowingTraining:
             load_part(part, state[name], name)
             for group, rate in zip(getattr(part, "param_groups", []), rates, strict=True):
                 group["lr"] = rate  # a run that goes on may be given another one
-        self.switch_noise_off()
-        for name in self.counters:
-            setattr(self, name, counter(state, name))
-        for name in self.shares:
-            setattr(self, name, share(state, name))
+        self.step, self.images = counter(state, "step"), counter(state, "images")

@@ -1,12 +1,9 @@
-"""Between the warm-up and the adversarial training: w gets an even spread, and the mapping network learns all of it.
+"""After the paired training: the mapping network learns the distribution of the encoder's w.
 
-The warm-up (idnb.pretraining.gan.warmup) leaves an encoder into w that nothing shall change any more. Two things are
-wrong with its w. Its variance sits in a few directions, so that the mean face lies nearly on the way between any two
-people, and random numbers are far from any; `whiten_w` evens it out without changing a picture. And a mapping network
-that guesses w from what is known of a picture, with the least square error, answers with the mean of all w that it may
-be: everyone then has the mean of what the parameters do not tell. `learn_mapping` teaches it the distribution instead:
-z holds what is known, c, and random numbers r beside it, and two answers for the same c are to differ as much as the w
-do,
+A mapping network that guesses w from what is known of a picture, with the least square error, answers with the mean of
+all w that it may be: everyone then has the mean of what the parameters do not tell. `learn_mapping` teaches it the
+distribution instead: z holds what is known, c, and random numbers r beside it, and two answers for the same c are to
+differ as much as the w do,
 
     loss = E |f(c, r) - w| - 1/2 E |f(c, r) - f(c, r')|,
 
@@ -22,65 +19,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from idnb.faces.real_images import RealImages
 from idnb.models.stylegan2 import Generator
 from idnb.pretraining.gan.codes import with_filling
-from idnb.pretraining.gan.warmup import PictureEncoder
 from idnb.training.loop import Training, run_training
 
 __all__ = [
     "MappingTraining",
-    "encode_all",
     "energy_score",
     "half_whitening",
     "learn_mapping",
     "unit_spread",
-    "whiten_w",
 ]
 
 SMALLEST_SHARE = 1e-4  # directions with a smaller share of the variance of w are not enlarged further
 RATE = 0.6  # of Adam; the layers of the mapping network multiply it by 0.01
 BATCH = 256
 COOLING = 0.3  # the last share of the steps, over which the rate falls to zero
-
-
-@torch.no_grad()
-def encode_all(encoder: PictureEncoder, real: RealImages, progress: bool = True) -> Tensor:
-    """The w of all pictures, [N, style_dim]. encoder: of the warm-up. real: the pictures. progress: show a bar."""
-    parts = torch.arange(len(real)).split(BATCH)
-    device = encoder.to_w.weight.device
-    bar = tqdm(parts, desc="encoding", unit="batch", disable=not progress, mininterval=5.0)
-    return torch.cat([encoder(real.at(index).to(device)) for index in bar])
-
-
-@torch.no_grad()
-def whiten_w(generator: Generator, encoder: PictureEncoder, w: Tensor) -> tuple[Tensor, Tensor]:
-    """Bring w to mean zero and equal variance in all directions that vary, without changing a picture.
-
-    w becomes (w - mean) A, with A the inverse square root of the covariance: the encoder's last layer gives this now,
-    and every style layer starts with the inverse.
-
-    generator, encoder: changed in place; the mapping network has to be trained again. w: [N, style_dim] of many
-    pictures. Returns the new w, [N, style_dim], and a matrix that takes half of the whitening back, [style_dim,
-    style_dim]: lengths after it count most what is large in pictures, and small things still.
-    """
-    exact = w.double()
-    mean = exact.mean(dim=0)
-    variance, axes = torch.linalg.eigh(exact.T.cov())
-    variance = variance.clamp_min(SMALLEST_SHARE * variance.sum())
-    whiten = (axes * variance.rsqrt()) @ axes.T  # [D, D], symmetric
-    back = (axes * variance.sqrt()) @ axes.T
-    last = encoder.to_w
-    last.weight.copy_(whiten @ last.weight.double())
-    last.bias.copy_((last.bias.double() - mean) @ whiten)
-    for name, weight in generator.named_parameters():
-        if name.endswith("modulation.weight"):  # [C, D], divided by sqrt(D) in use
-            bias = generator.get_parameter(name.removesuffix("weight") + "bias")
-            bias.add_(weight.double() @ mean / generator.style_dim**0.5)
-            weight.copy_(weight.double() @ back)
-    return ((exact - mean) @ whiten).float(), (axes * variance**0.25).float()
 
 
 def unit_spread(w: Tensor) -> Tensor:
@@ -111,9 +66,8 @@ def energy_score(one: Tensor, other: Tensor, w: Tensor, weight: Tensor) -> Tenso
 class MappingTraining(Training):
     """The training of a new mapping network on stored w.
 
-    generator: its mapping network is replaced, in place. w, weight: [N, D] and [D, D] from `whiten_w`, or w and
-    `half_whitening(w)`. codes: [N, P], what is known of the same pictures. steps: of 256 pictures. seed: of weights and
-    draws.
+    generator: its mapping network is replaced, in place. w: [N, D]. weight: [D, D], `half_whitening(w)`. codes: [N, P],
+    what is known of the same pictures. steps: of 256 pictures. seed: of weights and draws.
     """
 
     title = "mapping"

@@ -1,4 +1,4 @@
-"""The first part of a larger generator's training: real pictures are drawn again, by every way into the generator.
+"""The generator's training: real pictures are drawn again, by every way into the generator.
 
     1  x  --encoder-->  w                                                  G(w)
     2  x  --encoder-->  w, a change of each row                            G(W+)
@@ -75,9 +75,9 @@ def part_weights(label_maps: Tensor) -> Tensor:
 
 
 class PairedTraining(GrowingTraining):
-    """What the first part keeps, and one step of it.
+    """What the training keeps, and one step of it.
 
-    preset, config, codes, device, bf16: as of `GrowingTraining`; the codes must be known. labels: [N, S, S] uint8, the
+    preset, config, codes, device, bf16: as of `GrowingTraining`. labels: [N, S, S] uint8, the
     label maps of the pictures at full size. compile: let torch.compile fuse what lies between convolutions, which takes
     two minutes at the start of each resolution and halves a step. shown: pictures [N, 3, H, H], N a multiple of 8, that
     are drawn again on a sheet beside every checkpoint; they are not learnt from.
