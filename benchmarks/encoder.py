@@ -16,18 +16,18 @@ import torch
 
 import idnb
 from idnb.core.presets import TINY
+from idnb.core.resize import resize
 from idnb.env import keep_freed_memory
 from idnb.models.contour_encoder import identity_tensors, map_identity
 from idnb.models.encoder import IdentityGuidedEncoder
-from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
 from idnb.training.critic import build_critic
-from idnb.training.losses import EncoderLoss, LossWeights
+from idnb.training.losses import LossWeights
 from idnb.training.pair_data import read_pair_data
+from idnb.training.recipe import build_loss
 from idnb.training.run import EncoderRun
 from idnb.training.step import picture_of
-from idnb.training.views import ViewConfig
 
 
 def fastest(function: Callable[[], object], runs: int) -> tuple[float, float]:
@@ -65,7 +65,7 @@ def time_training(runs: int, batch: int) -> None:
     data = read_pair_data([idnb.load_faces("test")], "low_res", TINY, 20, cache=False, report=lambda text: None)
     generator = Generator.from_preset(TINY)
     encoder = IdentityGuidedEncoder("low_res", TINY)
-    loss = EncoderLoss(idnb.load_identity_network("tiny"), load_face_feature_distance(), views=ViewConfig())
+    loss = build_loss(TINY, "low_res", LossWeights())
     print(f"training, batch {batch}                                images/s: clock  processor second")
     critic = build_critic([idnb.load_faces("test")], TINY, seed=0)
     phases = (Phase(1, 1, 64), Phase(2, 1, 64), Phase(2, 1), Phase(3, 1))
@@ -79,10 +79,11 @@ def time_training(runs: int, batch: int) -> None:
     pairs = data.draw(batch, torch.Generator().manual_seed(0))
     targets = loss.targets(pairs.photo, pairs.x_id)
     latents, y_hat = encoder.start(generator, batch)
-    seen = map_identity(lambda part: part.detach().requires_grad_(), encoder.encode_identity(pairs.x_id))
+    x_id = resize(pairs.x_id, TINY.encoder_size)
+    seen = map_identity(lambda part: part.detach().requires_grad_(), encoder.encode_identity(x_id))
 
     def identity() -> None:
-        parts = identity_tensors(encoder.encode_identity(pairs.x_id))
+        parts = identity_tensors(encoder.encode_identity(x_id))
         torch.autograd.backward(parts, [torch.ones_like(part) for part in parts])
 
     def refine() -> None:
@@ -90,10 +91,10 @@ def time_training(runs: int, batch: int) -> None:
 
     def generate(size: int | None) -> None:
         leaf = latents._replace(w_plus=latents.w_plus.clone().requires_grad_())
-        picture_of(generator, leaf, 64, size).sum().backward()
+        picture_of(generator, leaf, TINY.loss_size, size).sum().backward()
 
     def losses() -> None:
-        leaf = y_hat.clone().requires_grad_()
+        leaf = pairs.photo.clone().requires_grad_()
         loss(leaf, targets, latents.w_plus, generator.w_avg)["total"].backward()
 
     print(f"parts, forward and backward, ms for {batch} images              clock  processor")
@@ -101,7 +102,7 @@ def time_training(runs: int, batch: int) -> None:
     say("main encoder, each refinement step", fastest(refine, runs))
     say("generator up to 64 px, each refinement step", fastest(lambda: generate(64), runs))
     say("whole generator, each refinement step", fastest(lambda: generate(None), runs))
-    say("losses with one random view, each refinement step", fastest(losses, runs))
+    say("losses, each refinement step", fastest(losses, runs))
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ def test_the_budget_and_the_description_of_an_arm():
     assert budget.phases(variants["views"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
     full = describe(variants["full"], 0, budget, "tiny")
     paper_terms = {"l2": 3.0, "perceptual": 0.6, "identity": 1.0, "w_norm": 0.002}
-    assert full["loss"] == {**paper_terms, "chromaticity": 0.0, "latent_norm": 0.0, "realism": 0.0}
+    assert full["loss"] == paper_terms | dict.fromkeys(("contour", "latent_norm", "chromaticity", "realism"), 0.0)
     assert describe(variants["no_l2"], 0, budget, "tiny")["loss"] == {**full["loss"], "l2": 0.0}
     assert describe(variants["paper"], 0, budget, "tiny")["loss"]["l2"] == 0.1
     assert same_training(full, describe(replace(variants["full"], name="a", title="b"), 0, budget, "tiny"))

@@ -22,7 +22,8 @@ from tests.encoder_run import parts
 def test_phases_and_weights_are_read():
     assert parse_phases("1@64:40000,3:20000") == (Phase(1, 40_000, 64), Phase(3, 20_000, None))
     assert parse_weights("1,0.5,2,0") == LossWeights(1.0, 0.5, 2.0, 0.0)
-    assert parse_weights("1,0.5,2,0,15,0.001,0.1") == LossWeights(1.0, 0.5, 2.0, 0.0, 15.0, 0.001, 0.1)
+    assert parse_weights("1,0.5,2,0,10,0.1") == LossWeights(1.0, 0.5, 2.0, 0.0, 10.0, 0.1)
+    assert parse_weights("1,0.5,2,0,10,0.1,15,0.2") == LossWeights(1.0, 0.5, 2.0, 0.0, 10.0, 0.1, 15.0, 0.2)
     for wrong in ("", "1", "a:2", "1:2:3", "1@x:5"):
         with pytest.raises(InputError, match="expected STEPS:IMAGES"):
             parse_phases(wrong)
@@ -60,7 +61,7 @@ def test_an_exported_encoder_loads_and_says_how_it_was_made(tmp_path, monkeypatc
     assert entry.command == told
     assert entry.defaults["--method"] == "dual" and entry.defaults["--phases"] == "1:40000,2:60000,3:20000"
     assert entry.defaults["--weights"] == "0.1,1,0.5,0.003" and entry.defaults["--precision"] == "no"
-    assert [*entry.made_from] == ["arcface_tiny.safetensors", "face_features.safetensors", "generator_tiny.safetensors"]
+    assert [*entry.made_from] == ["arcface_tiny.safetensors", "generator_tiny.safetensors"]
     file = assets / entry.file
     assert file.stat().st_size < 10.5e6
     loaded = load_encoder("tiny", "sketch", file)

@@ -14,12 +14,13 @@ from idnb.training.losses import (
     LossWeights,
     chromaticity,
     chromaticity_loss,
-    feature_distance,
     identity_loss,
     l2_loss,
     norm_loss,
+    random_window,
     w_norm_loss,
 )
+from idnb.training.step import TERMS
 from idnb.training.views import ViewConfig, random_views
 
 
@@ -74,12 +75,12 @@ def test_the_w_term_has_a_gradient_at_the_average():
 def test_defaults_are_the_papers():
     weights = LossWeights()
     assert (weights.l2, weights.perceptual, weights.identity, weights.w_norm) == (0.1, 1.0, 0.5, 0.003)
-    assert (weights.chromaticity, weights.latent_norm, weights.realism) == (0, 0, 0)
+    assert (weights.contour, weights.latent_norm, weights.chromaticity, weights.realism) == (0, 0, 0, 0)
 
 
 def test_total_is_the_weighted_sum(networks, faces):
     arcface, perceptual = networks
-    loss = EncoderLoss(arcface, perceptual, LossWeights(0.3, 0.7, 0.2, 0.01, 5.0, 0.02, 0.1))
+    loss = EncoderLoss(arcface, perceptual, LossWeights(0.3, 0.7, 0.2, 0.01, 4.0, 0.02, 5.0, 0.1), contour_size=8)
     code = torch.ones(2, 12, 8), torch.zeros(8)
     terms = loss(
         faces[2:],
@@ -88,9 +89,9 @@ def test_total_is_the_weighted_sum(networks, faces):
         latent_change=torch.ones(2, 4, 4, 4),
         realism=torch.tensor(3.0),
     )
-    assert list(terms) == ["total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "realism"]
+    assert tuple(terms) == TERMS and terms["contour"] > 0
     by_hand = 0.3 * terms["l2"] + 0.7 * terms["perceptual"] + 0.2 * terms["identity"] + 0.01 * terms["w_norm"]
-    by_hand = by_hand + 5.0 * terms["chromaticity"] + 0.02 * 8 + 0.1 * 3
+    by_hand = by_hand + 4.0 * terms["contour"] + 0.02 * 8 + 5.0 * terms["chromaticity"] + 0.1 * 3
     torch.testing.assert_close(terms["total"], by_hand)
 
 
@@ -104,14 +105,31 @@ def test_each_term_looks_at_its_own_picture(networks, faces):
     assert as_identity["l2"] > 0.01 and as_identity["perceptual"] > 0.05 and as_identity["identity"].abs() < 1e-5
 
 
-def test_perceptual_with_stored_features_equals_the_distance(networks, faces):
-    arcface, perceptual = networks
-    loss = EncoderLoss(arcface, perceptual)
-    found = loss.perceptual_loss(faces[2:], loss.targets(faces[:2], faces[:2]))
-    torch.testing.assert_close(found, perceptual(faces[2:], faces[:2]).mean(), atol=1e-5, rtol=1e-4)
-    zeros = torch.zeros(1, 4, 2, 2, requires_grad=True)
-    feature_distance(zeros, zeros.detach()).backward()
-    assert zeros.grad.isfinite().all()
+def test_the_contour_term_compares_small_pictures_by_hand(networks):
+    loss = EncoderLoss(*networks, contour_size=4)
+    photo = torch.zeros(1, 3, 64, 64)
+    checks = ((torch.arange(64)[:, None] + torch.arange(64)) % 2 * 2.0 - 1).expand(1, 3, 64, 64)  # grey from afar
+    targets = loss.targets(photo, photo)
+    assert loss.contour_term(checks, targets) < 1e-3 < 0.9 < l2_loss(checks, photo)
+    assert loss.contour_term(photo + 0.5, targets).item() == pytest.approx(0.25, abs=1e-5)
+    assert EncoderLoss(*networks).contour_term(photo + 0.5, targets) == 0
+
+
+def test_the_perceptual_term_looks_at_one_window_of_large_pictures(networks):
+    seen = []
+
+    class Note(torch.nn.Module):
+        def forward(self, a, b):
+            seen.append((a, b))
+            return (a - b).mean(dim=(1, 2, 3))
+
+    loss, photo = EncoderLoss(networks[0], Note()), torch.rand(2, 3, 128, 128)
+    for k in range(3):
+        loss.perceptual_loss(photo + 1, loss.targets(photo, photo), torch.Generator().manual_seed(k))
+    assert all(a.shape == (2, 3, 64, 64) and torch.allclose(a, b + 1) for a, b in seen)
+    assert not torch.equal(seen[0][1], seen[1][1]) and not torch.equal(seen[1][1], seen[2][1])
+    [whole] = random_window([photo[:, :, :48, :48]], 64, torch.Generator())
+    assert torch.equal(whole, photo[:, :, :48, :48])
 
 
 def test_any_distance_serves_as_perceptual(networks, faces):

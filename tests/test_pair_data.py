@@ -29,7 +29,7 @@ def test_photos_and_contours_are_those_a_user_makes(data, faces):
     n = len(data)
     assert data.people == 3 and n == int((faces.identity < faces.identity.min() + 3).sum())
     images, label_maps = faces.images(range(n)), faces.label_maps(range(n))
-    assert (data.images(torch.arange(n)) - resize(images, 64)).abs().max() < 0.005
+    assert (data.images(torch.arange(n)) - resize(images, 128)).abs().max() < 0.005
     kind = contour_kind(data.kind)
     wanted = kind.network_input(kind.make(images, label_maps), 64)
     found = kind.network_input(data.contour(torch.arange(n)), 64)
@@ -44,7 +44,7 @@ def test_drawing_is_repeatable_and_shows_the_right_people(data):
         assert torch.equal(a, b)
     contour_input, photo, x_id = first
     assert contour_input.shape == (8, contour_kind(data.kind).channels, 64, 64)
-    assert photo.shape == x_id.shape == (8, 3, 64, 64) and photo.min() >= -1 and photo.max() <= 1
+    assert photo.shape == x_id.shape == (8, 3, 128, 128) and photo.min() >= -1 and photo.max() <= 1
 
 
 def test_contour_and_photo_are_mirrored_together(faces):

@@ -56,7 +56,7 @@ def test_photographs_are_read_like_rendered_people(tmp_path, monkeypatch, kind):
     data = read_pair_data([idnb.load_faces(tree, split="train")], kind, TINY, report=lambda text: None)
     assert len(data) == 2 and data.people == 1
     batch = data.draw(3, torch.Generator().manual_seed(0))
-    assert batch.photo.shape == (3, 3, 64, 64) and batch.contour_input.shape[-1] == 64
+    assert batch.photo.shape == (3, 3, 128, 128) and batch.contour_input.shape[-1] == 64
     (first,) = (tmp_path / "cache" / "pairs").glob("*.pt")
     assert first.with_suffix(".sha256").is_file()
     photo(9, 128).save(tree / "CelebA-HQ-img" / "0.jpg")  # another picture under the same name

@@ -70,8 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add(
         "--weights",
         default=None,
-        metavar="L2,PERCEPTUAL,IDENTITY,W[,CHROMATICITY,LATENT,REALISM]",
-        help="lambda 1 to 4 (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003), then the terms that the paper does not have",
+        metavar="L2,PERCEPTUAL,IDENTITY,W[,CONTOUR,LATENT[,CHROMATICITY,REALISM]]",
+        help="lambda 1 to 4, then the terms that the paper does not have (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003)",
     )
     add(
         "--views",
@@ -79,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
         default=None,
         help="random views of each output in the identity loss; 0 is the paper's",
     )
+    add("--perceptual", default="vgg", choices=("alex", "vgg"), help="backbone of LPIPS in the loss (default vgg)")
     add("--modulation", default="tensor", choices=MODULATIONS, help="ablation: of the identity features")
     add("--no-input-latent", action="store_true", help="ablation: keep the generator's constant input")
     add("--no-pretrained-identity", action="store_true", help="ablation: the identity encoder starts from nothing")
@@ -117,13 +118,13 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
 
 
 def parse_weights(text: str) -> LossWeights:
-    """`"0.1,1,0.5,0.003"` -> LossWeights; three more are those that the paper does not have. Raises InputError."""
-    expected = "expected four numbers such as 0.1,1,0.5,0.003, or seven"
+    """`"0.1,1,0.5,0.003"` -> LossWeights; two or four more are not the paper's. Raises InputError."""
+    expected = "expected four numbers such as 0.1,1,0.5,0.003, or six, or eight"
     try:
         numbers = Listed(WEIGHT)(text)
     except argparse.ArgumentTypeError as error:
         raise InputError(f"--weights {text!r}: {error}; {expected}") from error
-    if len(numbers) not in (4, 7):
+    if len(numbers) not in (4, 6, 8):
         raise InputError(f"--weights {text!r}: {expected}")
     return LossWeights(*numbers)
 
@@ -190,7 +191,7 @@ def run(args: argparse.Namespace) -> int:
     with accelerator.main_process_first():  # it fills the cache, the others read it
         people = checked_sets(args.data, args.kind, say)
         data = read_pair_data(people, args.kind, preset, args.people, report=say)
-    loss = build_loss(preset, weights, views, args.identity)
+    loss = build_loss(preset, args.kind, weights, views, args.identity, args.perceptual)
     critic = build_critic(people, preset, config.seed, accelerator.device) if weights.realism else None
     out = Path(args.out or f"runs/{bundled_name(args.kind, args.method)}")
     with noted(args, out) if accelerator.is_main_process else nullcontext():
@@ -220,7 +221,8 @@ def choices(config: EncoderConfig, weights: LossWeights, views: int) -> dict[str
     """What a preset has chosen for options that were not given, as they would be given."""
     phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
     names = ("batch", "accumulate", "learning_rate", "decay", "p_same_identity", "seed")
-    lambdas = astuple(weights)[: None if any(astuple(weights)[4:]) else 4]
+    given = next(count for count in (4, 6, 8) if not any(astuple(weights)[count:]))
+    lambdas = astuple(weights)[:given]
     return {"phases": phases, "weights": lambdas, "views": views, **{name: getattr(config, name) for name in names}}
 
 
@@ -244,5 +246,7 @@ def export(
         data=f"rendered people: {folders}; {len(data):,} images of {data.people:,} people",
         figures={"images_shown": config.images},
     )
-    used = ["arcface_tiny", "face_features", *(["generator_tiny"] if args.generator is None else [])]
+    used = ["arcface_tiny"]
+    used += ["lpips_alexnet"] if args.perceptual == "alex" else []
+    used += ["generator_tiny"] if args.generator is None else []
     export_network(args, out, entry, encoder.state_dict(), chosen, used)

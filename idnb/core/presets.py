@@ -23,7 +23,8 @@ class Preset:
     mapping_depth: number of linear layers between z and w.
     generator_channels: feature channels of the generator at 4, 8, 16, ... image_size pixels.
     discriminator_channels: the same for the discriminator.
-    encoder_size: side of the encoder's input images, and the size at which the losses are computed.
+    encoder_size: side of the encoder's input images.
+    loss_size: side at which the encoder's losses compare its pictures with photos.
     low_res_size: side of the low-resolution contour.
     """
 
@@ -34,6 +35,7 @@ class Preset:
     generator_channels: tuple[int, ...]
     discriminator_channels: tuple[int, ...]
     encoder_size: int
+    loss_size: int
     low_res_size: int
 
     @property
@@ -57,6 +59,7 @@ TINY = Preset(
     generator_channels=(192, 192, 96, 64, 32, 16),
     discriminator_channels=(128, 128, 96, 48, 24, 16),
     encoder_size=64,
+    loss_size=128,
     low_res_size=8,
 )
 
@@ -68,6 +71,7 @@ PAPER = Preset(
     generator_channels=(512, 512, 512, 512, 512, 256, 128, 64, 32),
     discriminator_channels=(512, 512, 512, 512, 512, 256, 128, 64, 32),
     encoder_size=256,
+    loss_size=256,
     low_res_size=32,
 )
 

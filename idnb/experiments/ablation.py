@@ -142,7 +142,7 @@ def run_variant(
         clip=5.0,
         seed=seed,
     )
-    loss = build_loss(encoder.preset, LossWeights(**description["loss"]), int(variant.views))
+    loss = build_loss(encoder.preset, budget.kind, LossWeights(**description["loss"]), int(variant.views))
     critic = build_critic(faces, encoder.preset, seed) if loss.weights.realism else None
     trained = train_encoder(
         encoder, generator, pairs, loss, config, folder / "training", minutes=minutes, critic=critic

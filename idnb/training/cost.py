@@ -23,7 +23,6 @@ from idnb.models.contour_encoder import Latents
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.identity import IDENTITY_SIZES, IdentityNetwork
 from idnb.models.lpips_distance import untrained_lpips
-from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures
 from idnb.models.stylegan2 import Generator
 from idnb.training.losses import EncoderLoss
 
@@ -122,7 +121,7 @@ def step_cost(
     with torch.device("meta"):
         encoder = IdentityGuidedEncoder(kind, sizes).train()
         generator = Generator.from_preset(sizes).eval().requires_grad_(False)
-        loss = EncoderLoss(IdentityNetwork(IDENTITY_SIZES[preset]), _perceptual(preset)).to("meta")
+        loss = EncoderLoss(IdentityNetwork(IDENTITY_SIZES[preset]), untrained_lpips("vgg")).to("meta")
         trained = sum(p.numel() for p in encoder.parameters())
         frozen = sum(t.numel() for m in (generator, loss) for t in (*m.parameters(), *m.buffers()))
         # Mixed precision computes with copies of the weights in half precision; here the weights are replaced by them.
@@ -131,18 +130,19 @@ def step_cost(
         generator.compute_dtype = dtype
         side = sizes.encoder_size
         contour = torch.empty(1, contour_kind(kind).channels, side, side, dtype=dtype)
-        photo = torch.empty(1, 3, side, side, dtype=dtype)
+        small = torch.empty(1, 3, side, side, dtype=dtype)
+        photo = torch.empty(1, 3, sizes.loss_size, sizes.loss_size, dtype=dtype)
         w_plus = torch.empty(1, sizes.n_styles, sizes.style_dim)
         before = Latents(w_plus, torch.empty(1, *sizes.input_latent_shape))
         kept: dict[str, int] = {}
         with FlopCounterMode(display=False) as flops, count_kept(encoder, generator, loss) as counter:
-            identity = encoder.encode_identity(photo)
+            identity = encoder.encode_identity(small)
             kept["identity encoder, equation 1"] = counter.total
-            latents = encoder.refine(contour, identity, photo, before)
+            latents = encoder.refine(contour, identity, small, before)
             kept["main encoder"] = counter.total - sum(kept.values())
             image = generator.synthesis(*latents)
             kept["generator"] = counter.total - sum(kept.values())
-            output = resize(image, side).to(dtype)
+            output = resize(image, sizes.loss_size).to(dtype)
             terms = loss(output, loss.targets(photo, photo), latents.w_plus, generator.w_avg)
             kept["losses"] = counter.total - sum(kept.values())
             operations = flops.get_total_flops()
@@ -166,11 +166,6 @@ def step_cost(
             again=again if checkpoint else 0,
             operations=float(operations + flops.get_total_flops() + again_operations),
         )
-
-
-def _perceptual(preset: str) -> nn.Module:
-    """The perceptual distance of a preset, with any weights: LPIPS over AlexNet, or the bundled one."""
-    return FaceFeatureDistance(FaceFeatures()) if preset == "tiny" else untrained_lpips("alex")
 
 
 def _block_inputs(generator: Generator, dtype: torch.dtype) -> int:

@@ -1,8 +1,8 @@
 """What an encoder learns from: contours, the photos they were taken from, and identity images.
 
-Photos and contours are made once, at the encoder's size, and kept in memory as bytes. They are also kept in the cache
-(`idnb.core.weights.cache_folder`), since drawing sketches takes longer than training on them for a while. Large sets
-stay there and are read as they are needed (`idnb.training.shards`).
+Photos and contours are made once, at the sizes of losses and encoder, and kept in memory as bytes. They are also kept
+in the cache (`idnb.core.weights.cache_folder`), since drawing sketches takes longer than training on them for a while.
+Large sets stay there and are read as they are needed (`idnb.training.shards`).
 
 Most pairs show two people, as in the paper; a share shows one person twice, where the losses agree and the perfect
 answer is a real picture.
@@ -41,7 +41,10 @@ SHARD = 250  # people in one file of the cache
 
 
 class PairBatch(NamedTuple):
-    """contour_input: [B, C_k, S, S]. photo: [B, 3, S, S], what the contour was taken from. x_id: [B, 3, S, S]."""
+    """contour_input: [B, C_k, E, E]. photo: [B, 3, S, S], what the contour was taken from. x_id: [B, 3, S, S].
+
+    E is the side of the encoder's input, S that at which losses are computed.
+    """
 
     contour_input: Tensor
     photo: Tensor
@@ -145,8 +148,9 @@ def read_pair_data(
 def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tensor]:
     """Photos, contours and identities of some people, from the cache if they are there."""
     names = [f"{i}-{j}" for i, j in zip(faces.identity, faces.shot, strict=True)]
-    size = preset.encoder_size
-    key = "\n".join([str(faces.folder.resolve()), faces.fingerprint(), kind, f"{size} v1", *names])
+    size = preset.loss_size
+    sizes = f"{size} {preset.encoder_size} v2"
+    key = "\n".join([str(faces.folder.resolve()), faces.fingerprint(), kind, sizes, *names])
     path = cache_folder() / "pairs" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
     identity = torch.as_tensor(np.asarray(faces.identity), dtype=torch.long)
     if cache and (found := _kept(path, identity, size)) is not None:
@@ -158,7 +162,7 @@ def _shard(faces: Any, kind: str, preset: Preset, cache: bool) -> dict[str, Tens
         images = faces.images(rows)  # [b, 3, H, H]
         label_maps = faces.label_maps(rows) if faces.has_label_maps else None  # [b, h, h]
         photos.append(to_bytes(resize(images, size)))
-        contours.append(maker.pack(images, label_maps, size))
+        contours.append(maker.pack(images, label_maps, preset.encoder_size))
     part = {"photos": torch.cat(photos), "identity": identity, "contours": torch.cat(contours)}
     return _keep(part, path) if cache else part
 

@@ -53,20 +53,26 @@ def make_accelerator(device: str | None = None, precision: str | None = None) ->
     return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)
 
 
-def build_loss(preset: Preset, weights: LossWeights, views: int = 1, identity_files: list[str] | None = None) -> Any:
-    """The loss of a preset with its own networks.
+def build_loss(
+    preset: Preset,
+    kind: str,
+    weights: LossWeights,
+    views: int = 0,
+    identity_files: list[str] | None = None,
+    perceptual: str = "vgg",
+) -> EncoderLoss:
+    """The loss of a preset with its own networks: of tiny the bundled identity network, of paper the public IR-SE50.
 
-    weights: see `LossWeights`. views: random views of each output, 0 for none. identity_files: of further networks.
-    tiny uses the bundled identity network and the bundled perceptual distance; paper the public IR-SE50 and LPIPS.
+    kind: of contour. weights: see `LossWeights`. views: random views of each output, 0 for none. identity_files: of
+    further networks. perceptual: the backbone of LPIPS, "vgg" or "alex".
     """
     from idnb.models.identity_files import load_identity_network
     from idnb.models.lpips_distance import load_lpips
-    from idnb.models.perceptual import load_face_feature_distance
 
     networks = [load_identity_network(preset.name)]
     networks += [load_identity_network(preset.name, path=path) for path in identity_files or []]
-    perceptual: torch.nn.Module = load_face_feature_distance() if preset.name == "tiny" else load_lpips()
-    return EncoderLoss(networks, perceptual, weights, ViewConfig() if views else None, views)
+    size = preset.low_res_size if contour_kind(kind).is_picture else None
+    return EncoderLoss(networks, load_lpips(perceptual), weights, ViewConfig() if views else None, views, size)
 
 
 def pair_panel(generator: Generator, data: PairData, count: int = 6, seed: int = 5) -> Callable[..., Tensor]:
@@ -79,7 +85,7 @@ def pair_panel(generator: Generator, data: PairData, count: int = 6, seed: int =
 
     def draw(encoder: ContourEncoder) -> Tensor:
         result = encoder.generate(generator, contour, x_id, encoder.steps).images.cpu()
-        side = data.preset.image_size if data.preset.image_size <= 128 else data.preset.encoder_size
+        side = min(data.preset.image_size, 256)
         return tile([[shown[i], x_id[i], *result[i], photo[i]] for i in range(len(rows))], side)
 
     return draw

@@ -90,6 +90,7 @@ class EncoderRun(Training):
         self.generator.compute_dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
         self.loss = loss.to(device)
         self.loss.to(memory_format=torch.channels_last)
+        self.loss.perceptual.to(self.generator.compute_dtype)  # frozen, so it may be kept in the type it computes in
         self.parameters = [p for p in self.encoder.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, betas=(0.9, 0.999), foreach=True)
         self.optimizer = accelerator.prepare(optimizer)

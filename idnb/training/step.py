@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 __all__ = ["TERMS", "picture_of", "run_step"]
 
-TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "chromaticity", "latent_norm", "realism")
+TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "contour", "latent_norm", "chromaticity", "realism")
 
 
-def picture_of(generator: Generator, latents: Latents, encoder_size: int, size: int | None = None) -> Tensor:
-    """The generator's picture of latents at the encoder's size, [B, 3, S, S]; `size` stops the generator there."""
+def picture_of(generator: Generator, latents: Latents, side: int, size: int | None = None) -> Tensor:
+    """The generator's picture of latents, brought to [B, 3, side, side]; `size` stops the generator there."""
     for stage in generator.stages(*latents):
         if stage.resolution == size:
             break
-    return resize(stage.rgb, encoder_size)
+    return resize(stage.rgb, side)
 
 
 def run_step(
@@ -57,8 +57,9 @@ def run_step(
     Returns the loss terms of each refinement step.
     """
     targets = loss.targets(batch.photo, batch.x_id)
+    side, encoder_size = batch.photo.shape[-1], encoder.preset.encoder_size
     with accelerator.autocast():
-        identity = encoder.encode_identity(batch.x_id)
+        identity = encoder.encode_identity(resize(batch.x_id, encoder_size))
     # A copy of the identity features without graph collects the gradients of all refinement steps.
     seen = map_identity(lambda part: part.detach().requires_grad_(part.requires_grad), identity)
     latents, y_hat = encoder.start(generator, len(batch.photo))
@@ -68,14 +69,13 @@ def run_step(
         asked = critic if look == phase.steps - 1 else None
         with accelerator.autocast():
             latents = encoder.refine(batch.contour_input, seen, y_hat, latents.detach())
-        size = encoder.preset.encoder_size
-        shown = picture_of(generator, latents, asked.size if asked else size, phase.size)
-        picture = resize(shown, size)
+        shown = picture_of(generator, latents, asked.size if asked else side, phase.size)
+        picture = resize(shown, side)
         change = None if latents.input_latent is None or constant is None else latents.input_latent - constant
         realism = asked(shown, random, accelerator) if asked else None
         terms = loss(picture, targets, latents.w_plus, generator.w_avg, random, change, realism)
         accelerator.backward(terms["total"] / (phase.steps * batches))
-        y_hat = picture.detach()
+        y_hat = resize(picture.detach(), encoder_size)
         rows.append({name: term.item() for name, term in terms.items()})
     pairs = zip(identity_tensors(identity), identity_tensors(seen), strict=True)
     learnt = [(part, copied.grad) for part, copied in pairs if copied.grad is not None]

@@ -99,6 +99,7 @@ def build_encoder(
         generator_channels=generator.channels,
         discriminator_channels=generator.channels,
         encoder_size=encoder_size,
+        loss_size=encoder_size,
         low_res_size=max(4, encoder_size // 8),
     )
     common = {
