@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import zipfile
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from idnb.core.errors import InputError
 from idnb.core.files import note_or_compare, whole_file, write_bytes, write_text
 from idnb.core.messages import is_out_of_memory
+from idnb.core.pictures import read_picture
 from idnb.core.weights import ASSETS
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.setting import Setting
@@ -117,9 +119,13 @@ def stored_path(store: str, setting: Setting) -> Path:
 
 
 def keep(result: dict[str, Any], path: Path, examples: Path | None) -> None:
-    """Store a result, and the picture of its examples where there is one."""
+    """Store a result, and the picture of its examples where there is one: as WebP, a quarter of the PNG's size."""
     if examples is not None and examples.is_file():
-        write_bytes(path.with_suffix(".png"), examples.read_bytes())
+        content = examples.read_bytes()
+        if examples.suffix != ".webp":
+            read_picture(content).convert("RGB").save(buffer := io.BytesIO(), "WEBP", quality=92, method=6)
+            content = buffer.getvalue()
+        write_bytes(path.with_suffix(".webp"), content)
     write_text(path, json.dumps(result, indent=1) + "\n")
 
 

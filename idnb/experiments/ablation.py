@@ -180,7 +180,7 @@ def take_over(store: Path, table: str, variant: Variant, wanted: dict[str, Any])
         found = read_result(path)
         if "training" in found and same_training(found["training"], wanted):
             result = found | {"setting": found["setting"] | {"method": variant.title}, "training": wanted}
-            keep(result, store / table / f"{variant.name}_seed{wanted['seed']}.json", path.with_suffix(".png"))
+            keep(result, store / table / f"{variant.name}_seed{wanted['seed']}.json", path.with_suffix(".webp"))
             return True
     return False
 

@@ -29,7 +29,7 @@ __all__ = ["ambiguity_figure", "variants_figure", "choose_people", "judges_figur
 def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
     """The paper's figure 3: contour, identity image, and what each method made of them.
 
-    results: from `read_results`; `examples.png` stands beside each file. The first run of each method is shown.
+    results: from `read_results`; its examples lie beside each file. The first run of each method is shown.
     faces: their set.
     """
     setting = Setting(**results[0]["setting"])
@@ -43,7 +43,7 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
         path, shown = Path(runs[0]["path"]), runs[0]["setting"]
         if any(shown[key] != getattr(setting, key) for key in ("kind", "mode", "seed", "contour_size")):
             raise InputError(f"{path}: has other pairs or contours than {results[0]['path']}; choose those of one kind")
-        strip = path.with_name("examples.png") if path.name == "result.json" else path.with_suffix(".png")
+        strip = path.with_name("examples.png") if path.name == "result.json" else path.with_suffix(".webp")
         if not strip.is_file():
             raise InputError(f"{strip} does not exist; make the run again with `idnb evaluate`")
         pixels = np.asarray(read_picture(strip, remedy="make the run again with `idnb evaluate`").convert("RGB"))
