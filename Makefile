@@ -17,7 +17,7 @@ STAMP = "$(VENV)/.installed"
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help setup tutorial lab test notebooks book web colab weights lint clean
+.PHONY: help setup tutorial lab test notebooks book slides web colab weights lint clean
 
 help: ## explain these commands
 	@echo "make COMMAND, where COMMAND is one of:"
@@ -46,6 +46,9 @@ notebooks: setup ## refresh the committed outputs of all notebooks, or of ONLY="
 
 book: setup ## print the whole series as one HTML page, build/book/idnb.html
 	@$(PY) -m tools.book
+
+slides: setup ## make a slide deck of the notebooks' figures, build/slides/idnb.html
+	@$(PY) -m tools.slides
 
 web: setup ## build the lab as one static page, build/web; needs node and npm
 	@$(PY) -m tools.web
