@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 from idnb.cli.outputs import add_overwrite, check_outputs, figure_name
 from idnb.core.errors import InputError
-from idnb.core.files import read_text, write_text
 from idnb.core.messages import printable
 from idnb.evaluation.store import RESULTS
 from idnb.experiments.ablation import report
 from idnb.experiments.columns import MAIN
+from idnb.experiments.pages import fill_pages, put_into
 from idnb.experiments.paper import PAPER_TABLES
 from idnb.experiments.signs import sign_table
 from idnb.experiments.stored import read_results
@@ -21,7 +20,6 @@ from idnb.experiments.variants import TABLES
 
 __all__ = ["add_arguments", "run"]
 
-REMEDY = "save it as UTF-8"
 FIGURES = ("figure3", "variants", "ambiguity_curve", "judges")
 
 
@@ -46,19 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--into", default=None, help="put the table into this page, between its two comments")
 
 
-def put_into(page: Path, command: str, text: str) -> None:
-    """Replace what a page holds between `<!-- COMMAND -->` and the next `<!-- end -->`.
-
-    Raises InputError where the page or the comments are missing.
-    """
-    before, start, rest = read_text(page, REMEDY).partition(f"<!-- {command} -->\n") if page.is_file() else ("",) * 3
-    _, end, after = rest.partition("<!-- end -->")
-    if not end:
-        raise InputError(f"{page}: has no place for the table; put the lines <!-- {command} --> and <!-- end --> there")
-    write_text(page, f"{before}{start}\n{text}\n\n{end}{after}")
-    print(f"{printable(page)}: the table is in its place")
-
-
 def text_of(args: argparse.Namespace) -> str:
     """The text that a command prints: a table, or the signs of both tables."""
     folder = Path(args.results) if args.results else RESULTS
@@ -70,37 +55,18 @@ def text_of(args: argparse.Namespace) -> str:
     return report(args.what, folder / args.what, keys)
 
 
-def fill_pages(folder: Path) -> int:
-    """Put every table of README.md and docs/*.md into its place, by the command that stands in the page above it.
-
-    Returns how many. Raises InputError for a folder without marked places, and for a command that is none.
-    """
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    add_arguments(parser)
-    count = 0
-    for page in (folder / "README.md", *sorted((folder / "docs").glob("*.md"))):
-        text = read_text(page, REMEDY) if page.is_file() else ""
-        for command in re.findall(r"<!-- (idnb results .+?) -->", text):
-            try:
-                args = parser.parse_args(command.split()[2:])
-            except argparse.ArgumentError as error:
-                raise InputError(
-                    f"{page}: <!-- {command} --> is no command ({error}); see `idnb results -h`"
-                ) from error
-            if args.what in (*FIGURES, "pages"):
-                raise InputError(f"{page}: <!-- {command} --> prints no table; name one, see `idnb results -h`")
-            put_into(page, command, text_of(args))
-            count += 1
-    if not count:
-        raise InputError(f"{folder}: no page has a place for a table; go to the folder of README.md and docs/ first")
-    return count
-
-
 def run(args: argparse.Namespace) -> int:
     """Print the table, or draw the figure."""
     folder = Path(args.results) if args.results else RESULTS
     if args.what == "pages":
-        print(f"{fill_pages(Path('.'))} tables are in their places")
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        add_arguments(parser)
+
+        def table_of(words: list[str]) -> str:
+            wanted = parser.parse_args(words)
+            return "" if wanted.what in (*FIGURES, "pages") else text_of(wanted)
+
+        print(f"{fill_pages(Path('.'), table_of)} tables are in their places")
         return 0
     if args.what not in FIGURES:
         text = text_of(args)
