@@ -70,7 +70,7 @@ def time_training(runs: int, batch: int) -> None:
     critic = build_critic([idnb.load_faces("test")], TINY, seed=0)
     phases = (Phase(1, 1, 64), Phase(2, 1, 64), Phase(2, 1), Phase(3, 1))
     for phase, judged in (*((phase, None) for phase in phases), (Phase(3, 1), critic)):
-        config = EncoderConfig((phase,), batch=batch, average=1000.0)
+        config = EncoderConfig((phase,), batch=batch, ema=1000.0)
         loss.weights = LossWeights(realism=0.0 if judged is None else 0.1)
         run = EncoderRun(encoder, generator, data, loss, config, Accelerator(cpu=True), judged)
         clock, processor = fastest(run.run_step, runs)

@@ -42,7 +42,7 @@ def parts(kind: str = "low_res", **options) -> tuple:
 
 def config(images: int) -> EncoderConfig:
     """Two images a step, faces up to 8 px only."""
-    return EncoderConfig((Phase(1, 4, 8), Phase(2, images - 4, 8)), batch=2, learning_rate=1e-3, average=8.0)
+    return EncoderConfig((Phase(1, 4, 8), Phase(2, images - 4, 8)), batch=2, learning_rate=1e-3, ema=8.0)
 
 
 def noise_critic() -> Critic:

@@ -103,7 +103,7 @@ def test_no_training_finishes_from_weights_that_are_no_numbers(run, tmp_path):
     run(tmp_path)
     path = tmp_path / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
-    network = state.get("weights") or state["average"]
+    network = state.get("weights") or state["ema"]
     next(value for value in network.values() if value.is_floating_point()).fill_(float("nan"))
     torch.save(state, path)
     with pytest.raises(InputError, match=r"checkpoint\.pt: \S+ holds values that are no numbers"):
@@ -116,7 +116,7 @@ def test_a_run_does_not_write_weights_that_are_no_numbers(tmp_path):
     save_checkpoint(run, tmp_path)
     before = (tmp_path / "checkpoint.pt").read_bytes()
     with torch.no_grad():
-        next(run.kept.parameters()).fill_(float("inf"))
+        next(run.ema.parameters()).fill_(float("inf"))
     advice = "begin again with another --seed or a lower learning rate"
     with pytest.raises(InputError, match=f"is as it was before; {advice}"):
         save_checkpoint(run, tmp_path)

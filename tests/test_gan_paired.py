@@ -195,7 +195,7 @@ def test_the_command_trains_stops_and_goes_on(tmp_path, capsys):
     assert train_generator.run(parser.parse_args(words)) == 0
     assert "12 pictures" in capsys.readouterr().out
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert state["images"] == 8 and state["size"] == 16 and "encoder_average" in state
+    assert state["images"] == 8 and state["size"] == 16 and "encoder_ema" in state
     written = read_tensors(tmp_path / "generator.safetensors")
     learnt = torch.load(tmp_path / "mapping" / "checkpoint.pt", weights_only=True)
     assert learnt["step"] == 3 and (tmp_path / "samples.png").is_file()

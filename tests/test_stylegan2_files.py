@@ -104,7 +104,7 @@ def test_our_own_files(tmp_path):
     generator = Generator(**SMALL)
     generator.w_avg.normal_()
     save_file({k: v.half() for k, v in generator.state_dict().items()}, tmp_path / "ours.safetensors")
-    torch.save({"average": generator.state_dict(), "generator": {}, "step": 3}, tmp_path / "checkpoint.pt")
+    torch.save({"ema": generator.state_dict(), "generator": {}, "step": 3}, tmp_path / "checkpoint.pt")
     codes = torch.randn(1, 8, 16)
     exact = generator.synthesis(codes)
     half = load_generator(path=tmp_path / "ours.safetensors")

@@ -91,33 +91,33 @@ def run(args: argparse.Namespace) -> int:
         done = training.images >= config.total_images
         if done:  # the encoder stays as it is from now on: what w it gives, the mapping network learns to the end
             w = training.encode_all(RealImages(read(preset.image_size)))
-            given = (training.average, w, half_whitening(w), codes, out / "mapping", args.mapping_steps, args.seed)
+            given = (training.ema, w, half_whitening(w), codes, out / "mapping", args.mapping_steps, args.seed)
             done = learn_mapping(*given, args.minutes, args.save_minutes)
     if done:
-        sample_sheet(training.average, out / "samples.png")
-        write_tensors(out / "generator.safetensors", training.average.state_dict(), {})
-        write_tensors(out / "picture_encoder.safetensors", training.encoder_average.state_dict(), {})
+        sample_sheet(training.ema, out / "samples.png")
+        write_tensors(out / "generator.safetensors", training.ema.state_dict(), {})
+        write_tensors(out / "picture_encoder.safetensors", training.encoder_ema.state_dict(), {})
     where = printable(args.out)
     print(f"{training.images:,} of {config.total_images:,} images shown; checkpoint and sheets in {where}")
     if args.export:
         check_finished(training.images, config.total_images, args.out)
         if not done:
             raise InputError(f"--export: the mapping network in {where} is not ready; give the same command again")
-        export(args, training.average, training.images)
+        export(args, training.ema, training.images)
     return 0
 
 
-def export(args: argparse.Namespace, average: Generator, images: int) -> None:
-    """Put the average generator into the package, with the command that made it.
+def export(args: argparse.Namespace, ema: Generator, images: int) -> None:
+    """Put the moving average of the generator into the package, with the command that made it.
 
     A generator that has not grown to the full size is exported as if it had: its pictures come out enlarged.
     """
-    preset, trained_size = replace(get_preset("tiny"), generator_channels=CHANNELS), average.size
-    while average.size < preset.image_size:
-        average = grow_generator(average, preset)
+    preset, trained_size = replace(get_preset("tiny"), generator_channels=CHANNELS), ema.size
+    while ema.size < preset.image_size:
+        ema = grow_generator(ema, preset)
     name, names = BUNDLED_NAMES["tiny"], ", ".join(Path(name).name for name in args.data)
-    about = f"StyleGAN2 generator of rendered people, {average.size} px, {average.n_styles} styles"
+    about = f"StyleGAN2 generator of rendered people, {ema.size} px, {ema.n_styles} styles"
     entry = WeightFile(name, f"{name}.safetensors", about, "CC0-1.0", seed=args.seed)
     entry.data = f"rendered people: {names}; {images:,} images shown"
     entry.figures = {"images_shown": images, "trained_up_to_px": trained_size}
-    export_network(args, args.out, entry, average.state_dict())
+    export_network(args, args.out, entry, ema.state_dict())

@@ -138,7 +138,7 @@ def run_variant(
         learning_rate=budget.learning_rate,
         warmup=budget.images // 20,
         decay=0.4,
-        average=budget.images / 30,
+        ema=budget.images / 30,
         clip=5.0,
         seed=seed,
     )

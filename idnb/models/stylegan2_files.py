@@ -127,7 +127,7 @@ def find_generator(path: Path, content: Mapping[str, Any]) -> tuple[dict[str, Te
     path: for messages. content: as from `read_checkpoint`.
     Raises InputError that says what the file is when it holds no generator.
     """
-    for key in ("g_ema", "average", "g"):  # a public file, a training run of ours, a training run of others
+    for key in ("g_ema", "ema", "g"):  # a public file, a training run of ours, a training run of others
         part = content.get(key)
         if isinstance(part, Mapping) and "input.input" in (part := without_wrapper(part)):
             return flat_tensors(path, part), content.get("latent_avg")

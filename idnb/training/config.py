@@ -29,7 +29,7 @@ class EncoderConfig:
     gradients are averaged, so that 4 x 2 images make the step of 8 where 8 do not fit. checkpoint: compute the
     generator's feature maps again in the backward pass (`Generator.checkpoint`). learning_rate: of Adam. warmup: images
     over which the rate rises. decay: share of the run at its end over which it falls to zero; 0 keeps it constant.
-    p_same_identity: chance of a pair that shows one person twice. average: half-life in images of the moving average of
+    p_same_identity: chance of a pair that shows one person twice. ema: half-life in images of the moving average of
     the weights that is kept; 0 keeps the weights themselves. clip: longest gradient. seed: of weights, pairs and views.
     """
 
@@ -39,7 +39,7 @@ class EncoderConfig:
     warmup: int = 0
     decay: float = 0.0
     p_same_identity: float = 0.25
-    average: float = 0.0
+    ema: float = 0.0
     clip: float = 10.0
     seed: int = 1
     accumulate: int = 1

@@ -30,7 +30,7 @@ CONFIGS = {
         learning_rate=8e-4,
         warmup=1_000,
         decay=0.4,
-        average=4_000,
+        ema=4_000,
         clip=5.0,
     ),
     "paper": EncoderConfig(),

@@ -41,9 +41,10 @@ __all__ = ["EncoderRun", "train_encoder"]
 class EncoderRun(Training):
     """The state of a run: networks, optimiser, counters.
 
-    encoder: what is trained. kept: what is kept of it. critic: of the realism term, where it has a weight. images,
-    step: so far, over all processes. batch: images a step, over all processes. leads: whether this process writes
-    files. panel: draws a picture [3, H, W] of an encoder's work, or None for none.
+    encoder: what is trained. ema: its moving average, which is kept; the encoder itself where there is none. critic: of
+    the realism term, where it has a weight. images, step: so far, over all processes. batch: images a step, over all
+    processes. leads: whether this process writes files. panel: draws a picture [3, H, W] of an encoder's work, or None
+    for none.
     """
 
     unit = "image"
@@ -84,7 +85,7 @@ class EncoderRun(Training):
         device = accelerator.device
         self.encoder = encoder.to(device=device)
         self.encoder.to(memory_format=torch.channels_last)
-        self.kept = copy.deepcopy(self.encoder).eval().requires_grad_(False) if config.average else self.encoder
+        self.ema = copy.deepcopy(self.encoder).eval().requires_grad_(False) if config.ema else self.encoder
         self.generator = generator.to(device).eval().requires_grad_(False)
         self.generator.checkpoint = config.checkpoint
         self.generator.compute_dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
@@ -132,7 +133,7 @@ class EncoderRun(Training):
         self.optimizer.step()
         self.images += self.batch
         self.step += 1
-        self._update_kept()
+        self._update_ema()
         return figures
 
     def agree(self, wish: bool) -> bool:
@@ -152,14 +153,14 @@ class EncoderRun(Training):
                 buffer.copy_(self._mean(buffer))
 
     @torch.no_grad()
-    def _update_kept(self) -> None:
-        if self.kept is self.encoder:
+    def _update_ema(self) -> None:
+        if self.ema is self.encoder:
             return
-        half_life = min(self.config.average, max(1.0, 0.1 * self.images))
+        half_life = min(self.config.ema, max(1.0, 0.1 * self.images))
         share = 1 - 0.5 ** (self.batch / half_life)
-        torch._foreach_lerp_(list(self.kept.parameters()), list(self.encoder.parameters()), share)
-        for kept, now in zip(self.kept.buffers(), self.encoder.buffers(), strict=True):
-            kept.copy_(now)
+        torch._foreach_lerp_(list(self.ema.parameters()), list(self.encoder.parameters()), share)
+        for mean, now in zip(self.ema.buffers(), self.encoder.buffers(), strict=True):
+            mean.copy_(now)
 
     def describe(self) -> dict[str, Any]:
         """What a checkpoint must share with a run that takes it up."""
@@ -174,13 +175,13 @@ class EncoderRun(Training):
     def state(self) -> dict[str, Any]:
         """Weights, optimiser, counters."""
         state = {
-            "weights": self.kept.state_dict(),
+            "weights": self.ema.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "images": self.images,
             "step": self.step,
             "config": asdict(self.config),
         }
-        if self.kept is not self.encoder:
+        if self.ema is not self.encoder:
             state["trained"] = self.encoder.state_dict()
         if self.critic is not None:
             state["critic"] = self.critic.state_dict()
@@ -191,8 +192,8 @@ class EncoderRun(Training):
     def load(self, state: dict[str, Any]) -> str:
         """Take up a state; settings may have changed since. Returns which have."""
         load_strictly(self.encoder, state.get("trained", state["weights"]), "checkpoint, weights")
-        if self.kept is not self.encoder:
-            load_strictly(self.kept, state["weights"], "checkpoint, weights")
+        if self.ema is not self.encoder:
+            load_strictly(self.ema, state["weights"], "checkpoint, weights")
         load_optimizer(self.optimizer, state["optimizer"])
         if "critic" in state and self.critic is not None:
             self.critic.load_state_dict(state["critic"])
@@ -203,9 +204,9 @@ class EncoderRun(Training):
         return f"changed since: {', '.join(changed)}" if changed else ""
 
     def draw(self, out: Path) -> None:
-        """A panel of what the kept encoder makes of some pairs."""
+        """A panel of what the moving average makes of some pairs."""
         if self.panel is not None:
-            save_png(self.panel(self.kept.eval()), out / f"panel_{self.images // 1000:06d}k.png")
+            save_png(self.panel(self.ema.eval()), out / f"panel_{self.images // 1000:06d}k.png")
 
 
 def train_encoder(
@@ -234,4 +235,4 @@ def train_encoder(
     run = EncoderRun(encoder, generator, data, loss, config, accelerator, critic, panel)
     run_training(run, out, minutes, save_minutes, report)
     run.accelerator.wait_for_everyone()
-    return run.kept.eval()
+    return run.ema.eval()

@@ -50,7 +50,7 @@ class GanConfig:
     """What a training run is made of.
 
     phases: (size in pixels, images shown) one after the other; each size is twice the one before.
-    batch: images a step. learning_rate: of Adam. ema_share: half-life of the average generator as a share of the images
+    batch: images a step. learning_rate: of Adam. ema_share: half-life of the moving average as a share of the images
     seen, at most ema_images. adversarial: images at the end during which a discriminator learns along. seed: of weights
     and of every step.
     """
@@ -76,8 +76,8 @@ class GanConfig:
         """Images of all phases."""
         return sum(count for _, count in self.phases)
 
-    def average_decay(self, images: int) -> float:
-        """What is left of the average generator in one step, after so many images."""
+    def ema_decay(self, images: int) -> float:
+        """What is left of the moving average (ema) in one step, after so many images."""
         half_life = min(self.ema_images, max(1.0, images * self.ema_share))
         return 0.5 ** (self.batch / half_life)
 
@@ -111,7 +111,7 @@ class GrowingTraining:
 
     preset: sizes. config: the run. codes: [N, P], the codes of the real pictures (idnb.pretraining.gan.codes). device:
     where to compute. bf16: feature maps in bfloat16, where it is fast.
-    Attributes: generator, average (the moving average that is kept), step, images.
+    Attributes: generator, ema (its moving average, which is kept), step, images.
     """
 
     columns: tuple[str, ...]  # the figures that `run_step` returns
@@ -126,7 +126,7 @@ class GrowingTraining:
         torch.manual_seed(config.seed)
         self.generator = Generator.from_preset(preset, config.phases[0][0]).to(self.device)
         self.generator.compute_dtype = torch.bfloat16 if bf16 else torch.float32
-        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.ema = copy.deepcopy(self.generator).eval().requires_grad_(False)
 
     @property
     def picture_size(self) -> int:
@@ -135,7 +135,7 @@ class GrowingTraining:
 
     def draw_sheets(self, path: Path) -> None:
         """Write what the averages can do by now. path: of the sheet of samples; others lie beside it."""
-        sample_sheet(self.average, path)
+        sample_sheet(self.ema, path)
 
     @property
     def size(self) -> int:
@@ -143,15 +143,15 @@ class GrowingTraining:
         return self.generator.size
 
     def grow(self) -> None:
-        """Double the resolution of the generator and of its average; all weights they have go on."""
+        """Double the resolution of the generator and of its moving average; all weights they have go on."""
         torch.manual_seed(self.config.seed + self.size)
         self.generator = grow_generator(self.generator, self.preset).to(self.device)
         self.generator.compute_dtype = torch.bfloat16 if self.bf16 else torch.float32
-        average = grow_generator(self.average, self.preset)
-        # Where the average has nothing to average yet, it takes the new weights.
-        new = {k: v for k, v in self.generator.state_dict().items() if k not in self.average.state_dict()}
-        average.load_state_dict(new, strict=False)
-        self.average = average.to(self.device).eval().requires_grad_(False)
+        ema = grow_generator(self.ema, self.preset)
+        # Where there is nothing to average yet, it takes the new weights.
+        new = {k: v for k, v in self.generator.state_dict().items() if k not in self.ema.state_dict()}
+        ema.load_state_dict(new, strict=False)
+        self.ema = ema.to(self.device).eval().requires_grad_(False)
 
     def run_step(self, real: RealImages) -> dict[str, float]:
         """One step on one batch of pictures of the current size; returns its figures by name."""
@@ -175,12 +175,12 @@ class GrowingTraining:
 
     @torch.no_grad()
     def count_step(self) -> None:
-        """Count one step, and move the average."""
+        """Count one step, and move the moving average."""
         self.step += 1
         self.images += self.config.batch
-        decay = self.config.average_decay(self.images)
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
-        self.average.w_avg.copy_(self.generator.w_avg)
+        decay = self.config.ema_decay(self.images)
+        torch._foreach_lerp_(list(self.ema.parameters()), list(self.generator.parameters()), 1 - decay)
+        self.ema.w_avg.copy_(self.generator.w_avg)
 
     def state(self) -> dict[str, Any]:
         """Everything that a later process needs to go on bit by bit."""

@@ -85,8 +85,8 @@ def train_gan(
     training: fresh; a checkpoint in `out` is loaded into it.
     read_images: gives the pictures of a size in pixels, [N, size, size, 3] uint8.
     out: folder for checkpoint.pt, log.csv and samples_*.png. minutes, save_minutes, report: as of `run_training`.
-    Returns the average generator. Raises as `run_training`.
+    Returns the generator's moving average. Raises as `run_training`.
     """
     keep_freed_memory()
     run_training(Growth(training, read_images, report), out, minutes, save_minutes, report)
-    return training.average
+    return training.ema

@@ -81,15 +81,15 @@ class PairedTraining(GrowingTraining):
     label maps of the pictures at full size. compile: let torch.compile fuse what lies between convolutions, which takes
     two minutes at the start of each resolution and halves a step. shown: pictures [N, 3, H, H], N a multiple of 8, that
     are drawn again on a sheet beside every checkpoint; they are not learnt from.
-    Further attributes: encoder, encoder_average, the optimizer.
+    Further attributes: encoder, encoder_ema, the optimizer.
     """
 
     columns = ("loss", "l1", "lpips", "mapping", "adversarial", "told_apart")
     stateful: tuple[str, ...] = (
         "generator",
-        "average",
+        "ema",
         "encoder",
-        "encoder_average",
+        "encoder_ema",
         "optimizer",
         "discriminator",
         "discriminator_optimizer",
@@ -113,7 +113,7 @@ class PairedTraining(GrowingTraining):
         depth = len(preset.generator_channels)
         widths = preset.n_styles, preset.style_dim, preset.generator_channels[0], PICTURE_CHANNELS[-depth:]
         self.encoder = PictureEncoder(*widths).to(self.device)
-        self.encoder_average = copy.deepcopy(self.encoder).eval().requires_grad_(False)
+        self.encoder_ema = copy.deepcopy(self.encoder).eval().requires_grad_(False)
         # Frozen, so it may be kept in the type that it computes in.
         type_ = torch.bfloat16 if bf16 else torch.float32
         self.discriminator = Discriminator.from_preset(preset).to(self.device)
@@ -234,8 +234,8 @@ class PairedTraining(GrowingTraining):
     def count_step(self) -> None:
         """Count one step, and move the averages of both networks."""
         super().count_step()
-        decay = self.config.average_decay(self.images)
-        torch._foreach_lerp_(list(self.encoder_average.parameters()), list(self.encoder.parameters()), 1 - decay)
+        decay = self.config.ema_decay(self.images)
+        torch._foreach_lerp_(list(self.encoder_ema.parameters()), list(self.encoder.parameters()), 1 - decay)
 
     def draw_sheets(self, path: Path) -> None:
         """Beside the sheet of samples one of `shown`: pictures, and the same drawn again."""
@@ -248,11 +248,11 @@ class PairedTraining(GrowingTraining):
 
     @torch.no_grad()
     def encode_all(self, real: RealImages) -> Tensor:
-        """The average encoder's w of all pictures, [N, D]; real: the pictures at full size."""
+        """The w of the encoder's moving average for all pictures, [N, D]; real: the pictures at full size."""
         parts = tqdm(torch.arange(len(real)).split(64), desc="encoding", unit="batch", mininterval=5.0)
-        return torch.cat([self.encoder_average(real.at(index).to(self.device))[0] for index in parts])
+        return torch.cat([self.encoder_ema(real.at(index).to(self.device))[0] for index in parts])
 
     @torch.no_grad()
     def reconstruct(self, pictures: Tensor) -> Tensor:
-        """The averages' drawings of pictures [B, 3, H, H] from W+ and input latent, [B, 3, S, S]."""
-        return self.average.synthesis(*self.encoder_average.invert(self.average, pictures.to(self.device)))
+        """The moving averages' drawings of pictures [B, 3, H, H] from W+ and input latent, [B, 3, S, S]."""
+        return self.ema.synthesis(*self.encoder_ema.invert(self.ema, pictures.to(self.device)))
