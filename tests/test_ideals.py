@@ -1,15 +1,19 @@
 """Ideal results: one's own is one's picture, bit by bit; who sits, in whose colours; sets of triples."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from idnb.__main__ import main
+from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
+from idnb.core.presets import TINY
 from idnb.evaluation.game import pair_trials
 from idnb.evaluation.setting import Setting, pairs_of
 from idnb.faces.labels import LABEL_NAMES
@@ -18,6 +22,8 @@ from idnb.faces.render.sets import SetPlan, make_set, render_person
 from idnb.faces.set_files import set_checksum
 from idnb.faces.sources import load_faces
 from idnb.faces.triples import COLOURS, load_triples
+from idnb.training.ideals import read_ideals
+from idnb.training.pair_data import read_pair_data
 
 PEOPLE = SetPlan(identities=6, shots=2, seed=5, size=32)
 WORDS = ["render", "--identities", "6", "--shots", "2", "--seed", "5", "--size", "32"]
@@ -96,6 +102,30 @@ def test_a_set_of_triples(sets: tuple[Path, Path]) -> None:
                 assert triples.ideal.parameters[name][row] == people.parameters[name][source]
     assert json.loads((sets[1] / "card.json").read_text())["command"] == plan.command
     assert set_checksum(sets[1]) == json.loads((sets[1] / "card.json").read_text())["sha256"]
+
+
+def test_batches_with_ideal_results(sets: tuple[Path, Path]) -> None:
+    """A triple's photo is its ideal result, its contour and identity image those of the pair; mirrored or not."""
+    preset, people = replace(TINY, encoder_size=32, loss_size=32, low_res_size=4), load_faces(sets[0])
+    data = read_pair_data([people], "low_res", preset, cache=False, report=lambda _: None)
+    assert data.ideals is None and len(data.draw(8, torch.Generator().manual_seed(0)).photo) == 8
+    data.ideals = read_ideals(sets[1], people, "low_res", preset, 1.0)
+    triples = load_triples(sets[1], people, "contour")
+    batch = data.draw(20, torch.Generator().manual_seed(1))
+    shown = triples.ideal.images(list(range(5)))
+    for photo, x_id, contour in zip(batch.photo, batch.x_id, batch.contour_input, strict=True):
+        apart = [min((photo - one).abs().max(), (photo.flip(2) - one).abs().max()) for one in shown]
+        which = int(torch.stack(apart).argmin())
+        assert apart[which] < 0.01
+        of_contour, of_given = (people.images([int(rows[which])])[0] for rows in (triples.contour, triples.given))
+        assert min((x_id - of_given).abs().max(), (x_id.flip(2) - of_given).abs().max()) < 0.01
+        small = contour_kind("low_res", size=4)
+        expected = small.network_input(small.make(of_contour[None]), 32)[0]
+        mirrored = (photo.flip(2) - shown[which]).abs().max() < 0.01
+        assert (contour - (expected.flip(2) if mirrored else expected)).abs().max() < 0.01
+    data.ideals = replace(data.ideals, share=0.5)
+    which = data.ideals.mix(torch.zeros(400).long(), torch.zeros(400).long(), torch.Generator().manual_seed(2))[2]
+    assert 150 < (which >= 0).sum() < 250 and which.max() == 4
 
 
 def test_an_interrupted_set_goes_on_and_is_used_as_far_as_it_is(sets: tuple[Path, Path], tmp_path: Path) -> None:

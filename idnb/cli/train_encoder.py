@@ -68,6 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add("--decay", type=SHARE, default=None, help="last share of the run, in which the rate falls to zero")
     add("--p-same-identity", type=SHARE, default=None, help="share of pairs that show one person twice")
     add(
+        "--ideals",
+        type=sets,
+        default=None,
+        metavar="DIR",
+        help="learn from ideal results as well, a folder of `idnb render --pairs` over the first set of --data",
+    )
+    add("--p-ideal", type=SHARE, default=0.5, help="share of pairs whose target is an ideal result (default 0.5)")
+    add(
         "--weights",
         default=None,
         metavar="L2,PERCEPTUAL,IDENTITY,W[,CONTOUR,LATENT[,CHROMATICITY,REALISM]]",
@@ -154,11 +162,14 @@ def run(args: argparse.Namespace) -> int:
     from idnb.models.stylegan2_files import load_generator
     from idnb.training.critic import build_critic
     from idnb.training.estimate import say_estimate
+    from idnb.training.ideals import read_ideals
     from idnb.training.pair_data import checked_sets
 
     preset = get_preset(args.preset)
     if args.export and (preset.name != "tiny" or args.modulation != "tensor" or args.no_input_latent):
         raise InputError("--export: only the whole tiny encoder is part of the package; drop the ablation's options")
+    if args.ideals is not None and args.people is not None:
+        raise InputError("--ideals: belongs to a whole set; leave --people out")
     if args.fresh_latent and args.start is None:
         raise InputError("--fresh-latent: belongs to --start; without it everything begins anew")
     given = {
@@ -191,6 +202,8 @@ def run(args: argparse.Namespace) -> int:
     with accelerator.main_process_first():  # it fills the cache, the others read it
         people = checked_sets(args.data, args.kind, say)
         data = read_pair_data(people, args.kind, preset, args.people, report=say)
+        if args.ideals is not None:
+            data.ideals = read_ideals(args.ideals, people[0], args.kind, preset, args.p_ideal, say)
     loss = build_loss(preset, args.kind, weights, views, args.identity, args.perceptual)
     critic = build_critic(people, preset, config.seed, accelerator.device) if weights.realism else None
     out = Path(args.out or f"runs/{bundled_name(args.kind, args.method)}")

@@ -33,6 +33,7 @@ from idnb.core.weights import cache_folder, file_sha256
 from idnb.faces.photo_faces import PhotoFaces
 from idnb.faces.sources import load_faces
 from idnb.faces.synthetic import finished
+from idnb.training.ideals import Ideals
 from idnb.training.shards import Rows, joined
 
 __all__ = ["PairBatch", "PairData", "checked_sets", "read_pair_data"]
@@ -42,6 +43,8 @@ SHARD = 250  # people in one file of the cache
 
 class PairBatch(NamedTuple):
     """contour_input: [B, C_k, E, E]. photo: [B, 3, S, S], what the contour was taken from. x_id: [B, 3, S, S].
+
+    Of a triple the photo is the ideal result (`idnb.training.ideals`).
 
     E is the side of the encoder's input, S that at which losses are computed.
     """
@@ -56,7 +59,7 @@ class PairData:
     """Faces in memory.
 
     kind: of contour. preset: sizes. photos: [N, 3, S, S] uint8. identity: [N] long, who is shown.
-    contours: as `Contour.pack` made them, [N, ...].
+    contours: as `Contour.pack` made them, [N, ...]. ideals: triples that are drawn beside the pairs, or None.
     """
 
     kind: str
@@ -64,6 +67,7 @@ class PairData:
     photos: Tensor | Rows
     identity: Tensor
     contours: Tensor | Rows
+    ideals: Ideals | None = None
 
     def __post_init__(self) -> None:
         order = torch.argsort(self.identity, stable=True)
@@ -106,10 +110,14 @@ class PairData:
         partners = torch.randint(len(self), (count,), generator=random)
         same = torch.rand(count, generator=random) < p_same_identity
         partners = torch.where(same, self.other_picture(rows, random), partners)
+        if self.ideals is not None:
+            rows, partners, which = self.ideals.mix(rows, partners, random)
         mirrored, mirrored_id = (torch.rand(2, count, generator=random) < 0.5).unbind()
         kind, contour = contour_kind(self.kind), self.contour(rows)
         contour = torch.where(mirrored.view(-1, *[1] * (contour.ndim - 1)), kind.mirror(contour), contour)
         photo, x_id = self.images(rows), self.images(partners)
+        if self.ideals is not None:
+            photo = torch.where((which >= 0).view(-1, 1, 1, 1), self.ideals.images(which), photo)
         photo = torch.where(mirrored.view(-1, 1, 1, 1), photo.flip(3), photo)
         x_id = torch.where(mirrored_id.view(-1, 1, 1, 1), x_id.flip(3), x_id)
         return PairBatch(kind.network_input(contour, self.preset.encoder_size), photo, x_id)
