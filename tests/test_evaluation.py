@@ -15,11 +15,13 @@ from idnb.core.errors import InputError
 from idnb.core.roc import area_above
 from idnb.core.weights import WeightFile
 from idnb.evaluation.methods import AverageFace, CopyIdentity, EnlargedContour, Searched
+from idnb.evaluation.metrics import PerceptualMeasure, load_perceptual_measure
 from idnb.evaluation.protocol import evaluate, weights_fingerprint
 from idnb.evaluation.setting import CHUNK, Setting, chunks_of, example_pairs, pairs_of
 from idnb.evaluation.summary import score_distributions
 from idnb.experiments.tables import method_table
 from idnb.models.contour_encoder import Result
+from idnb.models.lpips_distance import load_lpips
 from tests.evaluation_people import colour_set
 
 
@@ -83,6 +85,20 @@ def test_a_run_and_its_obvious_answers(data, tmp_path):
     with np.load(tmp_path / "columns.npz") as columns:
         assert columns["judge.identity"].shape == (480,) and "features" not in columns
         assert columns["perceptual"].mean() == pytest.approx(figures["perceptual"]["value"], abs=1e-5)
+
+
+def test_a_second_perceptual_distance_has_a_column_of_its_name(tmp_path):
+    """LPIPS over VGG16 for real, on pictures of 32 px; a run with one distance is another run."""
+    both = colour_set()
+    both.second = PerceptualMeasure("LPIPS (VGG16, 32 px)", load_lpips("vgg"), 32)
+    result = evaluate(CopyIdentity(), None, both, Setting("copy", contours=4, count=1), tmp_path, progress=False)
+    table = method_table([result])
+    assert "| LPIPS (VGG16, 32 px) ↓" in table and 0 < result["figures"]["second"]["value"] < 2
+    with np.load(tmp_path / "columns.npz") as columns:
+        assert columns["second"].mean() == pytest.approx(result["figures"]["second"]["value"], abs=1e-4)
+    with pytest.raises(InputError, match="another setting"):
+        evaluate(CopyIdentity(), None, colour_set(), Setting("copy", contours=4, count=1), tmp_path, progress=False)
+    assert load_perceptual_measure("lpips_vgg").name == "LPIPS (VGG16, 128 px)"
 
 
 def test_label_maps_need_the_parser(data, tmp_path):

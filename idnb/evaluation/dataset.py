@@ -17,7 +17,7 @@ from idnb.core.presets import get_preset
 from idnb.core.resize import resize
 from idnb.evaluation.features import FeatureNetwork, feature_network
 from idnb.evaluation.frechet import Moments, features_of, moments
-from idnb.evaluation.metrics import load_judges, load_perceptual_measure, person_means
+from idnb.evaluation.metrics import PerceptualMeasure, load_judges, load_perceptual_measure, person_means
 from idnb.evaluation.truth import truth_columns
 from idnb.faces.photo_faces import PhotoFaces
 from idnb.models.attribute_regressor import AttributeRegressor, load_attribute_regressor
@@ -34,7 +34,8 @@ class EvaluationSet:
 
     faces: what `idnb.load_faces` returns. size: side at which all is compared (64 or 256). judges, perceptual, parser,
     regressor, features: who measures; regressor and parser may be None. reference: features of the set with which
-    outputs are compared as a whole, [M, D]; None takes the test images themselves.
+    outputs are compared as a whole, [M, D]; None takes the test images themselves. second: another perceptual distance
+    beside the first, or None.
 
     Attributes: identity [N] number of each image's person, person [N] long the same counted from 0;
     vectors, people: judge -> [N, D] and [P, D]; truth [N, K] or None, what the regressor is to read; real: features of
@@ -51,9 +52,11 @@ class EvaluationSet:
         parser: FaceParser | None = None,
         regressor: AttributeRegressor | None = None,
         reference: Tensor | None = None,
+        second: PerceptualMeasure | None = None,
     ) -> None:
         self.name, self.size = str(getattr(faces, "folder", "faces")).rsplit("/", 1)[-1], size
         self.judges, self.perceptual, self.features = judges, perceptual, features
+        self.second = second
         self.parser, self.regressor = parser, regressor
         self.identity: NDArray[np.int64] = np.asarray(faces.identity)
         self.person = torch.as_tensor(np.unique(self.identity, return_inverse=True)[1])
@@ -121,12 +124,14 @@ def load_evaluation_set(
     reference: Any = None,
     perceptual: str | None = None,
     kind: str | None = None,
+    vgg: bool = False,
 ) -> EvaluationSet:
     """Test people with all judges there are.
 
     faces: a set, from `idnb.load_faces`. preset: gives sizes and networks. judges: see `load_judges`.
     features: see `feature_network`. reference: another set for the distance between sets; None compares with the test
     images. perceptual: see `load_perceptual_measure`. kind: of contour, if there is one only; some need no parser.
+    vgg: measure LPIPS over VGG16 as well.
     Raises InputError with one report of all that is missing or broken in a folder of photographs.
     """
     uses = kind is None or contour_kind(kind).uses_label_map
@@ -143,4 +148,5 @@ def load_evaluation_set(
         known = features_of(network, (reference.images(part) for part in np.array_split(rows, 1 + len(rows) // 64)))
     size = get_preset(preset).encoder_size
     measure = load_perceptual_measure(perceptual, preset)
-    return EvaluationSet(faces, size, load_judges(preset, judges), measure, network, parser, regressor, known)
+    second = load_perceptual_measure("lpips_vgg", preset) if vgg else None
+    return EvaluationSet(faces, size, load_judges(preset, judges), measure, network, parser, regressor, known, second)

@@ -59,17 +59,20 @@ class PerceptualMeasure:
 def load_perceptual_measure(name: str | None = None, preset: str = "tiny") -> PerceptualMeasure:
     """The perceptual distance of tables.
 
-    name: "lpips", which None means, too, or "face_features", the bundled distance that the first encoders learnt from.
+    name: "lpips", which None means, too; "lpips_vgg", over VGG16; or "face_features", the bundled distance that the
+        first encoders learnt from.
     preset: gives the size of comparison: LPIPS at 128 px for tiny and at 256 px for paper, the other at 64.
-    Raises InputError for an unknown name.
+    Raises InputError for an unknown name, and where the package with VGG16's numbers is missing.
     """
     sizes = get_preset(preset)
+    size = min(sizes.image_size, 256)
     if name in (None, "lpips"):
-        size = min(sizes.image_size, 256)
         return PerceptualMeasure(f"LPIPS (AlexNet, {size} px)", load_lpips(), size)
+    if name == "lpips_vgg":
+        return PerceptualMeasure(f"LPIPS (VGG16, {size} px)", load_lpips("vgg"), size)
     if name == "face_features":
         return PerceptualMeasure("face-feature distance", load_face_feature_distance(), sizes.encoder_size)
-    raise InputError(f"perceptual distance {name!r} is unknown; choose lpips or face_features")
+    raise InputError(f"perceptual distance {name!r} is unknown; choose lpips, lpips_vgg or face_features")
 
 
 def load_judges(preset: str = "tiny", names: Iterable[str] | None = None) -> dict[str, FaceEmbedder]:
