@@ -58,13 +58,18 @@ def test_every_arm_can_be_built_and_differs_from_the_others(table):
 
 def test_rows_of_table_2_add_one_thing_each():
     encoders = [build_encoder(variant, "low_res", "tiny", 0) for variant in TABLES["table2"]]
-    switches = [tuple(encoder.options.values()) for encoder in encoders]
+    assert all(encoder.options["uses_identity"] for encoder in encoders)
+    switches = [tuple(encoder.options.values())[:3] for encoder in encoders]
     assert switches == [
         ("none", False, False),
         ("tensor", False, False),
         ("tensor", True, False),
         ("tensor", True, True),
     ]
+    pairs = {variant.name: build_encoder(variant, "low_res", "tiny", 0) for variant in TABLES["ambiguity"][:2]}
+    alone, guided = pairs["alone_4"], pairs["guided_4"]
+    assert alone.options == guided.options | {"uses_identity": False}  # one architecture, told of nobody or of somebody
+    assert all(torch.equal(a, b) for a, b in zip(alone.parameters(), guided.parameters(), strict=True))
     again = build_encoder(TABLES["table2"][1], "low_res", "tiny", 0)
     assert all(torch.equal(a, b) for a, b in zip(encoders[1].parameters(), again.parameters(), strict=True))
     other = build_encoder(TABLES["table2"][1], "low_res", "tiny", 1)

@@ -97,6 +97,19 @@ def test_without_input_latent(generator):
     assert not any(key.startswith("latent_head") for key in encoder.state_dict())
 
 
+@pytest.mark.parametrize("modulation", ["tensor", "none"])
+def test_an_encoder_that_is_told_of_nobody_is_the_same_network(generator, modulation):
+    torch.manual_seed(0)
+    guided, alone = (
+        awake(IdentityGuidedEncoder("low_res", TINY, modulation, uses_identity=used).eval()) for used in (True, False)
+    )
+    alone.load_state_dict(guided.state_dict())
+    x_c, people = a_contour("low_res", 2), torch.rand(2, 3, 64, 64) * 2 - 1
+    seen, unseen = (encoder.generate(generator, x_c, people, steps=1).w_plus for encoder in (guided, alone))
+    nobody = guided.generate(generator, x_c, torch.zeros(2, 3, 64, 64), steps=1).w_plus
+    assert torch.equal(unseen, nobody) and not torch.allclose(seen, unseen, atol=1e-4)
+
+
 def test_cached_identity_equals_forward(generator):
     encoder = awake(IdentityGuidedEncoder("low_res", TINY).eval())
     contour, x_id = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)

@@ -37,7 +37,7 @@ def test_phases_and_weights_are_read():
 
 def test_the_papers_settings_are_the_papers():
     paper = CONFIGS["paper"]
-    assert (paper.batch, paper.learning_rate, paper.decay, paper.average) == (8, 1e-4, 0.0, 0.0)
+    assert (paper.batch, paper.learning_rate, paper.decay, paper.ema) == (8, 1e-4, 0.0, 0.0)
 
 
 def test_only_the_whole_encoder_is_exported(capsys):

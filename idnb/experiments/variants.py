@@ -90,7 +90,6 @@ TABLES: dict[str, tuple[Variant, ...]] = {
             Variant(
                 f"alone_{size}",
                 f"{size} px, contour alone",
-                encoder="restyle",
                 options={"uses_identity": False},
                 weights={"identity": 0.0},
                 contour_size=size,

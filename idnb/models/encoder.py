@@ -92,6 +92,7 @@ class IdentityGuidedEncoder(ContourEncoder):
         is a further input of the head: the paper's baseline).
     input_latent: predict the generator's 4 x 4 input.
     pretrained_identity: the identity encoder starts from a trained identity network; see `load_identity`.
+    uses_identity: False looks at a grey square in place of every identity image: the same network, told of nobody.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class IdentityGuidedEncoder(ContourEncoder):
         modulation: str = "tensor",
         input_latent: bool = True,
         pretrained_identity: bool = True,
+        uses_identity: bool = True,
     ) -> None:
         super().__init__(kind, preset, input_latent)
         if modulation not in MODULATIONS:
@@ -111,6 +113,7 @@ class IdentityGuidedEncoder(ContourEncoder):
             "modulation": modulation,
             "input_latent": input_latent,
             "pretrained_identity": pretrained_identity,
+            "uses_identity": uses_identity,
         }
         guided = modulation != "none"
         self.identity_encoder = IdentityEncoder(preset.name, pretrained_identity, size.frozen) if guided else None
@@ -153,6 +156,8 @@ class IdentityGuidedEncoder(ContourEncoder):
 
         Returns `identity[i][j]` for bottleneck j of block i, or the image where there is no identity encoder.
         """
+        if not self.options["uses_identity"]:
+            x_id = torch.zeros_like(x_id)
         if self.identity_encoder is None:
             return x_id
         levels = self.identity_encoder(x_id.contiguous(memory_format=torch.channels_last))
