@@ -69,24 +69,26 @@ def normal_codes(parameters: Mapping[str, NDArray[Any]], seed: int = 1) -> Tenso
     """Bring parameters of any distribution to a standard normal one.
 
     Each parameter is replaced by the normal quantile of its rank (equal values get neighbouring ranks in random order,
-    so that a choice among eleven haircuts becomes eleven intervals); then the correlations are removed, with a matrix
-    that changes the single parameters as little as possible.
+    so that a choice among eleven haircuts becomes eleven intervals). Then the correlations of amounts are removed, with
+    a matrix that changes the single parameters as little as possible. Choices (words, yes or no) keep axes of their
+    own: mixed with other parameters, their intervals would have no edges any more.
 
-    parameters: name -> values [N], numbers or words. seed: of ties. Returns [N, P] float32.
+    parameters: name -> values [N], numbers or words. seed: of ties. Returns [N, P] float32: amounts, then choices.
     """
     random = np.random.default_rng(seed)
-    columns = []
+    amounts, choices = [], []
     for name, values in parameters.items():
         if name.endswith(".pattern"):
             continue  # a random number's seed says nothing about the picture
-        numbers = np.unique(values, return_inverse=True)[1]
+        kinds, numbers = np.unique(values, return_inverse=True)
         rank = np.empty(len(values))
         rank[np.lexsort((random.random(len(values)), numbers))] = np.arange(len(values))
-        columns.append(torch.from_numpy(2 * (rank + 0.5) / len(values) - 1))
-    normal = math.sqrt(2) * torch.erfinv(torch.stack(columns, dim=1))  # [N, P] float64
+        column = math.sqrt(2) * torch.erfinv(torch.from_numpy(2 * (rank + 0.5) / len(values) - 1))
+        (choices if kinds.dtype.kind in "US" or len(kinds) == 2 else amounts).append(column)
+    normal = torch.stack(amounts, dim=1)  # [N, P'] float64
     variance, axes = torch.linalg.eigh(normal.T.cov())
-    whiten = axes @ torch.diag(variance.clamp_min(SMALLEST_VARIANCE).rsqrt()) @ axes.T  # [P, P]
-    return (normal @ whiten).float()
+    whiten = axes @ torch.diag(variance.clamp_min(SMALLEST_VARIANCE).rsqrt()) @ axes.T  # [P', P']
+    return torch.cat([normal @ whiten, *(column[:, None] for column in choices)], dim=1).float()
 
 
 def with_filling(codes: Tensor, length: int, random: torch.Generator) -> Tensor:
