@@ -76,7 +76,8 @@ def normal_codes(parameters: Mapping[str, NDArray[Any]], seed: int = 1) -> Tenso
     parameters: name -> values [N], numbers or words. seed: of ties. Returns [N, P] float32: amounts, then choices.
     """
     random = np.random.default_rng(seed)
-    amounts, choices = [], []
+    amounts: list[Tensor] = []
+    choices: list[Tensor] = []
     for name, values in parameters.items():
         if name.endswith(".pattern"):
             continue  # a random number's seed says nothing about the picture
