@@ -31,7 +31,7 @@ lab: setup ## open the series in JupyterLab
 
 # The notebooks run whole, 03 with its trainings: some four minutes on two cores.
 test: setup ## run the whole test suite: pytest, and nbval over the notebooks
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 tests $(BOOKS)
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 --durations 30 tests $(BOOKS)
 
 weights: setup ## walk the recipe from the renderer to the bundled weights: hours; `idnb reproduce --list` says how far it is
 	$(PY) -m idnb reproduce

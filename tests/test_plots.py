@@ -131,17 +131,26 @@ def test_show_gives_one_png_with_alternative_text(monkeypatch: pytest.MonkeyPatc
 
 
 def test_small_pictures_are_smaller_and_keep_their_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[bytes] = []
+    shown: list[tuple[dict, dict]] = []
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: object())
-    monkeypatch.setattr("IPython.display.display", lambda bundle, raw, metadata: shown.append(bundle["image/png"]))
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw, metadata: shown.append((bundle, metadata)))
     noise = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    for small in (False, True, 16):
-        show(show_row(noise), alt="noise, zwölf × zwölf", small=small)
-    assert len(shown[2]) < len(shown[1]) < 0.7 * len(shown[0])
-    for png in shown:
-        picture = Image.open(io.BytesIO(png))
-        assert picture.text["Description"] == "noise, zwölf × zwölf"  # type: ignore[attr-defined]
-    assert picture.mode == "P"
+    smooth = torch.nn.functional.interpolate(noise, size=128, mode="bicubic").clamp(-1, 1)
+    flat = torch.ones(2, 3, 32, 32) * torch.tensor([-0.5, 0.5])[:, None, None, None]
+    sizes = {}
+    for name, pictures in {"smooth": smooth, "flat": flat}.items():
+        for small in (False, True):
+            show(show_row(pictures), alt="noise, zwölf × zwölf", small=small)
+            bundle, metadata = shown.pop()
+            (kind,) = (key for key in bundle if key.startswith("image/"))
+            assert metadata == {kind: {"alt": "noise, zwölf × zwölf"}}
+            sizes[name, small] = kind, len(bundle[kind])
+            picture = Image.open(io.BytesIO(bundle[kind]))
+            assert picture.format is not None and kind == f"image/{picture.format.lower()}"
+            if kind == "image/png":
+                assert picture.text["Description"] == "noise, zwölf × zwölf"  # type: ignore[attr-defined]
+    assert sizes["smooth", True][0] == "image/jpeg" and sizes["smooth", True][1] < 0.4 * sizes["smooth", False][1]
+    assert sizes["flat", True][0] == "image/png" and sizes["flat", True][1] < sizes["flat", False][1]
 
 
 def test_show_outside_a_notebook_is_silent(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from idnb.checks import FALSE_CLAIM
 from tools.notebook_clean import WIDGET_VIEW
 from tools.notebook_exercises import disagreements, find_exercises, is_passed
-from tools.notebook_files import NAME_PATTERN, SECTIONS, badge, install_cell
+from tools.notebook_files import NAME_PATTERN, SECTIONS, badge, install_cell, pictures_of
 from tools.notebook_fold import hides_outcome, hides_source
 
 __all__ = ["CHECKS", "check_file"]
@@ -144,7 +144,7 @@ def check_figures(notebook: Notebook, path: Path) -> list[str]:
     """Each picture decodes, is not one flat colour, is at most nine inches wide, and is followed by a sentence."""
     found = []
     for number, cell in _numbered(notebook, "code"):
-        pictures = [output.data["image/png"] for output in cell.get("outputs", []) if _has_png(output)]
+        pictures = [output.data[kind] for kind, output in pictures_of(cell.get("outputs", []))]
         for picture in pictures:
             try:
                 image = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
@@ -235,7 +235,3 @@ def check_file(path: Path) -> list[str]:
 
 def _numbered(notebook: Notebook, kind: str) -> list[tuple[int, nbformat.NotebookNode]]:
     return [(i, cell) for i, cell in enumerate(notebook.cells, start=1) if cell.cell_type == kind]
-
-
-def _has_png(output: nbformat.NotebookNode) -> bool:
-    return output.output_type in ("display_data", "execute_result") and "image/png" in output.data

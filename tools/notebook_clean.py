@@ -2,6 +2,7 @@
 
 import nbformat
 
+from tools.notebook_files import PICTURES
 from tools.notebook_fold import fold
 
 __all__ = ["WIDGET_VIEW", "clean"]
@@ -45,8 +46,9 @@ def clean(notebook: nbformat.NotebookNode) -> list[str]:
                 continue
             else:
                 if "metadata" in output:
-                    alt = output.metadata.get("image/png", {}).get("alt")
-                    output.metadata = nbformat.from_dict({"image/png": {"alt": alt}} if alt else {})
+                    alts = {kind: output.metadata.get(kind, {}).get("alt") for kind in PICTURES}
+                    kept = {kind: {"alt": alt} for kind, alt in alts.items() if alt}
+                    output.metadata = nbformat.from_dict(kept)
                 output.pop("transient", None)
                 outputs.append(output)
         cell.outputs = outputs

@@ -14,11 +14,13 @@ from tools.notebook_fold import fold
 
 __all__ = [
     "NAME_PATTERN",
+    "PICTURES",
     "REPO",
     "SECTIONS",
     "badge",
     "find",
     "install_cell",
+    "pictures_of",
     "project",
     "repository",
     "skeleton",
@@ -29,6 +31,18 @@ NAME_PATTERN = re.compile(r"^\d\d_[a-z0-9_]+\.ipynb$")
 
 # The second-level headings that every notebook has, in this order; its own sections stand between Setup and Recap.
 SECTIONS = ("Learning goals", "Prerequisites", "Time", "Setup", "Recap", "Next", "References")
+
+
+PICTURES = ("image/png", "image/jpeg")
+"""What a figure may be stored as."""
+
+
+def pictures_of(outputs: Iterable[nbformat.NotebookNode]) -> Iterable[tuple[str, nbformat.NotebookNode]]:
+    """The figures among the outputs of a cell: the kind of each picture, and its output."""
+    for output in outputs:
+        for kind in PICTURES:
+            if output.output_type in ("display_data", "execute_result") and kind in output.data:
+                yield kind, output
 
 
 @cache

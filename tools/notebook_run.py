@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 import papermill
 
+from tools.notebook_files import pictures_of
+
 __all__ = ["RunError", "committed_profile", "execute", "keep_alternative_text", "write_page"]
 
 
@@ -89,11 +91,11 @@ def _position(notebook: nbformat.NotebookNode, output: Path) -> str:
 
 def keep_alternative_text(notebook: nbformat.NotebookNode) -> None:
     """Turn pictures with alternative text into HTML, in place: nbconvert drops the text, and some readers need it."""
-    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        text = output.get("metadata", {}).get("image/png", {}).get("alt")
+    for kind, output in [figure for cell in notebook.cells for figure in pictures_of(cell.get("outputs", []))]:
+        text = output.get("metadata", {}).get(kind, {}).get("alt")
         if text:
-            source = output["data"].pop("image/png").replace("\n", "")
-            output["data"]["text/html"] = f'<img alt="{escape(text)}" src="data:image/png;base64,{source}">'
+            source = output["data"].pop(kind).replace("\n", "")
+            output["data"]["text/html"] = f'<img alt="{escape(text)}" src="data:{kind};base64,{source}">'
 
 
 def write_page(executed: Path, page: Path, source_folder: Path) -> None:

@@ -15,7 +15,7 @@ import nbformat
 from nbconvert.filters import markdown2html
 
 from tools.book import mathml
-from tools.notebook_files import REPO, find, project
+from tools.notebook_files import REPO, find, pictures_of, project
 
 __all__ = ["main", "slides_of", "write_slides"]
 
@@ -74,18 +74,14 @@ def slides_of(notebook: nbformat.NotebookNode) -> Iterator[str]:
         after = next((c.source for c in cells[place + 1 :] if c.cell_type == "markdown"), "")
         words = "" if after.startswith(("#", "<", "**", "-")) else after.split("\n\n")[0]
         words = re.sub(r"[^.]*:$", "", words)  # a sentence that announces a formula or a list
-        for output in cell.get("outputs", []):
-            for kind in ("image/png", "image/webp", "image/jpeg"):
-                if kind in output.get("data", {}):
-                    alt = output.metadata.get(kind, {}).get("alt", heading)
-                    picture = (
-                        f'<img src="data:{kind};base64,{output.data[kind].strip()}" alt="{escape(alt, quote=True)}">'
-                    )
-                    yield (
-                        f"<h2>{_html(heading).removeprefix('<p>').removesuffix('</p>')}</h2>\n"
-                        f'<figure>{picture}</figure>\n<div class="words">{_html(words)}</div>\n'
-                        f'<p class="small">{escape(title)}</p>'
-                    )
+        for kind, output in pictures_of(cell.get("outputs", [])):
+            alt = escape(output.metadata.get(kind, {}).get("alt", heading), quote=True)
+            picture = f'<img src="data:{kind};base64,{output.data[kind].strip()}" alt="{alt}">'
+            yield (
+                f"<h2>{_html(heading).removeprefix('<p>').removesuffix('</p>')}</h2>\n"
+                f'<figure>{picture}</figure>\n<div class="words">{_html(words)}</div>\n'
+                f'<p class="small">{escape(title)}</p>'
+            )
 
 
 def write_slides(out: Path, notebooks: list[Path] | None = None) -> Path:
