@@ -108,7 +108,7 @@ def test_targets_call_what_they_should(house):
     assert house.make("test", "lint", "notebooks", "lab", "web", "ONLY=01").returncode == 0
     test, check, layout, types, refresh, lab, web = house.calls()
     assert test.startswith("-m pytest -n auto") and "--dist loadfile" in test  # each notebook in one process
-    assert "--nbval-lax --nbval-current-env" in test and test.endswith("1200 tests notebooks")
+    assert "--nbval-lax --nbval-current-env" in test and test.endswith("30 tests notebooks")
     assert check == "-m ruff check idnb tests notebooks" and layout == "-m ruff format --check idnb tests notebooks"
     assert types == "-m mypy idnb"
     assert refresh == "-m tools.notebooks refresh 01"

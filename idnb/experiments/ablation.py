@@ -43,7 +43,7 @@ class Budget:
 
     images: shown in training, three quarters of them with one refinement step and the rest with `steps`. batch,
     learning_rate: see `EncoderConfig`. people: of each training set, at most. kind: of contour. contours: of the test
-    set, each with ten identities.
+    set, each with ten identities. perceptual: backbone of LPIPS in the loss, "vgg" or the faster "alex".
     """
 
     images: int = 24_000
@@ -53,6 +53,7 @@ class Budget:
     people: int | None = None
     kind: str = "low_res"
     contours: int | None = 300
+    perceptual: str = "vgg"
 
     def phases(self, variant: Variant) -> tuple[Phase, ...]:
         """The phases of a variant's training; pSp takes one refinement step."""
@@ -142,7 +143,8 @@ def run_variant(
         clip=5.0,
         seed=seed,
     )
-    loss = build_loss(encoder.preset, budget.kind, LossWeights(**description["loss"]), int(variant.views))
+    weights = LossWeights(**description["loss"])
+    loss = build_loss(encoder.preset, budget.kind, weights, int(variant.views), perceptual=budget.perceptual)
     critic = build_critic(faces, encoder.preset, seed) if loss.weights.realism else None
     trained = train_encoder(
         encoder, generator, pairs, loss, config, folder / "training", minutes=minutes, critic=critic

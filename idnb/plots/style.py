@@ -138,7 +138,7 @@ def show(fig: "Figure", alt: str = "", small: bool = False) -> None:
     kind, content = "image/png", buffer.getvalue()
     if small:
         picture = read_picture(content, name="the figure").convert("RGB")
-        picture.save(jpeg := io.BytesIO(), format="jpeg", quality=88, optimize=True, progressive=True)
+        picture.save(jpeg := io.BytesIO(), format="jpeg", quality=80, optimize=True, progressive=True)
         note = PngInfo()
         note.add_itxt("Description", text)
         few = picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
