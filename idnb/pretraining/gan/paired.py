@@ -24,13 +24,14 @@ Scoring Rules, Prediction, and Estimation", JASA 2007, section 4.3.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from idnb.core.errors import InputError
@@ -58,6 +59,7 @@ PART_WEIGHTS = {
     "cloth": 0.5,
 }  # fmt: skip
 CHANNELS = (256, 256, 192, 128, 64, 32)  # of the generator at 4, 8, ... 128 px
+SMALLEST_SEEN = 16  # px: up to here LPIPS is left out, which halves the side four times
 WINDOW = 64  # px, side of the window on which LPIPS is computed where the picture is larger
 MAPPING_RATE = 50.0  # its layers learn a hundred times slower by construction: here they are to learn as fast as others
 YIELD = 0.02  # how much the encoder's w gives way to what the mapping network can reach
@@ -114,12 +116,15 @@ class PairedTraining(GrowingTraining):
         widths = preset.n_styles, preset.style_dim, preset.generator_channels[0], PICTURE_CHANNELS[-depth:]
         self.encoder = PictureEncoder(*widths).to(self.device)
         self.encoder_ema = copy.deepcopy(self.encoder).eval().requires_grad_(False)
-        # Frozen, so it may be kept in the type that it computes in.
-        type_ = torch.bfloat16 if bf16 else torch.float32
         self.discriminator = Discriminator.from_preset(preset).to(self.device)
         self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=2e-3, betas=(0.0, 0.99))
-        self.lpips = load_lpips("vgg").to(self.device, type_).to(memory_format=torch.channels_last)
         self._prepare()
+
+    @functools.cached_property
+    def lpips(self) -> nn.Module:
+        """The perceptual distance, once pictures are large enough for it."""
+        type_ = torch.bfloat16 if self.bf16 else torch.float32  # frozen: it may be kept in the type it computes in
+        return load_lpips("vgg").to(self.device, type_).to(memory_format=torch.channels_last)
 
     def _prepare(self) -> None:
         """An optimizer and compiled functions for the networks as they are now."""
@@ -130,11 +135,11 @@ class PairedTraining(GrowingTraining):
         self.optimizer = torch.optim.Adam(groups, lr=self.config.learning_rate, betas=(0.5, 0.99), fused=True)
         self.synthesis: Callable[..., Tensor] = self.generator.synthesis
         self.encode: Callable[..., tuple[Tensor, Tensor, Tensor]] = self.encoder
-        self.distance: Callable[..., Tensor] = self.lpips
+        if self.size > SMALLEST_SEEN:
+            self.distance: Callable[..., Tensor] = torch.compile(self.lpips) if self.compile else self.lpips
         if self.compile:
             self.synthesis = torch.compile(self.generator.synthesis)
             self.encode = torch.compile(self.encoder)
-            self.distance = torch.compile(self.lpips)
 
     def grow(self) -> None:
         """Double the resolution: a new top block, fresh memory of the optimizer; all other weights go on."""
@@ -200,7 +205,7 @@ class PairedTraining(GrowingTraining):
         target, weights = (F.adaptive_avg_pool2d(x, self.size) for x in (pictures, weights))
         l1 = ((seen - target).abs() * weights).mean() / weights.mean()
         lpips = torch.zeros(())
-        if self.size > 16:
+        if self.size > SMALLEST_SEEN:
             lpips = self.distance(*self.windows(seen, target, random)).float().mean()
         (gradient,) = torch.autograd.grad(l1 + lpips, seen)
         figures = {"loss": (l1 + lpips).item(), "l1": l1.item(), "lpips": lpips.item(), "mapping": mapping.item()}
