@@ -56,7 +56,7 @@ TINY = Preset(
     mapping_depth=6,
     # From 32 px on the work per image is the same at every resolution: twice the side, half the channels. The
     # discriminator runs more often in training than the generator, so it is the narrower one.
-    generator_channels=(256, 256, 192, 128, 64, 32),
+    generator_channels=(192, 192, 96, 64, 32, 16),
     discriminator_channels=(128, 128, 96, 48, 24, 16),
     encoder_size=64,
     loss_size=128,
