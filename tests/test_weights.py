@@ -367,13 +367,15 @@ def test_shipped_manifest_is_sound():
 
 def test_a_bundled_file_names_a_command_of_today_or_a_commit() -> None:
     """Whoever wants to make a file again knows what to type, and in which version."""
-    for entry in read_manifest():
-        if entry.bundled and not entry.commit:
-            assert entry.command
-            words = shlex.split(entry.command)[1:]
+    for entry in (one for one in read_manifest() if one.bundled):
+        assert entry.command
+        words = shlex.split(entry.command)[1:]
+        if entry.commit is None:
             build_parser(words[0]).parse_args(words)  # raises InputError for what is unknown
-        elif entry.commit:
-            assert re.fullmatch("[0-9a-f]{7,40}", entry.commit)
+            continue
+        assert re.fullmatch("[0-9a-f]{7,40}", entry.commit)
+        with pytest.raises(InputError):  # otherwise no commit would have to be named
+            build_parser(words[0]).parse_args(words)
 
 
 def command(*words: str) -> int:
