@@ -90,12 +90,12 @@ def test_a_run_and_its_obvious_answers(data, tmp_path):
 def test_a_second_perceptual_distance_has_a_column_of_its_name(tmp_path):
     """LPIPS over VGG16 for real, on pictures of 32 px; a run with one distance is another run."""
     both = colour_set()
-    both.second = PerceptualMeasure("LPIPS (VGG16, 32 px)", load_lpips("vgg"), 32)
+    both.lpips_vgg = PerceptualMeasure("LPIPS (VGG16, 32 px)", load_lpips("vgg"), 32)
     result = evaluate(CopyIdentity(), None, both, Setting("copy", contours=4, count=1), tmp_path, progress=False)
     table = method_table([result])
-    assert "| LPIPS (VGG16, 32 px) ↓" in table and 0 < result["figures"]["second"]["value"] < 2
+    assert "| LPIPS (VGG16, 32 px) ↓" in table and 0 < result["figures"]["lpips_vgg"]["value"] < 2
     with np.load(tmp_path / "columns.npz") as columns:
-        assert columns["second"].mean() == pytest.approx(result["figures"]["second"]["value"], abs=1e-4)
+        assert columns["lpips_vgg"].mean() == pytest.approx(result["figures"]["lpips_vgg"]["value"], abs=1e-4)
     with pytest.raises(InputError, match="another setting"):
         evaluate(CopyIdentity(), None, colour_set(), Setting("copy", contours=4, count=1), tmp_path, progress=False)
     assert load_perceptual_measure("lpips_vgg").name == "LPIPS (VGG16, 128 px)"

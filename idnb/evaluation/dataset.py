@@ -34,8 +34,8 @@ class EvaluationSet:
 
     faces: what `idnb.load_faces` returns. size: side at which all is compared (64 or 256). judges, perceptual, parser,
     regressor, features: who measures; regressor and parser may be None. reference: features of the set with which
-    outputs are compared as a whole, [M, D]; None takes the test images themselves. second: another perceptual distance
-    beside the first, or None.
+    outputs are compared as a whole, [M, D]; None takes the test images themselves. lpips_vgg: a second perceptual
+    distance, or None.
 
     Attributes: identity [N] number of each image's person, person [N] long the same counted from 0;
     vectors, people: judge -> [N, D] and [P, D]; truth [N, K] or None, what the regressor is to read; real: features of
@@ -52,11 +52,11 @@ class EvaluationSet:
         parser: FaceParser | None = None,
         regressor: AttributeRegressor | None = None,
         reference: Tensor | None = None,
-        second: PerceptualMeasure | None = None,
+        lpips_vgg: PerceptualMeasure | None = None,
     ) -> None:
         self.name, self.size = str(getattr(faces, "folder", "faces")).rsplit("/", 1)[-1], size
         self.judges, self.perceptual, self.features = judges, perceptual, features
-        self.second = second
+        self.lpips_vgg = lpips_vgg
         self.parser, self.regressor = parser, regressor
         self.identity: NDArray[np.int64] = np.asarray(faces.identity)
         self.person = torch.as_tensor(np.unique(self.identity, return_inverse=True)[1])
@@ -148,5 +148,5 @@ def load_evaluation_set(
         known = features_of(network, (reference.images(part) for part in np.array_split(rows, 1 + len(rows) // 64)))
     size = get_preset(preset).encoder_size
     measure = load_perceptual_measure(perceptual, preset)
-    second = load_perceptual_measure("lpips_vgg", preset) if vgg else None
-    return EvaluationSet(faces, size, load_judges(preset, judges), measure, network, parser, regressor, known, second)
+    over_vgg = load_perceptual_measure("lpips_vgg", preset) if vgg else None
+    return EvaluationSet(faces, size, load_judges(preset, judges), measure, network, parser, regressor, known, over_vgg)

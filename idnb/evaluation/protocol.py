@@ -60,7 +60,7 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
     """Generate and measure some pairs.
 
     pairs: usually those of one chunk. Returns columns of one value a pair:
-    perceptual, second: distances to the contour's photo. psnr, line_f or iou (and iou_counts): the contour was kept,
+    perceptual, lpips_vgg: distances to the contour's photo. psnr, line_f or iou (and iou_counts): the contour was kept,
     `Contour.fidelity`.
     NAME.identity, NAME.contour: similarity to the identity image and to the contour's photo, by judge NAME;
     NAME.rank: place of the identity among all people, the picture handed in left out, -1 for people without another;
@@ -83,8 +83,8 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
             raise InputError(f"{setting.method}: an output holds values that are no numbers; was its training whole?")
         small = resize(outputs, data.size)
         found: dict[str, Tensor] = {"perceptual": data.perceptual(outputs, photos)}
-        if data.second is not None:
-            found["second"] = data.second(outputs, photos)
+        if data.lpips_vgg is not None:
+            found["lpips_vgg"] = data.lpips_vgg(outputs, photos)
         kind = contour_kind(setting.kind)
         found |= kind.fidelity(outputs, x_c, data.parser)
         for side in rulers(setting.kind, data.size):
@@ -144,8 +144,8 @@ def evaluate(
     pairs = pairs_of(setting, data.identity)
     weights = weights_fingerprint(method, generator, *data.judges.values(), data.parser, data.regressor, data.features)
     description = {"setting": asdict(setting), "set": data.name, "weights": weights}
-    if data.second is not None:
-        description["second"] = data.second.name
+    if data.lpips_vgg is not None:
+        description["lpips_vgg"] = data.lpips_vgg.name
     claim(out, description, pairs, data)
     if (out / "result.json").is_file():
         return read_result(out / "result.json")

@@ -43,8 +43,8 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
     known = score_distributions(data)
     strangers = data.identity[columns["contour"]] != data.identity[columns["identity"]]
     figures: dict[str, Any] = {"perceptual": clusters.mean(columns["perceptual"])._asdict()}
-    if "second" in columns:
-        figures["second"] = clusters.mean(columns["second"])._asdict()
+    if "lpips_vgg" in columns:
+        figures["lpips_vgg"] = clusters.mean(columns["lpips_vgg"])._asdict()
     measure = contour_kind(setting.kind).measure.name
     figures[measure] = clusters.mean(columns[measure])._asdict()
     sides = rulers(setting.kind, data.size)
@@ -84,7 +84,7 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
         "bests": rounded(oracle(data, setting, np.unique(pairs.contour))),
         "names": {
             "perceptual": getattr(data.perceptual, "name", "perceptual distance"),
-            "second": getattr(data.second, "name", ""),
+            "lpips_vgg": getattr(data.lpips_vgg, "name", ""),
             "frechet": data.features.frechet_name,
             "kernel": data.features.kernel_name,
             "gallery": "own picture left out",

@@ -62,7 +62,7 @@ ALL = (
     Column("judge.training/similarity", "IDSIM, network of the loss", "↑", 3),
     Column("judge.judge/similarity", "IDSIM, held-out judge", "↑", 3),
     Column("frechet", "{frechet}", "↓", 2),
-    Column("second", "{second}", "↓", 3),
+    Column("lpips_vgg", "{lpips_vgg}", "↓", 3),
     Column(RULER, "contour, dB at {ruler} px", "↑", 1),
     Column("judge.facenet/similarity", "IDSIM, FaceNet", "↑", 3),
     Column("judge.judge/preference", "nearer to its identity, %, judge", "↑", 1, 100.0),
