@@ -8,6 +8,7 @@ import torch
 import idnb
 from idnb.core.errors import InputError
 from idnb.core.images import LUMA
+from idnb.models.lpips_distance import random_window
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.training.losses import (
     EncoderLoss,
@@ -17,7 +18,6 @@ from idnb.training.losses import (
     identity_loss,
     l2_loss,
     norm_loss,
-    random_window,
     w_norm_loss,
 )
 from idnb.training.step import TERMS
@@ -128,7 +128,7 @@ def test_the_perceptual_term_looks_at_one_window_of_large_pictures(networks):
         loss.perceptual_loss(photo + 1, loss.targets(photo, photo), torch.Generator().manual_seed(k))
     assert all(a.shape == (2, 3, 64, 64) and torch.allclose(a, b + 1) for a, b in seen)
     assert not torch.equal(seen[0][1], seen[1][1]) and not torch.equal(seen[1][1], seen[2][1])
-    [whole] = random_window([photo[:, :, :48, :48]], 64, torch.Generator())
+    [whole] = random_window([photo[:, :, :48, :48]], loss.perceptual, torch.Generator())
     assert torch.equal(whole, photo[:, :, :48, :48])
 
 

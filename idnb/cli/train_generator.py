@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
     add("--threads", type=THREADS, default=None, help="CPU threads")
     add("--compile", action="store_true", help="fuse operations with torch.compile: faster, needs a C++ compiler")
-    add_export(parser, "write the generator and its entry into the installed package")
+    add_export(parser, "write the generator into the package; the bundled encoders belong to another one")
 
 
 def run(args: argparse.Namespace) -> int:

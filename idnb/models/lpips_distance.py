@@ -9,8 +9,9 @@ Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perc
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
@@ -18,7 +19,9 @@ from idnb.core.tensor_files import read_tensors
 from idnb.core.weights import weight_path
 from idnb.models.lpips_backbones import read_backbone
 
-__all__ = ["load_lpips", "lpips_over", "untrained_lpips"]
+__all__ = ["WINDOW", "load_lpips", "lpips_over", "random_window", "untrained_lpips"]
+
+WINDOW = 64  # px, side of the window in which trainings compare larger pictures
 
 
 def load_lpips(net: str = "alex") -> nn.Module:
@@ -53,3 +56,18 @@ def untrained_lpips(net: str) -> nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lpips calls torchvision in a way that is deprecated
         return lpips.LPIPS(net=net, version="0.1", pnet_rand=True, verbose=False)
+
+
+def random_window(pictures: Sequence[Tensor], network: nn.Module, random: torch.Generator) -> list[Tensor]:
+    """The same window of all pictures, as a perceptual network likes them: a quarter of the work at 128 px.
+
+    pictures: [B, C, S, S] each. network: whose parameters say the type. random: of the place, rarely at the border.
+    Returns [B, C, WINDOW, WINDOW] each, channels last; pictures of at most WINDOW come back whole.
+    """
+    top = left = 0
+    if (room := pictures[0].shape[-1] - WINDOW) > 0:
+        place = torch.randint(room // 8, room - room // 8 + 1, (2,), generator=random, device=random.device)
+        top, left = place.tolist()
+    type_ = next((p.dtype for p in network.parameters()), pictures[0].dtype)
+    cut = (x[:, :, top : top + WINDOW, left : left + WINDOW].to(type_) for x in pictures)
+    return [x.contiguous(memory_format=torch.channels_last) for x in cut]

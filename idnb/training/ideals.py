@@ -52,7 +52,7 @@ class Ideals:
         return torch.where(there, self.contour[which], rows), torch.where(there, self.given[which], partners), which
 
     def images(self, which: Tensor) -> Tensor:
-        """Ideal results, [B, 3, S, S] float in [-1, 1]."""
+        """Ideal results, [B, 3, S, S] float in [-1, 1]; which: [B] long, -1 gives one that is not to be used."""
         return self.photos[which].float() / 127.5 - 1
 
 

@@ -9,13 +9,12 @@ mean of the squared differences. Its W term is the norm over all rows of the dif
 there.
 
 Four further terms are not the paper's, and weigh nothing unless asked for. `contour`: a low-resolution contour is a
-picture, and equation 3 at its own size says how well it was kept; without it, identity pays for darker cheeks with
-contrast that no eye misses. `chromaticity`: an identity network that
-knows no colour reads light and dark, mostly in green and least in red (44 and 19 percent of its squared gradient). The
-cheapest way to darken a forehead for it takes away green and leaves red, and the face turns purple; differences in
-chromaticity with a weight of their own forbid that. `latent_norm`: equation 5 holds the W+ code near its mean, but not
-the input latent, and an encoder escapes into what costs nothing. `realism`: what a discriminator says that learns along
-(`idnb.training.critic`).
+picture, and equation 3 at its own size asks for its light and colours, whatever the identity term would rather have.
+`latent_norm`: equation 5 holds the W+ code near its mean, but not the input latent, and an encoder escapes into what
+costs nothing. `chromaticity`: an identity network that knows no colour reads light and dark, mostly in green and least
+in red (44 and 19 percent of its squared gradient). The cheapest way to darken a forehead for it takes away green and
+leaves red, and the face turns purple; differences in chromaticity with a weight of their own forbid that. `realism`:
+what a discriminator says that learns along (`idnb.training.critic`).
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from idnb.core.errors import InputError
 from idnb.core.images import LUMA
 from idnb.core.resize import resize
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
+from idnb.models.lpips_distance import random_window
 from idnb.training.views import ViewConfig, random_views
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "identity_loss",
     "l2_loss",
     "norm_loss",
-    "random_window",
     "w_norm_loss",
 ]
 
@@ -66,7 +65,6 @@ class LossWeights:
     realism: float = 0.0
 
 
-WINDOW = 64  # px, side of what the perceptual distance looks at
 WEIGHTS = {"tiny": LossWeights(3.0, 0.6, 1.0, 0.002), "paper": LossWeights()}
 """The weights of each preset; `idnb ablate identity` measures those of `tiny` beside the paper's."""
 
@@ -138,8 +136,8 @@ class EncoderLoss(nn.Module):
 
     identity_networks: one or several frozen networks (`idnb.load_identity_network`); their losses are averaged. Several
         of different make are harder to please without showing the right person. The held-out judge is refused.
-    perceptual: P(.) of equation 3 as a distance: LPIPS, or any module (a, b) -> [B]. It looks at a random window of 64
-        px where pictures are larger, at a quarter of the cost at 128 px.
+    perceptual: P(.) of equation 3 as a distance: LPIPS, or any module (a, b) -> [B]. Larger pictures are compared in a
+        window (`idnb.models.lpips_distance.random_window`).
     weights: see `LossWeights`. contour_size: side of the low-resolution contour, for the term `contour`, or None.
     views: how the output is changed at random before it is embedded, or None for the plain output as in the paper.
     n_views: random views of each output, whose losses are averaged; the plain output is then not embedded.
@@ -214,11 +212,8 @@ class EncoderLoss(nn.Module):
 
     def perceptual_loss(self, output: Tensor, targets: Targets, random: torch.Generator) -> Tensor:
         """Equation 3, second line: the mean perceptual distance to the contour's photo, in one window of a batch."""
-        type_ = next((p.dtype for p in self.perceptual.parameters()), output.dtype)
-        seen = random_window([output, targets.photo], WINDOW, random)
-        return (
-            self.perceptual(*(x.to(type_).contiguous(memory_format=torch.channels_last) for x in seen)).float().mean()
-        )
+        seen = random_window([output, targets.photo], self.perceptual, random)
+        return self.perceptual(*seen).float().mean()
 
     def contour_term(self, output: Tensor, targets: Targets) -> Tensor:
         """Equation 3, first line, at the size of the low-resolution contour; 0 for other kinds."""
@@ -237,15 +232,3 @@ class EncoderLoss(nn.Module):
             for network, z_id in zip(self.identity_networks, targets.embeddings, strict=True)
         ]
         return torch.stack(losses).mean()
-
-
-def random_window(pictures: Sequence[Tensor], side: int, random: torch.Generator) -> list[Tensor]:
-    """The same window of all pictures, at a random place that is rarely at the border.
-
-    pictures: [B, C, S, S] each. side: of the window in pixels; smaller pictures come back whole.
-    """
-    if (room := pictures[0].shape[-1] - side) <= 0:
-        return [*pictures]
-    place = torch.randint(room // 8, room - room // 8 + 1, (2,), generator=random, device=random.device)
-    top, left = place.tolist()
-    return [x[:, :, top : top + side, left : left + side] for x in pictures]

@@ -39,7 +39,7 @@ from idnb.core.images import save_png, sheet
 from idnb.core.presets import Preset
 from idnb.faces.real_images import RealImages
 from idnb.models.discriminator import Discriminator
-from idnb.models.lpips_distance import load_lpips
+from idnb.models.lpips_distance import load_lpips, random_window
 from idnb.models.picture_encoder import PICTURE_CHANNELS, PictureEncoder
 from idnb.pretraining.gan.codes import with_filling
 from idnb.pretraining.gan.growing import GanConfig, GrowingTraining
@@ -60,7 +60,6 @@ PART_WEIGHTS = {
 }  # fmt: skip
 CHANNELS = (256, 256, 192, 128, 64, 32)  # of the generator at 4, 8, ... 128 px
 SMALLEST_SEEN = 16  # px: up to here LPIPS is left out, which halves the side four times
-WINDOW = 64  # px, side of the window on which LPIPS is computed where the picture is larger
 MAPPING_RATE = 50.0  # its layers learn a hundred times slower by construction: here they are to learn as fast as others
 YIELD = 0.02  # how much the encoder's w gives way to what the mapping network can reach
 COOLING = 0.2  # the last share of the images, over which the rate falls
@@ -206,7 +205,7 @@ class PairedTraining(GrowingTraining):
         l1 = ((seen - target).abs() * weights).mean() / weights.mean()
         lpips = torch.zeros(())
         if self.size > SMALLEST_SEEN:
-            lpips = self.distance(*self.windows(seen, target, random)).float().mean()
+            lpips = self.distance(*random_window([seen, target], self.lpips, random)).float().mean()
         (gradient,) = torch.autograd.grad(l1 + lpips, seen)
         figures = {"loss": (l1 + lpips).item(), "l1": l1.item(), "lpips": lpips.item(), "mapping": mapping.item()}
         if against:
@@ -226,14 +225,6 @@ class PairedTraining(GrowingTraining):
         self.optimizer.step()
         self.count_step()
         return figures
-
-    def windows(self, drawn: Tensor, target: Tensor, random: torch.Generator) -> list[Tensor]:
-        """The same random window of both, [B, 3, 64, 64] in the type of the perceptual network; small ones whole."""
-        room = self.size - min(self.size, WINDOW)
-        top, left = (int(x) for x in torch.randint(room // 8, room - room // 8 + 1, (2,), generator=random))
-        type_ = next(self.lpips.parameters()).dtype
-        cut = (x[:, :, top : top + WINDOW, left : left + WINDOW].to(type_) for x in (drawn, target))
-        return [x.contiguous(memory_format=torch.channels_last) for x in cut]
 
     @torch.no_grad()
     def count_step(self) -> None:
