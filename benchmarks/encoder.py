@@ -22,7 +22,6 @@ from idnb.models.contour_encoder import identity_tensors, map_identity
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
-from idnb.training.critic import build_critic
 from idnb.training.losses import LossWeights
 from idnb.training.pair_data import read_pair_data
 from idnb.training.recipe import build_loss
@@ -67,14 +66,11 @@ def time_training(runs: int, batch: int) -> None:
     encoder = IdentityGuidedEncoder("low_res", TINY)
     loss = build_loss(TINY, "low_res", LossWeights())
     print(f"training, batch {batch}                                images/s: clock  processor second")
-    critic = build_critic([idnb.load_faces("test")], TINY, seed=0)
-    phases = (Phase(1, 1, 64), Phase(2, 1, 64), Phase(2, 1), Phase(3, 1))
-    for phase, judged in (*((phase, None) for phase in phases), (Phase(3, 1), critic)):
+    for phase in (Phase(1, 1, 64), Phase(2, 1, 64), Phase(2, 1), Phase(3, 1)):
         config = EncoderConfig((phase,), batch=batch, ema=1000.0)
-        loss.weights = LossWeights(realism=0.0 if judged is None else 0.1)
-        run = EncoderRun(encoder, generator, data, loss, config, Accelerator(cpu=True), judged)
+        run = EncoderRun(encoder, generator, data, loss, config, Accelerator(cpu=True))
         clock, processor = fastest(run.run_step, runs)
-        name = f"{phase.steps} refinement steps, faces up to {phase.size or 128} px{', realism' if judged else ''}"
+        name = f"{phase.steps} refinement steps, faces up to {phase.size or 128} px"
         print(f"  {name:58s} {batch / clock:8.2f} {batch / processor:10.2f}", flush=True)
     pairs = data.draw(batch, torch.Generator().manual_seed(0))
     targets = loss.targets(pairs.photo, pairs.x_id)

@@ -1,4 +1,4 @@
-"""A training run of a few seconds: `python tests/encoder_run.py OUT IMAGES [PAUSE [realism]]`; tests kill it."""
+"""A training run of a few seconds: `python tests/encoder_run.py OUT IMAGES [PAUSE]`; tests kill it."""
 
 import sys
 import time
@@ -8,13 +8,11 @@ import torch
 
 import idnb
 from idnb.core.presets import TINY
-from idnb.faces.real_images import RealImages
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
-from idnb.training.critic import Critic
-from idnb.training.losses import EncoderLoss, LossWeights
+from idnb.training.losses import EncoderLoss
 from idnb.training.pair_data import PairData
 from idnb.training.run import train_encoder
 
@@ -45,12 +43,6 @@ def config(images: int) -> EncoderConfig:
     return EncoderConfig((Phase(1, 4, 8), Phase(2, images - 4, 8)), batch=2, learning_rate=1e-3, ema=8.0)
 
 
-def noise_critic() -> Critic:
-    """A critic whose real pictures are noise."""
-    random = torch.Generator().manual_seed(0)
-    return Critic(RealImages(torch.randint(0, 256, (8, 128, 128, 3), generator=random, dtype=torch.uint8)))
-
-
 def main() -> None:
     out, images = Path(sys.argv[1]), int(sys.argv[2])
     pause = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
@@ -59,15 +51,11 @@ def main() -> None:
     if pause:
         draw = data.draw
         data.draw = lambda *args: (time.sleep(pause), draw(*args))[1]  # time to be killed in
-    critic = None
-    if "realism" in sys.argv:
-        critic, loss.weights = noise_critic(), LossWeights(realism=0.1)
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=True)
-    train_encoder(encoder, generator, data, loss, config(images), out, accelerator, save_minutes=0, critic=critic)
-    learnt = encoder.state_dict() | (critic.state_dict()["weights"] if critic else {})
-    torch.save(learnt, out / f"weights_{accelerator.process_index}.pt")
+    train_encoder(encoder, generator, data, loss, config(images), out, accelerator, save_minutes=0)
+    torch.save(encoder.state_dict(), out / f"weights_{accelerator.process_index}.pt")
 
 
 if __name__ == "__main__":

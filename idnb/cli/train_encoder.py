@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
     add(
         "--weights",
         default=None,
-        metavar="L2,PERCEPTUAL,IDENTITY,W[,CONTOUR,LATENT[,CHROMATICITY,REALISM]]",
+        metavar="L2,PERCEPTUAL,IDENTITY,W[,CONTOUR,LATENT]",
         help="lambda 1 to 4, then the terms that the paper does not have (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003)",
     )
     add(
@@ -126,13 +126,13 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
 
 
 def parse_weights(text: str) -> LossWeights:
-    """`"0.1,1,0.5,0.003"` -> LossWeights; two or four more are not the paper's. Raises InputError."""
-    expected = "expected four numbers such as 0.1,1,0.5,0.003, or six, or eight"
+    """`"0.1,1,0.5,0.003"` -> LossWeights; two more are not the paper's. Raises InputError."""
+    expected = "expected four numbers such as 0.1,1,0.5,0.003, or six"
     try:
         numbers = Listed(WEIGHT)(text)
     except argparse.ArgumentTypeError as error:
         raise InputError(f"--weights {text!r}: {error}; {expected}") from error
-    if len(numbers) not in (4, 6, 8):
+    if len(numbers) not in (4, 6):
         raise InputError(f"--weights {text!r}: {expected}")
     return LossWeights(*numbers)
 
@@ -160,7 +160,6 @@ def run(args: argparse.Namespace) -> int:
     from idnb.env import keep_freed_memory
     from idnb.models.identity_files import load_identity_network
     from idnb.models.stylegan2_files import load_generator
-    from idnb.training.critic import build_critic
     from idnb.training.estimate import say_estimate
     from idnb.training.ideals import read_ideals
     from idnb.training.pair_data import checked_sets
@@ -205,7 +204,6 @@ def run(args: argparse.Namespace) -> int:
         if args.ideals is not None:
             data.ideals = read_ideals(args.ideals, people[0], args.kind, preset, args.p_ideal, say)
     loss = build_loss(preset, args.kind, weights, views, args.identity, args.perceptual)
-    critic = build_critic(people, preset, config.seed, accelerator.device) if weights.realism else None
     out = Path(args.out or f"runs/{bundled_name(args.kind, args.method)}")
     with noted(args, out) if accelerator.is_main_process else nullcontext():
         kept = train_encoder(
@@ -220,7 +218,6 @@ def run(args: argparse.Namespace) -> int:
             args.save_minutes,
             say,
             pair_panel(generator, data),
-            critic,
         )
     if args.export and accelerator.is_main_process:
         check_finished(int(read_run(out / CHECKPOINT)["images"]), config.images, out)
@@ -234,7 +231,7 @@ def choices(config: EncoderConfig, weights: LossWeights, views: int) -> dict[str
     """What a preset has chosen for options that were not given, as they would be given."""
     phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
     names = ("batch", "accumulate", "learning_rate", "decay", "p_same_identity", "seed")
-    given = next(count for count in (4, 6, 8) if not any(astuple(weights)[count:]))
+    given = next(count for count in (4, 6) if not any(astuple(weights)[count:]))
     lambdas = astuple(weights)[:given]
     return {"phases": phases, "weights": lambdas, "views": views, **{name: getattr(config, name) for name in names}}
 

@@ -1,7 +1,7 @@
 """Networks whose features stand for images in Frechet and kernel distances: identity, EfficientNet-Lite0, Inception.
 
 `feature_network("identity")` is bundled. `feature_network("efficientnet")` has seen ImageNet, as Inception has, and
-comes with the packages of the extra `projected`; its distance is no FID and bears its own name.
+comes with the packages of the extra `imagenet`; its distance is no FID and bears its own name.
 `feature_network("inception")` is the network of the FID and needs `idnb fetch inception_fid`.
 """
 
@@ -64,9 +64,9 @@ class IdentityFeatures(FeatureNetwork):
 class EfficientNetFeatures(FeatureNetwork):
     """Maps of EfficientNet-Lite0 at 1/4 to 1/32 of the side, averaged over places and put one after the other.
 
-    It was trained on ImageNet at 224 px, the size to which images are brought. The training of the bundled generator
-    looked through the same network, so this distance is a coach's, not a stranger's.
-    Raises InputError where the packages of the extra `projected` are missing.
+    It was trained on ImageNet at 224 px, the size to which images are brought. No training looked through it, so this
+    distance is a stranger's.
+    Raises InputError where the packages of the extra `imagenet` are missing.
     """
 
     name = "efficientnet"
@@ -75,9 +75,9 @@ class EfficientNetFeatures(FeatureNetwork):
 
     def __init__(self) -> None:
         super().__init__()
-        from idnb.models.projected_discriminator import PretrainedFeatures
+        from idnb.models.efficientnet import EfficientNetLite0
 
-        self.network = PretrainedFeatures()
+        self.network = EfficientNetLite0()
 
     def forward(self, images: Tensor) -> Tensor:
         """images: [B, 3, H, H] in [-1, 1]. Returns [B, 496]."""

@@ -123,7 +123,6 @@ def run_variant(
     minutes: stop training after so much time; the run goes on with the next call.
     Returns the result, with the variant, seed and budget in it; None when training is not finished.
     """
-    from idnb.training.critic import build_critic
     from idnb.training.pair_data import read_pair_data
     from idnb.training.recipe import build_loss
     from idnb.training.run import train_encoder
@@ -145,10 +144,7 @@ def run_variant(
     )
     weights = LossWeights(**description["loss"])
     loss = build_loss(encoder.preset, budget.kind, weights, int(variant.views), perceptual=budget.perceptual)
-    critic = build_critic(faces, encoder.preset, seed) if loss.weights.realism else None
-    trained = train_encoder(
-        encoder, generator, pairs, loss, config, folder / "training", minutes=minutes, critic=critic
-    )
+    trained = train_encoder(encoder, generator, pairs, loss, config, folder / "training", minutes=minutes)
     if not finished(folder / "training", budget.images):
         return None
     setting = Setting(

@@ -67,9 +67,7 @@ TABLES: dict[str, tuple[Variant, ...]] = {
         Variant("no_identity", "without the identity term", weights={"identity": 0.0}),
         Variant("no_w_norm", "without the W-norm term", weights={"w_norm": 0.0}),
         Variant("identity_x3", "identity term three times as strong", weights={"identity": 3.0}),
-        Variant("chromaticity", "with the chromaticity term (not in the paper)", weights={"chromaticity": 20.0}),
         Variant("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.01}),
-        Variant("realism", "with a critic that learns along (not in the paper)", weights={"realism": 0.1}),
     ),
     "identity": (
         Variant("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, views=False, size=64),

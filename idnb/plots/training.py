@@ -26,9 +26,7 @@ TERM_TITLES = {
     "perceptual": "perceptual",
     "identity": "identity",
     "w_norm": "W norm",
-    "chromaticity": "chromaticity",
     "latent_norm": "latent norm",
-    "realism": "realism",
     "total": "total",
 }
 """Columns of a training log -> their titles."""

@@ -8,13 +8,10 @@ Where the paper is ambiguous: its L2 is printed as a norm; like the projects it 
 mean of the squared differences. Its W term is the norm over all rows of the difference, averaged over the batch, as
 there.
 
-Four further terms are not the paper's, and weigh nothing unless asked for. `contour`: a low-resolution contour is a
+Two further terms are not the paper's, and weigh nothing unless asked for. `contour`: a low-resolution contour is a
 picture, and equation 3 at its own size asks for its light and colours, whatever the identity term would rather have.
 `latent_norm`: equation 5 holds the W+ code near its mean, but not the input latent, and an encoder escapes into what
-costs nothing. `chromaticity`: an identity network that knows no colour reads light and dark, mostly in green and least
-in red (44 and 19 percent of its squared gradient). The cheapest way to darken a forehead for it takes away green and
-leaves red, and the face turns purple; differences in chromaticity with a weight of their own forbid that. `realism`:
-what a discriminator says that learns along (`idnb.training.critic`).
+costs nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +25,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from idnb.core.errors import InputError
-from idnb.core.images import LUMA
 from idnb.core.resize import resize
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.lpips_distance import random_window
@@ -39,8 +35,6 @@ __all__ = [
     "EncoderLoss",
     "LossWeights",
     "Targets",
-    "chromaticity",
-    "chromaticity_loss",
     "identity_loss",
     "l2_loss",
     "norm_loss",
@@ -52,7 +46,7 @@ __all__ = [
 class LossWeights:
     """The weights of equation 6, lambda 1 to 4; the defaults are the paper's (section 3.1).
 
-    contour, latent_norm, chromaticity, realism: of the terms that the paper does not have.
+    contour, latent_norm: of the terms that the paper does not have.
     """
 
     l2: float = 0.1
@@ -61,8 +55,6 @@ class LossWeights:
     w_norm: float = 0.003
     contour: float = 0.0
     latent_norm: float = 0.0
-    chromaticity: float = 0.0
-    realism: float = 0.0
 
 
 WEIGHTS = {"tiny": LossWeights(3.0, 0.6, 1.0, 0.002), "paper": LossWeights()}
@@ -86,27 +78,6 @@ def l2_loss(output: Tensor, photo: Tensor) -> Tensor:
     output, photo: [B, 3, S, S] in [-1, 1]. Returns a number.
     """
     return F.mse_loss(output, photo)
-
-
-def chromaticity(picture: Tensor, floor: float = 0.1) -> Tensor:
-    """Colour as a share of light: each channel less the luma, divided by the luma. A shadow leaves it as it is.
-
-    picture: [B, 3, S, S] in [-1, 1]. floor: added to the luma in [0, 1], as the colour of black is anybody's guess.
-    Returns [B, 3, S, S]; 0 is grey.
-    """
-    light = (picture.clamp_min(-1) + 1) / 2
-    luma = (light * light.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)  # [B, 1, S, S]
-    return (light - luma) / (luma + floor)
-
-
-def chromaticity_loss(output: Tensor, photo: Tensor) -> Tensor:
-    """The mean squared difference of chromaticity. Not in the paper.
-
-    A beard that identity asks for may darken a chin that is bare in the photo; it may not turn it red, as it would if
-    the term held the plain differences between channels: with less light, the same difference is more colour.
-    output, photo: [B, 3, S, S] in [-1, 1]. Returns a number.
-    """
-    return (chromaticity(output) - chromaticity(photo)).square().mean()
 
 
 def identity_loss(z_id: Tensor, z_gen: Tensor) -> Tensor:
@@ -185,16 +156,14 @@ class EncoderLoss(nn.Module):
         w_avg: Tensor,
         random: torch.Generator | None = None,
         latent_change: Tensor | None = None,
-        realism: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """All terms for one batch of outputs.
 
         output: [B, 3, S, S] around [-1, 1]. targets: from `targets`. w_plus: [B, n_styles, D]. w_avg: [D].
         random: for window and views; None gives those of a generator with seed 0. latent_change: [B, C, 4, 4], the
-        input latent without the generator's constant, or None where an encoder has none. realism: what a critic says
-        of the output, a number, or None where there is no critic.
-        Returns {"total", "l2", "perceptual", "identity", "w_norm", "contour", "latent_norm", "chromaticity",
-        "realism"}; the parts come without their weights.
+        input latent without the generator's constant, or None where an encoder has none.
+        Returns {"total", "l2", "perceptual", "identity", "w_norm", "contour", "latent_norm"}; the parts come without
+        their weights.
         """
         random = random or torch.Generator().manual_seed(0)
         terms = {
@@ -204,8 +173,6 @@ class EncoderLoss(nn.Module):
             "w_norm": w_norm_loss(w_plus, w_avg),
             "contour": self.contour_term(output, targets),
             "latent_norm": output.new_zeros(()) if latent_change is None else norm_loss(latent_change),
-            "chromaticity": chromaticity_loss(output, targets.photo),
-            "realism": output.new_zeros(()) if realism is None else realism,
         }
         total = sum((getattr(self.weights, name) * term for name, term in terms.items()), start=output.new_zeros(()))
         return {"total": total, **terms}

@@ -25,7 +25,6 @@ from idnb.core.tensor_files import load_strictly
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig
-from idnb.training.critic import Critic
 from idnb.training.loop import Training, run_training
 from idnb.training.losses import EncoderLoss
 from idnb.training.pair_data import PairBatch, PairData
@@ -41,10 +40,9 @@ __all__ = ["EncoderRun", "train_encoder"]
 class EncoderRun(Training):
     """The state of a run: networks, optimiser, counters.
 
-    encoder: what is trained. ema: its moving average, which is kept; the encoder itself where there is none. critic: of
-    the realism term, where it has a weight. images, step: so far, over all processes. batch: images a step, over all
-    processes. leads: whether this process writes files. panel: draws a picture [3, H, W] of an encoder's work, or None
-    for none.
+    encoder: what is trained. ema: its moving average, which is kept; the encoder itself where there is none. images,
+    step: so far, over all processes. batch: images a step, over all processes. leads: whether this process writes
+    files. panel: draws a picture [3, H, W] of an encoder's work, or None for none.
     """
 
     unit = "image"
@@ -60,13 +58,8 @@ class EncoderRun(Training):
         loss: EncoderLoss,
         config: EncoderConfig,
         accelerator: Accelerator | None = None,
-        critic: Critic | None = None,
         panel: Callable[[ContourEncoder], Tensor] | None = None,
     ) -> None:
-        if (critic is not None) != (loss.weights.realism > 0):
-            raise InputError(
-                "realism: a weight above 0 and a critic (idnb.training.critic.build_critic) belong together"
-            )
         if data.kind != encoder.kind or data.preset != encoder.preset:
             raise InputError(
                 f"data: {data.kind} contours of preset {data.preset.name!r}; the encoder reads {encoder.kind} contours "
@@ -77,7 +70,7 @@ class EncoderRun(Training):
 
             accelerator = Accelerator()
         self.accelerator, self.config, self.data = accelerator, config, data
-        self.critic, self.panel = critic, panel
+        self.panel = panel
         self.title, self.total = f"{encoder.kind} encoder", config.images
         self.leads = accelerator.is_main_process
         self.batch = config.batch * config.accumulate * accelerator.num_processes
@@ -114,7 +107,7 @@ class EncoderRun(Training):
             batch = self.data.draw(config.batch, random, config.p_same_identity)
             batch = PairBatch(*(part.to(self.accelerator.device) for part in batch))
             networks = (self.encoder, self.generator, self.loss)
-            step = run_step(*networks, batch, phase, random, self.accelerator, config.accumulate, self.critic)
+            step = run_step(*networks, batch, phase, random, self.accelerator, config.accumulate)
             parts.append(step)
         rows = [
             {name: sum(row[name] for row in step) / len(step) for name in TERMS} for step in zip(*parts, strict=True)
@@ -183,8 +176,6 @@ class EncoderRun(Training):
         }
         if self.ema is not self.encoder:
             state["trained"] = self.encoder.state_dict()
-        if self.critic is not None:
-            state["critic"] = self.critic.state_dict()
         if self.accelerator.scaler is not None:
             state["scaler"] = self.accelerator.scaler.state_dict()
         return state
@@ -195,8 +186,6 @@ class EncoderRun(Training):
         if self.ema is not self.encoder:
             load_strictly(self.ema, state["weights"], "checkpoint, weights")
         load_optimizer(self.optimizer, state["optimizer"])
-        if "critic" in state and self.critic is not None:
-            self.critic.load_state_dict(state["critic"])
         if "scaler" in state and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.images, self.step = counter(state, "images"), counter(state, "step")
@@ -221,18 +210,16 @@ def train_encoder(
     save_minutes: float = 5.0,
     report: Callable[[str], None] = print,
     panel: Callable[[ContourEncoder], Tensor] | None = None,
-    critic: Critic | None = None,
 ) -> ContourEncoder:
     """Train an encoder, or go on where `out` stopped, until all images of the phases have been shown.
 
     encoder: fresh; a checkpoint in `out` is loaded into it. generator: frozen. data, loss, config: see there.
     out: folder for checkpoint.pt, log.csv and panel_*.png. accelerator: device, precision, processes; None makes one.
     minutes, save_minutes, report: as of `run_training`.
-    panel: draws a picture [3, H, W] of an encoder's work, or None for none. critic: for a loss in which realism has a
-    weight; it learns along, and its state is part of the checkpoint.
+    panel: draws a picture [3, H, W] of an encoder's work, or None for none.
     Returns the encoder to keep, in eval mode: the moving average where there is one. Raises as `run_training`.
     """
-    run = EncoderRun(encoder, generator, data, loss, config, accelerator, critic, panel)
+    run = EncoderRun(encoder, generator, data, loss, config, accelerator, panel)
     run_training(run, out, minutes, save_minutes, report)
     run.accelerator.wait_for_everyone()
     return run.ema.eval()

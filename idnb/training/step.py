@@ -19,7 +19,6 @@ from idnb.core.resize import resize
 from idnb.models.contour_encoder import ContourEncoder, Latents, identity_tensors, map_identity
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import Phase
-from idnb.training.critic import Critic
 from idnb.training.losses import EncoderLoss
 from idnb.training.pair_data import PairBatch
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TERMS", "picture_of", "run_step"]
 
-TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "contour", "latent_norm", "chromaticity", "realism")
+TERMS = ("total", "l2", "perceptual", "identity", "w_norm", "contour", "latent_norm")
 
 
 def picture_of(generator: Generator, latents: Latents, side: int, size: int | None = None) -> Tensor:
@@ -48,12 +47,10 @@ def run_step(
     random: torch.Generator,
     accelerator: Accelerator,
     batches: int = 1,
-    critic: Critic | None = None,
 ) -> list[dict[str, float]]:
     """Gradients of one batch, added to those of the encoder's parameters.
 
     batch: on the right device. random: source of the views. batches: over which the step's gradient is averaged.
-    critic: learns along, where realism has a weight; it judges the last refinement step, which is the answer.
     Returns the loss terms of each refinement step.
     """
     targets = loss.targets(batch.photo, batch.x_id)
@@ -65,15 +62,12 @@ def run_step(
     latents, y_hat = encoder.start(generator, len(batch.photo))
     constant = latents.input_latent
     rows = []
-    for look in range(phase.steps):
-        asked = critic if look == phase.steps - 1 else None
+    for _ in range(phase.steps):
         with accelerator.autocast():
             latents = encoder.refine(batch.contour_input, seen, y_hat, latents.detach())
-        shown = picture_of(generator, latents, asked.size if asked else side, phase.size)
-        picture = resize(shown, side)
+        picture = picture_of(generator, latents, side, phase.size)
         change = None if latents.input_latent is None or constant is None else latents.input_latent - constant
-        realism = asked(shown, random, accelerator) if asked else None
-        terms = loss(picture, targets, latents.w_plus, generator.w_avg, random, change, realism)
+        terms = loss(picture, targets, latents.w_plus, generator.w_avg, random, change)
         accelerator.backward(terms["total"] / (phase.steps * batches))
         y_hat = resize(picture.detach(), encoder_size)
         rows.append({name: term.item() for name, term in terms.items()})

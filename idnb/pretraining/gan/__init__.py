@@ -1,3 +1,3 @@
-"""How the generator was trained: grown with the codes of rendered people, then fine-tuned as a projected GAN."""
+"""How the generator was trained: grown from 16 px on, in pairs with an encoder of pictures."""
 
 __all__: list[str] = []

