@@ -9,7 +9,7 @@ import torch
 import idnb
 from idnb.core.presets import TINY
 from idnb.models.encoder import IdentityGuidedEncoder
-from idnb.models.perceptual import load_face_feature_distance
+from idnb.models.lpips_distance import load_lpips
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
 from idnb.training.losses import EncoderLoss
@@ -34,7 +34,7 @@ def parts(kind: str = "low_res", **options) -> tuple:
     torch.manual_seed(1)
     generator = Generator.from_preset(TINY)
     encoder = IdentityGuidedEncoder(kind, TINY, **options)
-    loss = EncoderLoss(idnb.load_identity_network("tiny"), load_face_feature_distance())
+    loss = EncoderLoss(idnb.load_identity_network("tiny"), load_lpips())
     return encoder, generator, random_pairs(kind), loss
 
 

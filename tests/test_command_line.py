@@ -243,7 +243,6 @@ LOOPS = {
     "pretraining/gan/loop.py": ("train generator",),
     "pretraining/identity.py": ("train identity", "train judge"),
     "pretraining/measuring.py": ("train parser", "train attributes"),
-    "pretraining/perceptual.py": ("train perceptual",),
     "core/checkpoints.py": ("train encoder", "train generator", "train identity", "train parser"),
 }
 

@@ -85,7 +85,7 @@ def test_untrained_encoder_gives_the_average_face(generator, kind, modulation):
     result = encoder.generate(generator, a_contour(kind, 2), torch.rand(2, 3, 128, 128) * 2 - 1, steps=2)
     assert result.images.shape == (2, 2, 3, 128, 128)
     assert result.w_plus.shape == (2, 2, 12, 256)
-    assert result.input_latent is not None and result.input_latent.shape == (2, 2, 192, 4, 4)
+    assert result.input_latent is not None and result.input_latent.shape == (2, 2, 256, 4, 4)
     average = generator.synthesis(generator.to_w_plus(generator.w_avg[None]).expand(2, -1, -1))
     assert torch.equal(result.images[:, 0], average) and torch.equal(result.images[:, 1], average)
 

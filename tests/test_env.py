@@ -140,12 +140,11 @@ def test_every_loader_names_a_device_that_is_not_there(monkeypatch):
     from idnb.models.encoder_files import load_encoder
     from idnb.models.face_parser import load_face_parser
     from idnb.models.identity_files import load_identity_network
-    from idnb.models.perceptual import load_face_feature_distance
     from idnb.models.stylegan2_files import load_generator
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     loaders = [load_generator, load_encoder, load_identity_network, load_face_parser, load_attribute_regressor]
-    for load in [*loaders, load_face_feature_distance, lambda device: feature_network("identity", device=device)]:
+    for load in [*loaders, lambda device: feature_network("identity", device=device)]:
         for device in ("cuda", torch.device("cuda:1")):
             with pytest.raises(InputError, match=r"device 'cuda(:1)?' is not available on this machine, which has"):
                 load(device=device)

@@ -98,7 +98,7 @@ def test_a_second_perceptual_distance_has_a_column_of_its_name(tmp_path):
         assert columns["lpips_vgg"].mean() == pytest.approx(result["figures"]["lpips_vgg"]["value"], abs=1e-4)
     with pytest.raises(InputError, match="another setting"):
         evaluate(CopyIdentity(), None, colour_set(), Setting("copy", contours=4, count=1), tmp_path, progress=False)
-    assert load_perceptual_measure("lpips_vgg").name == "LPIPS (VGG16, 128 px)"
+    assert load_perceptual_measure("vgg").name == "LPIPS (VGG16, 128 px)"
 
 
 def test_label_maps_need_the_parser(data, tmp_path):

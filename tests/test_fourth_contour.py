@@ -31,7 +31,7 @@ from idnb.experiments.tables import method_table
 from idnb.faces.photo import photo_to_tensor
 from idnb.models.encoder import IdentityGuidedEncoder
 from idnb.models.encoder_files import load_encoder
-from idnb.models.perceptual import load_face_feature_distance
+from idnb.models.lpips_distance import load_lpips
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
 from idnb.training.losses import EncoderLoss
@@ -111,7 +111,7 @@ def test_an_encoder_trains_on_it(faces, tmp_path, monkeypatch):
     torch.manual_seed(1)
     generator, encoder = Generator.from_preset(TINY), encoder_of_edges()
     before = encoder.head.weight.detach().clone()
-    loss = EncoderLoss(idnb.load_identity_network("tiny"), load_face_feature_distance())
+    loss = EncoderLoss(idnb.load_identity_network("tiny"), load_lpips())
     config = EncoderConfig((Phase(1, 4, 8),), batch=2, learning_rate=1e-3)
     panel = pair_panel(generator, data, count=2)
     train_encoder(encoder, generator, data, loss, config, tmp_path, Accelerator(cpu=True), save_minutes=0, panel=panel)

@@ -136,8 +136,7 @@ def test_export_writes_a_bundled_generator(tmp_path, monkeypatch):
     args = build_parser("train").parse_args([*words, "--out", str(out), "--export"])
     with export.noted(args, out):
         (out / "checkpoint.pt").touch()
-    preset = dataclasses.replace(TINY, generator_channels=train_generator.CHANNELS)
-    train_generator.export(args, Generator.from_preset(preset, 8), 24)
+    train_generator.export(args, Generator.from_preset(TINY, 8), 24)
     [entry] = read_manifest(assets)
     command = "idnb train generator --data train --people 30 --phases 8:24 --batch 4"
     assert entry.command == f"{command} --export" and entry.defaults["--learning-rate"] == "0.004"

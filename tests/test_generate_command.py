@@ -49,7 +49,7 @@ def test_a_pair_becomes_three_files(generator, faces, face_file, tmp_path):
     assert Image.open(image).size == (128, 128)
     assert Image.open(strip).size == (4 * 128 + 3 * 2, 128)
     stored = load_file(str(latents))
-    assert torch.equal(stored["w_plus"], result.w_plus[0]) and stored["input_latent"].shape == (2, 192, 4, 4)
+    assert torch.equal(stored["w_plus"], result.w_plus[0]) and stored["input_latent"].shape == (2, 256, 4, 4)
 
 
 def test_contours_of_every_kind_from_files(faces, face_file, tmp_path):

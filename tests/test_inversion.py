@@ -11,7 +11,6 @@ from idnb.inversion.objectives import Guidance, Reconstruction
 from idnb.inversion.optimise import SPACES, InversionConfig, invert, invert_guided, invert_images, nearest_z, rate_at
 from idnb.inversion.results import batch_size
 from idnb.models.identity import IdentityNetwork, IdentitySize
-from idnb.models.perceptual import FaceFeatureDistance, FaceFeatures
 from idnb.models.stylegan2 import Generator, mix_styles
 
 FACE = IdentitySize(32, (2, 30, 2, 30), 28, 4, ((4, 1), (4, 1), (8, 1), (8, 1)), 16, 0.0, 0.2)
@@ -72,9 +71,10 @@ def test_a_batch_gives_what_single_images_give(generator, known):
 
 
 def test_terms_are_weighted_and_perceptual_and_identity_take_part(generator, identity_network, known):
-    torch.manual_seed(3)
-    distance = FaceFeatureDistance(FaceFeatures((4, 4, 4, 4))).requires_grad_(False)
-    objective = Reconstruction(known[1], distance, 16, identity_network, {"l2": 2.0})
+    def edges(a, b):  # LPIPS takes no pictures of 16 px
+        return (a.diff(dim=3) - b.diff(dim=3)).square().mean(dim=(1, 2, 3))
+
+    objective = Reconstruction(known[1], edges, 16, identity_network, {"l2": 2.0})
     terms = objective(known[1])
     assert set(terms) == {"l2", "perceptual", "identity"}
     for value in terms.values():

@@ -7,8 +7,7 @@ import torch
 
 import idnb
 from idnb.core.errors import InputError
-from idnb.models.lpips_distance import random_window
-from idnb.models.perceptual import load_face_feature_distance
+from idnb.models.lpips_distance import load_lpips, random_window
 from idnb.training.losses import (
     EncoderLoss,
     LossWeights,
@@ -23,7 +22,7 @@ from idnb.training.views import ViewConfig, random_views
 
 @pytest.fixture(scope="module")
 def networks():
-    return idnb.load_identity_network("tiny"), load_face_feature_distance()
+    return idnb.load_identity_network("tiny"), load_lpips()
 
 
 @pytest.fixture(scope="module")

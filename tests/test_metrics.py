@@ -71,15 +71,14 @@ def test_iou_by_hand():
         mean_iou(torch.zeros(19, 2))
 
 
-def test_the_bundled_distance_has_its_own_name():
-    measure = metrics.load_perceptual_measure("face_features")
-    assert "LPIPS" not in measure.name and measure.size == 64
+def test_the_perceptual_measure_bears_the_name_of_its_backbone():
+    measure = metrics.load_perceptual_measure()
+    assert measure.name == "LPIPS (AlexNet, 128 px)" and measure.size == 128
     images = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    assert measure(images, images).tolist() == pytest.approx([0, 0], abs=1e-6)
+    assert measure(images, images).tolist() == [0, 0]
     assert (measure(images, -images) > measure(images, images * 0.9)).all()
-    assert metrics.load_perceptual_measure().name == "LPIPS (AlexNet, 128 px)"
-    with pytest.raises(InputError, match="'vgg' is unknown"):
-        metrics.load_perceptual_measure("vgg")
+    with pytest.raises(InputError, match="'squeeze' is no backbone"):
+        metrics.load_perceptual_measure("squeeze")
 
 
 def by_the_formula(distance, a, b, convolutions, places, pools):
@@ -93,7 +92,7 @@ def by_the_formula(distance, a, b, convolutions, places, pools):
         x = F.relu(F.conv2d(x, *(distance.tensors[f"{place}.{part}"] for part in ("weight", "bias")), stride, padding))
         if place in places:
             unit = x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)
-            weight = getattr(distance, f"lin{head}").model[-1].weight  # [1, C, 1, 1]
+            weight = distance.channel_weights[head].view(1, -1, 1, 1)
             total += ((unit[: len(a)] - unit[len(a) :]).square() * weight).sum(1).mean((1, 2))
             head += 1
     return total
@@ -105,7 +104,7 @@ def test_lpips_equals_the_formula_over_the_bundled_backbone():
     a, b = torch.rand(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     layers, pools = [(4, 2), (1, 2), (1, 1), (1, 1), (1, 1)], {1: (3, 2), 2: (3, 2)}
     expected = by_the_formula(distance, a, b, layers, range(5), pools)
-    torch.testing.assert_close(distance(a, b).flatten(), expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(distance(a, b), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_lpips_over_vgg_equals_the_formula():
@@ -114,7 +113,7 @@ def test_lpips_over_vgg_equals_the_formula():
     a, b = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     pools = dict.fromkeys((2, 4, 7, 10), (2, 2))
     expected = by_the_formula(distance, a, b, [(1, 1)] * 13, (1, 3, 6, 9, 12), pools)
-    torch.testing.assert_close(distance(a, b).flatten(), expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(distance(a, b), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_lpips_has_its_known_values_on_our_own_pictures():
@@ -125,6 +124,8 @@ def test_lpips_has_its_known_values_on_our_own_pictures():
     assert distance(a, stranger).item() == pytest.approx(STRANGER, abs=1e-3)
     assert distance(a, again).item() == pytest.approx(AGAIN, abs=1e-3)
     assert distance(a, a).item() == 0
+    with pytest.raises(InputError, match="of one shape"):
+        distance(a, torch.cat([again, stranger]))
 
 
 def test_lpips_by_hand():

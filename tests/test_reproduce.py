@@ -1,12 +1,14 @@
 """The recipe: its table holds together, bundled weights name its commands, and the chain runs on small settings."""
 
 import json
+import re
 import shutil
 from itertools import pairwise
 
 import pytest
 
 from idnb.__main__ import main
+from idnb.contours.kinds import CONTOURS
 from idnb.core.errors import InputError
 from idnb.core.lock import locked
 from idnb.experiments.reproduce import Recipe, says_the_same
@@ -43,14 +45,13 @@ def test_the_table_leads_back_to_the_renderer():
         assert stage.reads or words[1] == "render", f"{stage.name} starts from nothing"
         assert stage.makes and stage.minutes > 0 and len(stage.smoke.split()) % 2 == 0
         for before, word in pairwise(words):
-            used = {part.removeprefix("{work}/") for part in word.split(",") if part.startswith("{work}/")}
+            used = set(re.findall(r"\{work\}/(\w+)", word))
             assert before == "--out" or used <= set(stage.reads), f"{stage.name} uses {word} and does not say so"
 
 
 def test_every_entry_that_the_recipe_makes_names_its_command(tmp_path):
-    """Generator and encoders are the first generation's; the recipe of the second has not made theirs yet."""
     recipe = Recipe(tmp_path)
-    names = ("starter", "test", "lpips", "identity", "judge", "parser")
+    names = ("starter", "test", "lpips", "identity", "judge", "parser", "generator", *CONTOURS)
     made = {name: recipe.state(recipe.stage(name)) for name in names}
     assert {name: state.word for name, state in made.items()} == dict.fromkeys(made, "bundled"), made
     assert recipe.state(recipe.stage("train")).word == "to do"
@@ -104,7 +105,7 @@ def test_the_list_shows_every_stage(tmp_path, capsys):
     text = capsys.readouterr().out
     for stage in STAGES:
         assert any(line.startswith(stage.name) for line in text.splitlines()), stage.name
-    assert "idnb train generator --data starter train --phases 16:16000" in text
+    assert "idnb train generator --data starter --phases 16:16000" in text
     assert str(tmp_path) not in text
 
 

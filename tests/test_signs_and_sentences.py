@@ -10,7 +10,7 @@ from idnb.experiments.columns import column, table_columns
 from idnb.experiments.sentences import sentences
 from idnb.experiments.signs import paired_difference, sign_table, verdict
 from idnb.experiments.stored import grouped
-from idnb.experiments.tables import method_table
+from idnb.experiments.tables import bundled_generator, method_table
 
 BANDS = {"judge": {"same": {"mean": 0.8, "n": 30}, "strangers": {"mean": 0.0, "n": 90}, "rank1": 0.9}}
 
@@ -20,6 +20,7 @@ def run(method, judge, seed=None, pairs=1000, perceptual="face-feature distance"
     content = {
         "setting": {"method": method, "kind": "low_res", "mode": "any", "count": 10, "contour_size": None},
         "set": "test",
+        "generator": bundled_generator(),
         "pairs": pairs,
         "contours": pairs // 10,
         "people": 300,
@@ -92,6 +93,14 @@ def test_one_seed_is_marked_and_its_comparisons_counted():
     text = method_table(results, ["judge.judge/similarity", "frechet"])
     assert "| a † |" in text and "| b † |" in text and "| c |" in text and "† One training" in text
     assert "6 comparisons (pairs of rows x columns) rest on a row of one seed" in text  # a-b, a-c, b-c, two columns
+
+
+def test_rows_over_another_generator_are_marked():
+    ours, other = [run("a", 0.3, seed) for seed in (0, 1)], [run("b", 0.2, seed) for seed in (0, 1)]
+    del other[1]["generator"]  # a result of before generators were noted
+    text = method_table([*ours, *other], ["judge.judge/similarity"])
+    assert "| a |" in text and "| b ‡ |" in text and "‡ Measured over another generator" in text
+    assert "‡" not in method_table(ours, ["judge.judge/similarity"])
 
 
 def test_searches_say_how_far_they_are_on_the_way_to_the_person():

@@ -11,7 +11,6 @@ NETWORKS: dict[str, tuple[str, str]] = {
     "judge": ("idnb.cli.train_identity", "the held-out judge of identity: another network, used in no loss"),
     "generator": ("idnb.cli.train_generator", "StyleGAN2 on rendered people: the generator that is inverted"),
     "encoder": ("idnb.cli.train_encoder", "the dual encoder for one kind of contour: the paper's own network"),
-    "perceptual": ("idnb.cli.train_perceptual", "the features behind the bundled perceptual distance; not LPIPS"),
     "parser": ("idnb.cli.train_measuring", "the label map of a face, to measure outputs with; used in no loss"),
     "attributes": (
         "idnb.cli.train_measuring",

@@ -17,6 +17,7 @@ from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.checkpoints import read_run
 from idnb.core.errors import InputError
 from idnb.core.presets import Preset, get_preset
+from idnb.core.tensor_files import write_tensors
 from idnb.core.weights import WeightFile
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.encoder import MODULATIONS
@@ -54,7 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
         metavar="KIND=FILE",
         help="begin with a trained encoder, of any kind of contour",
     )
-    add("--fresh-latent", action="store_true", help="with --start: the input latent begins anew at the constant")
     add("--identity", type=a_file, nargs="+", default=[], help="files of further identity networks for the loss")
     add("--phases", default=None, help="STEPS:IMAGES or STEPS@SIZE:IMAGES, commas between; see below")
     add("--batch", type=BATCH, default=None, help="images at once in a process")
@@ -169,8 +169,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--export: only the whole tiny encoder is part of the package; drop the ablation's options")
     if args.ideals is not None and args.people is not None:
         raise InputError("--ideals: belongs to a whole set; leave --people out")
-    if args.fresh_latent and args.start is None:
-        raise InputError("--fresh-latent: belongs to --start; without it everything begins anew")
     given = {
         "phases": None if args.phases is None else parse_phases(args.phases),
         **{name: getattr(args, name) for name in ("batch", "learning_rate", "decay", "p_same_identity", "seed")},
@@ -193,7 +191,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_pretrained_identity:
         encoder.load_identity(load_identity_network(preset.name))
     if args.start is not None:
-        start_from(encoder, *parse_start(args.start), args.method, args.fresh_latent)
+        start_from(encoder, *parse_start(args.start), args.method)
     count = sum(p.numel() for p in encoder.parameters())
     say(f"{args.method} encoder for {args.kind}: {count:,} parameters on {accelerator.device}")
     if preset.name != "tiny" and accelerator.is_main_process:
@@ -219,8 +217,13 @@ def run(args: argparse.Namespace) -> int:
             say,
             pair_panel(generator, data),
         )
-    if args.export and accelerator.is_main_process:
-        check_finished(int(read_run(out / CHECKPOINT)["images"]), config.images, out)
+    if not accelerator.is_main_process:
+        return 0
+    images = int(read_run(out / CHECKPOINT)["images"])
+    if images >= config.images:
+        write_tensors(out / "encoder.safetensors", kept.state_dict(), {})
+    if args.export:
+        check_finished(images, config.images, out)
         precision, device = accelerator.mixed_precision, accelerator.device.type
         chosen = choices(config, weights, views) | {"precision": precision, "device": device}
         export(args, out, kept, data, config, chosen)

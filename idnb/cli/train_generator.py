@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,7 +23,7 @@ from idnb.pretraining.gan.codes import read_codes
 from idnb.pretraining.gan.growing import GanConfig, grow_generator, parse_phases, sample_sheet
 from idnb.pretraining.gan.loop import train_gan
 from idnb.pretraining.gan.mapping import half_whitening, learn_mapping
-from idnb.pretraining.gan.paired import CHANNELS, PairedTraining
+from idnb.pretraining.gan.paired import PairedTraining
 
 __all__ = ["add_arguments", "run"]
 
@@ -58,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)
-    preset = replace(get_preset("tiny"), generator_channels=CHANNELS)
+    preset = get_preset("tiny")
     phases = parse_phases(args.phases)
     if (largest := phases[-1][0]) > preset.image_size:
         raise InputError(f"--phases: {largest} px; faces of preset {preset.name} have {preset.image_size}")
@@ -112,7 +111,7 @@ def export(args: argparse.Namespace, ema: Generator, images: int) -> None:
 
     A generator that has not grown to the full size is exported as if it had: its pictures come out enlarged.
     """
-    preset, trained_size = replace(get_preset("tiny"), generator_channels=CHANNELS), ema.size
+    preset, trained_size = get_preset("tiny"), ema.size
     while ema.size < preset.image_size:
         ema = grow_generator(ema, preset)
     name, names = BUNDLED_NAMES["tiny"], ", ".join(Path(name).name for name in args.data)

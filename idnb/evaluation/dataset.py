@@ -122,7 +122,6 @@ def load_evaluation_set(
     judges: Iterable[str] | None = None,
     features: str = "identity",
     reference: Any = None,
-    perceptual: str | None = None,
     kind: str | None = None,
     vgg: bool = False,
 ) -> EvaluationSet:
@@ -130,7 +129,7 @@ def load_evaluation_set(
 
     faces: a set, from `idnb.load_faces`. preset: gives sizes and networks. judges: see `load_judges`.
     features: see `feature_network`. reference: another set for the distance between sets; None compares with the test
-    images. perceptual: see `load_perceptual_measure`. kind: of contour, if there is one only; some need no parser.
+    images. kind: of contour, if there is one only; some need no parser.
     vgg: measure LPIPS over VGG16 as well.
     Raises InputError with one report of all that is missing or broken in a folder of photographs.
     """
@@ -147,6 +146,6 @@ def load_evaluation_set(
         rows = np.arange(len(reference))
         known = features_of(network, (reference.images(part) for part in np.array_split(rows, 1 + len(rows) // 64)))
     size = get_preset(preset).encoder_size
-    measure = load_perceptual_measure(perceptual, preset)
-    over_vgg = load_perceptual_measure("lpips_vgg", preset) if vgg else None
+    measure = load_perceptual_measure("alex", preset)
+    over_vgg = load_perceptual_measure("vgg", preset) if vgg else None
     return EvaluationSet(faces, size, load_judges(preset, judges), measure, network, parser, regressor, known, over_vgg)

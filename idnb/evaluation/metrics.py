@@ -20,7 +20,6 @@ from idnb.core.resize import resize
 from idnb.models.embedder import FaceEmbedder
 from idnb.models.identity_files import load_identity_network
 from idnb.models.lpips_distance import load_lpips
-from idnb.models.perceptual import load_face_feature_distance
 
 __all__ = [
     "JUDGES",
@@ -41,7 +40,7 @@ JUDGES = ("training", "judge", "facenet")
 class PerceptualMeasure:
     """A perceptual distance and the name its numbers must bear.
 
-    name: "LPIPS (AlexNet)" or "face-feature distance". network: two image batches to [B]. size: side in pixels at
+    name: such as "LPIPS (AlexNet, 128 px)". network: two image batches to [B]. size: side in pixels at
     which both images are compared; the value depends on it.
     """
 
@@ -53,26 +52,18 @@ class PerceptualMeasure:
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Distance of images a, b [B, 3, H, H] in [-1, 1] (values outside are cut off): [B], 0 for equal images."""
         pair = [resize(images, self.size).clamp(-1.0, 1.0) for images in (a, b)]
-        return self.network(*pair).flatten()  # [B]
+        return self.network(*pair)  # [B]
 
 
-def load_perceptual_measure(name: str | None = None, preset: str = "tiny") -> PerceptualMeasure:
-    """The perceptual distance of tables.
+def load_perceptual_measure(net: str = "alex", preset: str = "tiny") -> PerceptualMeasure:
+    """The perceptual distance of tables: LPIPS, at 128 px for preset tiny and at 256 px for paper.
 
-    name: "lpips", which None means, too; "lpips_vgg", over VGG16; or "face_features", the bundled distance that the
-        first encoders learnt from.
-    preset: gives the size of comparison: LPIPS at 128 px for tiny and at 256 px for paper, the other at 64.
+    net: "alex" or "vgg", the backbone. preset: gives the size of comparison.
     Raises InputError for an unknown name, and where the package with VGG16's numbers is missing.
     """
-    sizes = get_preset(preset)
-    size = min(sizes.image_size, 256)
-    if name in (None, "lpips"):
-        return PerceptualMeasure(f"LPIPS (AlexNet, {size} px)", load_lpips(), size)
-    if name == "lpips_vgg":
-        return PerceptualMeasure(f"LPIPS (VGG16, {size} px)", load_lpips("vgg"), size)
-    if name == "face_features":
-        return PerceptualMeasure("face-feature distance", load_face_feature_distance(), sizes.encoder_size)
-    raise InputError(f"perceptual distance {name!r} is unknown; choose lpips, lpips_vgg or face_features")
+    size = min(get_preset(preset).image_size, 256)
+    title = {"alex": "AlexNet", "vgg": "VGG16"}.get(net, net)
+    return PerceptualMeasure(f"LPIPS ({title}, {size} px)", load_lpips(net), size)
 
 
 def load_judges(preset: str = "tiny", names: Iterable[str] | None = None) -> dict[str, FaceEmbedder]:

@@ -143,7 +143,9 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     pairs = pairs_of(setting, data.identity)
     weights = weights_fingerprint(method, generator, *data.judges.values(), data.parser, data.regressor, data.features)
-    description = {"setting": asdict(setting), "set": data.name, "weights": weights}
+    description: dict[str, Any] = {"setting": asdict(setting), "set": data.name, "weights": weights}
+    if isinstance(generator, nn.Module):
+        description["generator"] = weights_fingerprint(generator)
     if data.lpips_vgg is not None:
         description["lpips_vgg"] = data.lpips_vgg.name
     claim(out, description, pairs, data)

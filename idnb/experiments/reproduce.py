@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -127,7 +128,7 @@ class Recipe:
         for before, word in zip(["", *words], words, strict=False):
             if word == "--out" or before == "--out":
                 continue
-            kept.append(word.replace("{work}/", ""))
+            kept.append(re.sub(r"\{work\}/(\w+/)?", "", word))
         return shlex.join(kept)
 
     def hashes(self, files: Sequence[str]) -> dict[str, str]:

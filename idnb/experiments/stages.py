@@ -19,6 +19,10 @@ PAIRED = (
     *("pretraining/gan/mapping.py", "pretraining/gan/relativistic.py", "models/discriminator.py"),
     *("models/stylegan2.py", "models/picture_encoder.py"),
 )
+ENCODING = (
+    *("training", "models/encoder.py", "models/contour_encoder.py", "models/fusion.py", "models/identity.py"),
+    *("models/stylegan2.py", "models/lpips_distance.py", "contours"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,23 @@ class Stage:
     minutes: float
     smoke: str = ""
     takes: tuple[str, ...] = ()
+
+
+def trained_encoder(kind: str, about: str, phases: str, pairs: str) -> Stage:
+    """The stage of one bundled encoder: from the stage `encoder` on, with ideal results as targets of some pairs."""
+    return Stage(
+        kind,
+        about,
+        f"idnb train encoder --kind {kind} --data starter --ideals {{work}}/ideals {pairs} "
+        f"--start low_res={{work}}/encoder/encoder.safetensors --phases {phases} --batch 12 --learning-rate 0.001 "
+        f"--decay 0.4 --weights 0.5,0.8,1.2,0.004,10,0.002 --views 0 --seed 1 --export --out {{work}}/{kind}",
+        ("starter", "identity", "generator", "encoder", "ideals"),
+        (f"{{package}}/assets/encoder_{kind}.safetensors",),
+        ENCODING,
+        20,
+        "--phases 1:4,2:4 --batch 2",
+        ("minutes", "device"),
+    )
 
 
 PEOPLE = ("starter", "train", "test")
@@ -134,13 +155,42 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "generator",
         "the generator and its picture encoder",
-        "idnb train generator --data starter {work}/train --phases 16:16000,32:24000,64:48000,128:1000000 --batch 16 "
-        "--learning-rate 0.004 --seed 1 --out {work}/generator",
-        PEOPLE,
-        ("{work}/generator/generator.safetensors", "{work}/generator/picture_encoder.safetensors"),
+        "idnb train generator --data starter --phases 16:16000,32:24000,64:32000,128:40000 --batch 16 "
+        "--learning-rate 0.004 --seed 1 --export --out {work}/generator",
+        ("starter",),
+        ("{package}/assets/generator_tiny.safetensors",),
         PAIRED,
-        600,
+        110,
         "--phases 16:16,32:16,64:16,128:16 --batch 8 --people 5 --mapping-steps 4",
         ("minutes", "device"),
+    ),
+    Stage(
+        "encoder",
+        "the encoder that the three others start from",
+        "idnb train encoder --kind low_res --data starter --phases 1:14000,2:5000 --batch 12 --learning-rate 0.001 "
+        "--decay 0.3 --weights 0.5,0.8,1.2,0.004,10,0.002 --views 0 --seed 1 --out {work}/encoder",
+        ("starter", "identity", "generator"),
+        ("{work}/encoder/encoder.safetensors",),
+        ENCODING,
+        27,
+        "--phases 1:4,2:4 --batch 2 --people 5",
+        ("minutes", "device"),
+    ),
+    Stage(
+        "ideals",
+        "what a perfect method would draw, for 2,000 pairs of the starter set",
+        "idnb render --identities 1000 --shots 4 --seed 2 --size 128 --pairs 2000 --out {work}/ideals",
+        ("starter",),
+        ("{work}/ideals/card.json",),
+        RENDERER,
+        6,
+        "--pairs 4",
+        ("workers",),
+    ),
+    trained_encoder("low_res", "the encoder of low-resolution contours", "1:2000,2:6000,3:4000", "--p-ideal 0.6"),
+    trained_encoder("sketch", "the encoder of sketches", "1:6000,2:6000,3:2500", "--p-ideal 0.6"),
+    # A label map says where hair and glasses are; most of its pairs teach to follow it.
+    trained_encoder(
+        "label_map", "the encoder of label maps", "1:6000,2:6000,3:2500", "--p-ideal 0.25 --p-same-identity 0.6"
     ),
 )

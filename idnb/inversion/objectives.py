@@ -24,7 +24,7 @@ from idnb.models.embedder import FaceEmbedder, refuse_held_out
 __all__ = ["Guidance", "Objective", "Reconstruction"]
 
 Distance = Callable[[Tensor, Tensor], Tensor]
-"""Two batches of images [B, 3, H, H] -> one number an image, such as `FaceFeatureDistance` or `lpips.LPIPS`."""
+"""Two batches of images [B, 3, H, H] -> one number an image, such as `idnb.models.lpips_distance.LPIPS`."""
 
 
 Objective = Callable[[Tensor], dict[str, Tensor]]
@@ -41,7 +41,7 @@ class Reconstruction:
 
     targets: [B, 3, H, H] in [-1, 1]; the squared error is taken at their size.
     perceptual: a distance of two batches of images, frozen, or None to leave it out.
-    perceptual_size: side at which it is taken (64 for the bundled distance, 256 for LPIPS).
+    perceptual_size: side at which it is taken (of 32 px at least for LPIPS).
     identity_network: as from `load_identity_network`, or None to leave the term out.
     weights: of the terms "l2", "perceptual" and "identity"; missing ones keep their default.
 

@@ -83,23 +83,18 @@ def load_encoder(
     return encoder.requires_grad_(False).eval().to(pick_device(device or "cpu"), memory_format=torch.channels_last)
 
 
-def start_from(
-    encoder: ContourEncoder, path: str | Path, kind: str, method: str = "dual", fresh_latent: bool = False
-) -> None:
+def start_from(encoder: ContourEncoder, path: str | Path, kind: str, method: str = "dual") -> None:
     """Begin with the weights of a trained encoder, of the same kind of contour or of another.
 
     Only the first convolution reads the contour, so all other weights fit; of it, those that read the current output
     (the last three channels) are taken over, and those that read the contour stay new.
-    encoder: untrained. path, kind, method: of the trained one, as for `load_encoder`. fresh_latent: the head of the
-    input latent stays new, so that it begins with the generator's constant; for an encoder that went too far from it.
+    encoder: untrained. path, kind, method: of the trained one, as for `load_encoder`.
     Raises InputError when the two differ in anything but the kind of contour.
     """
     trained = load_encoder(encoder.preset.name, kind, path, method=method)
     state, own = trained.state_dict(), encoder.state_dict()
     if "head.weight" in state and state["head.weight"].shape != own["head.weight"].shape:
         state["head.weight"] = torch.cat([own["head.weight"][:, :-3], state["head.weight"][:, -3:]], dim=1)
-    if fresh_latent:
-        state |= {name: value for name, value in own.items() if name.startswith("latent_head.")}
     load_strictly(encoder, state, path)
 
 

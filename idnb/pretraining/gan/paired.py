@@ -47,7 +47,6 @@ from idnb.pretraining.gan.mapping import energy_score, unit_spread
 from idnb.pretraining.gan.relativistic import PENALTY_EVERY, run_relativistic_step
 
 __all__ = [
-    "CHANNELS",
     "PairedTraining",
     "part_weights",
 ]
@@ -58,7 +57,6 @@ PART_WEIGHTS = {
     "r_brow": 4.0, "l_ear": 1.5, "r_ear": 1.5, "mouth": 4.0, "u_lip": 4.0, "l_lip": 4.0, "hair": 0.8, "neck": 0.8,
     "cloth": 0.5,
 }  # fmt: skip
-CHANNELS = (256, 256, 192, 128, 64, 32)  # of the generator at 4, 8, ... 128 px
 SMALLEST_SEEN = 16  # px: up to here LPIPS is left out, which halves the side four times
 MAPPING_RATE = 50.0  # its layers learn a hundred times slower by construction: here they are to learn as fast as others
 YIELD = 0.02  # how much the encoder's w gives way to what the mapping network can reach
