@@ -58,7 +58,7 @@ def _stale(stamp: Path, names: tuple[str, ...]) -> bool:
 
 
 def _make_data(folder: Path) -> None:
-    """Networks and galleries. Encoders get 8 bit where no face changes visibly, all else 16."""
+    """Networks and galleries. What draws gets 8 bit where no face changes visibly, all else 16."""
     from idnb.export.compare import LIMIT, picture_differences
     from idnb.export.networks import bundled_networks
     from idnb.export.onnx_files import export_networks
@@ -69,7 +69,7 @@ def _make_data(folder: Path) -> None:
     wanted = ["mapping", "synthesis", "judge", "parser"]  # the page has no use for ArcFace
     wanted += [f"{part}_{kind}" for kind in networks.encoders for part in ("identity", "refine")]
     rows = range(0, len(shown), max(1, len(shown) // 6))
-    eight = {name for name in wanted if name.startswith(("identity_", "refine_"))}
+    eight = {name for name in wanted if name == "synthesis" or name.startswith(("identity_", "refine_"))}
     while True:
         export_networks(networks, shown, folder, functools.partial(_storage, eight), wanted)
         seen = picture_differences(folder, networks, shown, rows)
@@ -78,7 +78,7 @@ def _make_data(folder: Path) -> None:
         visible = {f"{part}_{kind}" for kind in seen for part in ("identity", "refine") if seen[kind]["mean"] > LIMIT}
         if not visible & eight:
             break
-        eight -= visible
+        eight -= {"synthesis"} if "synthesis" in eight else visible  # it draws for all kinds
     write_page_data(networks, shown, load_faces("starter"), folder)
 
 
