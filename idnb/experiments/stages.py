@@ -58,7 +58,7 @@ def trained_encoder(kind: str, about: str, phases: str, pairs: str) -> Stage:
         ("starter", "identity", "generator", "encoder", "ideals"),
         (f"{{package}}/assets/encoder_{kind}.safetensors",),
         ENCODING,
-        20,
+        24,
         "--phases 1:4,2:4 --batch 2",
         ("minutes", "device"),
     )
