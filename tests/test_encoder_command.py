@@ -23,14 +23,13 @@ def test_phases_and_weights_are_read():
     assert parse_phases("1@64:40000,3:20000") == (Phase(1, 40_000, 64), Phase(3, 20_000, None))
     assert parse_weights("1,0.5,2,0") == LossWeights(1.0, 0.5, 2.0, 0.0)
     assert parse_weights("1,0.5,2,0,10,0.1") == LossWeights(1.0, 0.5, 2.0, 0.0, 10.0, 0.1)
-    assert parse_weights("1,0.5,2,0,10,0.1,15,0.2") == LossWeights(1.0, 0.5, 2.0, 0.0, 10.0, 0.1, 15.0, 0.2)
     for wrong in ("", "1", "a:2", "1:2:3", "1@x:5"):
         with pytest.raises(InputError, match="expected STEPS:IMAGES"):
             parse_phases(wrong)
     for wrong in ("0:10", "21:10", "3:0", "-1:10", "1@48:8", "1@2048:8", "1@0:8", f"1:{10**12}"):
         with pytest.raises(InputError, match=r"^--phases .*'[-\d]+' is (not a whole number from|no size of)"):
             parse_phases(wrong)
-    for wrong in ("1,2,3", "1,2,3,4,5", "1,2,3,x", "1,2,3,-4", "1,2,3,nan", "1,inf,3,4"):
+    for wrong in ("1,2,3", "1,2,3,4,5", "1,2,3,4,5,6,7,8", "1,2,3,x", "1,2,3,-4", "1,2,3,nan", "1,inf,3,4"):
         with pytest.raises(InputError, match="expected four numbers"):
             parse_weights(wrong)
 
