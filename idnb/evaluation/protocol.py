@@ -45,7 +45,7 @@ __all__ = ["evaluate", "measure_pairs", "weights_fingerprint"]
 
 
 def weights_fingerprint(*parts: Any) -> str:
-    """A short hash of all weights, so that results of different networks are never mixed; "" for parts without any."""
+    """A short hash of all weights, so that results of different networks are never mixed. parts: others have none."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, nn.Module):
@@ -143,9 +143,8 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     pairs = pairs_of(setting, data.identity)
     weights = weights_fingerprint(method, generator, *data.judges.values(), data.parser, data.regressor, data.features)
-    description: dict[str, Any] = {"setting": asdict(setting), "set": data.name, "weights": weights}
-    if isinstance(generator, nn.Module):
-        description["generator"] = weights_fingerprint(generator)
+    description = {"setting": asdict(setting), "set": data.name, "weights": weights}
+    description["generator"] = weights_fingerprint(generator)
     if data.lpips_vgg is not None:
         description["lpips_vgg"] = data.lpips_vgg.name
     claim(out, description, pairs, data)
