@@ -32,8 +32,8 @@ __all__ = [
 
 # Where a command runs, how long, and who shares the work: no part of what comes out.
 LEFT_OUT = (
-    *("help", "out", "store", "minutes", "save_minutes", "threads", "processes", "compile", "shard", "overwrite"),
-    "export",
+    *("help", "out", "store", "minutes", "save_minutes", "threads", "processes", "compile"),
+    *("shard", "overwrite", "export"),
 )
 NOTE = "command.json"  # in the folder of a run: every command that trained there
 UNKNOWN = {"command": "a command that was not noted", "files": {}}

@@ -45,7 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
         help="sets of people: names or folders; see data/README.md",
     )
     add("--people", type=COUNT, default=None, help="use so many people of each set at most")
-    add("--out", default=None, help="folder for checkpoint, log, panels (default runs/METHOD_KIND)")
+    add(
+        "--out",
+        default=None,
+        help="folder for checkpoint, log, panels, and encoder.safetensors at the end (default runs/METHOD_KIND)",
+    )
     add("--preset", default="tiny", help="sizes: tiny or paper")
     add("--generator", type=a_file, default=None, help="file of another generator than the preset's")
     add(

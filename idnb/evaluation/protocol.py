@@ -45,7 +45,10 @@ __all__ = ["evaluate", "measure_pairs", "weights_fingerprint"]
 
 
 def weights_fingerprint(*parts: Any) -> str:
-    """A short hash of all weights, so that results of different networks are never mixed. parts: others have none."""
+    """A short hash of all weights, so that results of different networks are never mixed.
+
+    parts: networks; what is none adds nothing. Returns 16 hexadecimal digits.
+    """
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, nn.Module):

@@ -189,7 +189,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     trained_encoder("low_res", "the encoder of low-resolution contours", "1:2000,2:6000,3:4000", "--p-ideal 0.6"),
     trained_encoder("sketch", "the encoder of sketches", "1:6000,2:6000,3:2500", "--p-ideal 0.6"),
-    # A label map says where hair and glasses are; most of its pairs teach to follow it.
+    # A label map says where hair and glasses are, and ideal results take them from the identity: fewer of these here.
     trained_encoder(
         "label_map", "the encoder of label maps", "1:6000,2:6000,3:2500", "--p-ideal 0.25 --p-same-identity 0.6"
     ),

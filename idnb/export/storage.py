@@ -29,10 +29,8 @@ def _axis(tensor: Any, users: list[Any]) -> int | None:
     """The axis of output channels of a weight, or None for a tensor that is to keep 16 bit."""
     axes = set()
     for node in users:
-        if (
-            node.op_type == "Gather" and len(tensor.dims) == 5
-        ):  # a modulated convolution: the first of [1, out, in, 3, 3]
-            axes.add(1)
+        if node.op_type == "Gather" and len(tensor.dims) == 5:
+            axes.add(1)  # a modulated convolution takes the first of [1, out, in, 3, 3]
             continue
         axis = CHANNEL_AXIS.get(node.op_type)
         if axis is None or len(node.input) < 2 or node.input[1] != tensor.name:

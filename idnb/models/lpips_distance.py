@@ -55,6 +55,7 @@ def load_lpips(net: str = "alex") -> LPIPS:
     """LPIPS version 0.1: frozen, in eval mode; gradients reach the images.
 
     net: "alex", the backbone that tables report, or "vgg", the one that is better to learn from.
+    Returns the distance: images [B, 3, H, W] in [-1, 1], twice -> [B].
     Raises InputError for another name, and where a package or a file is missing.
     """
     return lpips_over(net, read_tensors(weight_path("lpips_alexnet")) if net == "alex" else read_backbone(net))
