@@ -73,7 +73,11 @@ def play(driver: Any) -> list[Frame]:
     do(sheet, click(shorn), "now draw on a contour")
     nudge(driver, sheet, 0, 8)  # a wider pen
     do(sheet, lambda: scribble(driver, sheet, (-68, -60), 7 * [(-3, 25)]), "long hair at one side")
-    do(sheet, lambda: scribble(driver, sheet, (72, -60), 7 * [(3, 25)]), "and at the other: the face follows")
+    do(
+        sheet,
+        lambda: scribble(driver, sheet, (72, -60), 7 * [(3, 25)]),
+        "and at the other: before, now, and the difference",
+    )
     return frames
 
 
