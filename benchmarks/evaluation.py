@@ -72,7 +72,7 @@ def main() -> None:
         summary = summarise(columns, pairs, data, setting)
         (Path(folder) / "result.json").write_text(str(summary), encoding="utf-8")
     clock("summary with intervals, distributions, oracle")
-    seconds = summary["figures"]["seconds"]["value"]
+    seconds = summary["metrics"]["seconds"]["value"]
     print(f"{args.kind}, {len(pairs):,} pairs, {args.threads} threads; to generate: {1000 * seconds:.0f} ms a pair")
     for name, wall_seconds, cpu_seconds in rows:
         print(f"{name:60} {wall_seconds:8.1f} s by the clock {cpu_seconds:8.1f} s of processor")

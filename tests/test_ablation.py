@@ -51,7 +51,7 @@ def test_every_arm_can_be_built_and_differs_from_the_others(table):
     for variant in TABLES[table]:
         encoder = build_encoder(variant, "low_res", "tiny", 0)
         options = sorted(getattr(encoder, "options", {}).items())
-        description = (type(encoder).__name__, options, variant.weights, variant.views, variant.size)
+        description = (type(encoder).__name__, options, variant.weights, variant.augment, variant.size)
         seen.append((str(description), variant.contour_size))
     assert len(set(seen)) == len(seen)
 
@@ -81,15 +81,15 @@ def test_the_budget_and_the_description_of_an_arm():
     budget = Budget(images=800, steps=2)
     assert budget.phases(variants["full"]) == (Phase(1, 600), Phase(2, 200))
     assert budget.phases(variants["psp"]) == (Phase(1, 800),)
-    assert budget.phases(variants["views"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
+    assert budget.phases(variants["small"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
     full = describe(variants["full"], 0, budget, "tiny")
-    paper_terms = {"l2": 3.0, "perceptual": 0.6, "identity": 1.0, "w_norm": 0.002}
+    paper_terms = {"l2": 0.5, "perceptual": 0.8, "identity": 1.2, "w_norm": 0.004}
     assert full["loss"] == paper_terms | dict.fromkeys(("contour", "latent_norm"), 0.0)
     assert describe(variants["no_l2"], 0, budget, "tiny")["loss"] == {**full["loss"], "l2": 0.0}
     assert describe(variants["paper"], 0, budget, "tiny")["loss"]["l2"] == 0.1
     assert same_training(full, describe(replace(variants["full"], name="a", title="b"), 0, budget, "tiny"))
     assert not same_training(full, describe(variants["full"], 1, budget, "tiny"))
-    assert not same_training(full, describe(variants["no_views"], 0, budget, "tiny"))
+    assert not same_training(full, describe(variants["augmented"], 0, budget, "tiny"))
 
 
 def test_an_arm_from_training_to_result(generator, tmp_path, monkeypatch):
@@ -180,9 +180,9 @@ def test_tables(measured):
     assert all(line.count("|") <= 8 for line in lines)  # seven columns
     mean, low, high = joined(results[:3], "perceptual")
     assert low < mean < high
-    assert mean == pytest.approx(sum(r["figures"]["perceptual"]["value"] for r in results[:3]) / 3)
+    assert mean == pytest.approx(sum(r["metrics"]["perceptual"]["value"] for r in results[:3]) / 3)
     for place, value in enumerate((0.9, 0.9, 0.9, None)):  # outputs that are all alike correlate with nothing
-        results[place]["figures"]["correlation"] = {"pose.yaw": {"value": value, "low": value, "high": value, "n": 40}}
+        results[place]["metrics"]["correlation"] = {"pose.yaw": {"value": value, "low": value, "high": value, "n": 40}}
     alike = method_table(results, ["correlation/pose.yaw"]).splitlines()
     assert "yaw, r" in alike[0] and "0.900" in alike[2] and "–" in alike[3]
     results[0]["setting"]["kind"] = "sketch"
@@ -205,7 +205,7 @@ def test_figures(measured):
         result["setting"]["contour_size"] = size
     assert len(ambiguity_figure(results).axes) == 2
     for result in results:
-        result["figures"]["judge.training"] = result["figures"]["judge.judge"]
+        result["metrics"]["judge.training"] = result["metrics"]["judge.judge"]
         result["bands"]["training"] = result["bands"]["judge"]
     assert len(judges_figure(results).axes[0].get_legend_handles_labels()[0]) == 2
 

@@ -58,7 +58,7 @@ def test_an_exported_encoder_loads_and_says_how_it_was_made(tmp_path, monkeypatc
     assert entry.name == "encoder_sketch"
     told = "idnb train encoder --kind sketch --data train --accumulate 2 --no-pretrained-identity --export"
     assert entry.command == told
-    assert entry.defaults["--method"] == "dual" and entry.defaults["--phases"] == "1:40000,2:60000,3:20000"
+    assert entry.defaults["--method"] == "dual" and entry.defaults["--phases"] == "1:14000,2:8000,3:4000"
     assert entry.defaults["--weights"] == "0.1,1,0.5,0.003" and entry.defaults["--precision"] == "no"
     assert [*entry.made_from] == ["arcface_tiny.safetensors", "generator_tiny.safetensors"]
     file = assets / entry.file

@@ -67,24 +67,24 @@ def test_examples_are_the_same_for_any_number_of_contours(data):
 
 def test_a_run_and_its_obvious_answers(data, tmp_path):
     result = evaluate(CopyIdentity(), None, data, Setting("copy"), tmp_path, progress=False)
-    figures = result["figures"]
-    assert result["pairs"] == 480 and figures["perceptual"]["n"] == 480
-    judge = figures["judge.judge"]
+    metrics = result["metrics"]
+    assert result["pairs"] == 480 and metrics["perceptual"]["n"] == 480
+    judge = metrics["judge.judge"]
     assert judge["similarity"]["value"] == pytest.approx(1, abs=1e-4) and judge["rank1"]["value"] > 0.8
     # Brightness does not turn a colour's vector much: two people of one hue confuse this judge, and the figures say so.
     assert judge["preference"]["value"] > 0.95 and judge["above_lower_quartile"]["value"] > 0.99
     assert judge["preference"]["n"] < 480  # pairs of one person have no preference
-    assert figures["psnr"]["value"] < 20 and figures["frechet"]["value"] < 0.1
-    assert figures["psnr"]["low"] < figures["psnr"]["value"] < figures["psnr"]["high"]
+    assert metrics["psnr"]["value"] < 20 and metrics["frechet"]["value"] < 0.1
+    assert metrics["psnr"]["low"] < metrics["psnr"]["value"] < metrics["psnr"]["high"]
     assert result["bests"]["psnr"] == 100
     contour = evaluate(EnlargedContour("low_res"), None, data, Setting("enlarged"), tmp_path / "b", progress=False)
-    assert contour["figures"]["psnr"]["value"] > 25 and contour["figures"]["judge.judge"]["preference"]["value"] < 0.1
+    assert contour["metrics"]["psnr"]["value"] > 25 and contour["metrics"]["judge.judge"]["preference"]["value"] < 0.1
     with Image.open(tmp_path / "examples.png") as picture:
         assert picture.size == (6 * 32, 32)
     assert (tmp_path / "pairs.csv").is_file() and not list(tmp_path.glob("chunk*"))
     with np.load(tmp_path / "columns.npz") as columns:
         assert columns["judge.identity"].shape == (480,) and "features" not in columns
-        assert columns["perceptual"].mean() == pytest.approx(figures["perceptual"]["value"], abs=1e-5)
+        assert columns["perceptual"].mean() == pytest.approx(metrics["perceptual"]["value"], abs=1e-5)
 
 
 def test_a_second_perceptual_distance_has_a_column_of_its_name(tmp_path):
@@ -93,9 +93,9 @@ def test_a_second_perceptual_distance_has_a_column_of_its_name(tmp_path):
     both.lpips_vgg = PerceptualMeasure("LPIPS (VGG16, 32 px)", load_lpips("vgg"), 32)
     result = evaluate(CopyIdentity(), None, both, Setting("copy", contours=4, count=1), tmp_path, progress=False)
     table = method_table([result])
-    assert "| LPIPS (VGG16, 32 px) ↓" in table and 0 < result["figures"]["lpips_vgg"]["value"] < 2
+    assert "| LPIPS (VGG16, 32 px) ↓" in table and 0 < result["metrics"]["lpips_vgg"]["value"] < 2
     with np.load(tmp_path / "columns.npz") as columns:
-        assert columns["lpips_vgg"].mean() == pytest.approx(result["figures"]["lpips_vgg"]["value"], abs=1e-4)
+        assert columns["lpips_vgg"].mean() == pytest.approx(result["metrics"]["lpips_vgg"]["value"], abs=1e-4)
     with pytest.raises(InputError, match="another setting"):
         evaluate(CopyIdentity(), None, colour_set(), Setting("copy", contours=4, count=1), tmp_path, progress=False)
     assert load_perceptual_measure("vgg").name == "LPIPS (VGG16, 128 px)"
@@ -108,7 +108,7 @@ def test_label_maps_need_the_parser(data, tmp_path):
 
 def timeless(result):
     result = json.loads(json.dumps(result))
-    del result["figures"]["seconds"]
+    del result["metrics"]["seconds"]
     return result
 
 
@@ -194,7 +194,7 @@ def test_average_face_is_the_generators():
 
 def test_same_person_mode_has_no_preference(data, tmp_path):
     result = evaluate(CopyIdentity(), None, data, Setting("copy", mode="same", contours=8), tmp_path, progress=False)
-    judge = result["figures"]["judge.judge"]
+    judge = result["metrics"]["judge.judge"]
     assert result["pairs"] == 16 and "preference" not in judge and judge["similarity"]["n"] == 16
     assert "NaN" not in (tmp_path / "result.json").read_text()
     assert "| copy |" in method_table([result])
@@ -213,21 +213,21 @@ def test_searches_may_use_gradients(data, tmp_path):
         return Found(-image.grad / 2, torch.arange(len(x_id)) % 2 == 0)
 
     result = evaluate(Searched(search), None, data, Setting("search", contours=4), tmp_path, progress=False)
-    assert result["figures"]["converged"]["value"] == 0.5
-    assert result["figures"]["judge.judge"]["similarity"]["value"] == pytest.approx(1, abs=1e-4)
+    assert result["metrics"]["converged"]["value"] == 0.5
+    assert result["metrics"]["judge.judge"]["similarity"]["value"] == pytest.approx(1, abs=1e-4)
 
 
 def test_figures_of_a_bundled_encoder_go_into_the_manifest(data, tmp_path, monkeypatch):
-    entry = WeightFile("encoder_low_res", "e.safetensors", "an encoder", "CC0-1.0", figures={"images_shown": 7})
+    entry = WeightFile("encoder_low_res", "e.safetensors", "an encoder", "CC0-1.0", metrics={"images_shown": 7})
     written = []
     monkeypatch.setattr("idnb.cli.evaluate.find_weight", lambda name: {entry.name: entry}[name])
     monkeypatch.setattr("idnb.cli.evaluate.write_entry", written.append)
     result = evaluate(CopyIdentity(), None, data, Setting("dual", contours=16), tmp_path, progress=False)
     words = ["evaluate", "dual", "average", "--contours", "16", "--seeds", "0,1", "--data", "/far/people@test"]
     export(build_parser("evaluate").parse_args(words), "dual", result)
-    told = entry.figures["evaluated"]
-    assert written == [entry] and entry.figures["images_shown"] == 7 and told["pairs"] == 160
-    assert told["preference"] == result["figures"]["judge.judge"]["preference"]
+    told = entry.metrics["evaluated"]
+    assert written == [entry] and entry.metrics["images_shown"] == 7 and told["pairs"] == 160
+    assert told["preference"] == result["metrics"]["judge.judge"]["preference"]
     assert told["command"].startswith("idnb evaluate dual --kind low_res --mode any --contours 16 --count 10 --seeds 0")
     assert told["command"].endswith("--preset tiny --data people@test --reference starter --features identity")
     assert main(["evaluate", "average", "--export"]) == 2

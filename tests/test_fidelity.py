@@ -100,7 +100,7 @@ def test_the_bundled_parser(people):
         contour_kind("label_map").fidelity(images.roll(1, 0), labels, parser)["iou"].mean() < found["iou"].mean() - 0.2
     )
     entry = find_weight("face_parser")
-    assert entry.size is not None and entry.size < 1e6 and entry.figures["mean_iou"] > 0.6
+    assert entry.size is not None and entry.size < 1e6 and entry.metrics["mean_iou"] > 0.6
 
 
 def test_the_bundled_reader(people):
@@ -116,4 +116,4 @@ def test_the_bundled_reader(people):
     own, other = (shape_distance(readings, t, regressor) for t in (truth, truth.roll(4, 0)))
     assert (own < other).float().mean() > 0.85
     entry = find_weight("face_reader")
-    assert entry.size is not None and entry.size < 1e6 and entry.figures["correlation"]["pose.yaw"] > 0.9
+    assert entry.size is not None and entry.size < 1e6 and entry.metrics["correlation"]["pose.yaw"] > 0.9

@@ -100,13 +100,13 @@ def test_the_energy_score_by_hand():
 def test_the_last_part_with_a_discriminator_goes_on_bit_by_bit(tmp_path):
     config = dataclasses.replace(CONFIG, phases=((32, 40),), adversarial=32)
     real, whole = RealImages(pictures()), fresh(config)
-    figures = [whole.run_step(real)]
+    metrics = [whole.run_step(real)]
     torch.save(whole.state(), tmp_path / "state.pt")
-    figures += [whole.run_step(real), whole.run_step(real)]
-    assert "adversarial" not in figures[0] and 0 <= figures[1]["told_apart"] <= 1 and figures[1]["adversarial"] > 0
+    metrics += [whole.run_step(real), whole.run_step(real)]
+    assert "adversarial" not in metrics[0] and 0 <= metrics[1]["told_apart"] <= 1 and metrics[1]["adversarial"] > 0
     again = fresh(config)
     again.load(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert [again.run_step(real), again.run_step(real)] == figures[1:]
+    assert [again.run_step(real), again.run_step(real)] == metrics[1:]
     for name in again.stateful[:4]:
         ours, theirs = (getattr(run, name).state_dict() for run in (again, whole))
         assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
@@ -127,8 +127,8 @@ def test_a_discriminator_learns_to_tell_real_pictures_from_drawn_ones():
     for _ in range(30):
         real, drawn = torch.rand(2, 8, 3, 8, 8, generator=random) * 0.5
         drawn -= 0.4
-        _, figures = run_relativistic_step(network, optimizer, real, drawn)
-        shares.append(figures["told_apart"])
+        _, metrics = run_relativistic_step(network, optimizer, real, drawn)
+        shares.append(metrics["told_apart"])
     assert sum(shares[-10:]) / 10 > 0.9
 
     def loss(pictures):

@@ -47,7 +47,7 @@ def test_from_set_to_bundled_file(kind, tmp_path, monkeypatch, capsys):
     assert "n = 12 images of 6 people" in capsys.readouterr().out
     assert (tmp_path / "run" / "verification.png").stat().st_size > 10_000
     [entry] = read_manifest(assets)
-    assert entry.name == command.NAMES[kind] and entry.licence == "CC0-1.0" and "auc" in entry.figures["as rendered"]
+    assert entry.name == command.NAMES[kind] and entry.licence == "CC0-1.0" and "auc" in entry.metrics["as rendered"]
     assert entry.command == f"idnb train {kind} --data people --test others --steps 2 --batch 8 --device cpu --export"
     assert entry.defaults == {"--learning-rate": "0.002", "--seed": str(command.SEEDS[kind])}
     network = load_identity_network(judge=kind == "judge", path=assets / entry.file)

@@ -171,12 +171,12 @@ def test_bad_arguments_are_named(generator, tmp_path, capsys):
 
 
 def test_figures_go_into_the_manifest_beside_those_of_training(monkeypatch):
-    entry = WeightFile("generator_tiny", "g.safetensors", "a generator", "CC0-1.0", figures={"images_shown": 7})
+    entry = WeightFile("generator_tiny", "g.safetensors", "a generator", "CC0-1.0", metrics={"images_shown": 7})
     written = []
     monkeypatch.setattr("idnb.core.weights.find_weight", lambda name: entry)
     monkeypatch.setattr("idnb.core.weights.write_entry", written.append)
     export({"generator": "tiny", "size": 128})
-    assert written == [entry] and entry.figures == {"images_shown": 7, "inspected": {"size": 128}}
+    assert written == [entry] and entry.metrics == {"images_shown": 7, "inspected": {"size": 128}}
 
 
 def test_the_command_can_be_repeated(tmp_path):

@@ -1,4 +1,4 @@
-"""Equations 3 to 6 against numbers worked out by hand, the views, and what may not be used as a loss."""
+"""Equations 3 to 6 against numbers worked out by hand, augmentation, and what may not be used as a loss."""
 
 import math
 
@@ -8,6 +8,7 @@ import torch
 import idnb
 from idnb.core.errors import InputError
 from idnb.models.lpips_distance import load_lpips, random_window
+from idnb.training.augmentation import AugmentationConfig, augment
 from idnb.training.losses import (
     EncoderLoss,
     LossWeights,
@@ -17,7 +18,6 @@ from idnb.training.losses import (
     w_norm_loss,
 )
 from idnb.training.step import TERMS
-from idnb.training.views import ViewConfig, random_views
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_any_distance_serves_as_perceptual(networks, faces):
 
 
 def test_gradients_reach_the_output_and_nothing_else(networks, faces):
-    loss = EncoderLoss(*networks, views=ViewConfig(), n_views=2).train()
+    loss = EncoderLoss(*networks, augmentation=AugmentationConfig(), n_augmented=2).train()
     assert not loss.training
     output = faces[2:].clone().requires_grad_()
     loss(output, loss.targets(faces[:2], faces[:2]), torch.zeros(2, 12, 8), torch.zeros(8))["total"].backward()
@@ -129,21 +129,21 @@ def test_several_networks_and_views_are_averaged(networks, faces):
     a = one(output, one.targets(photo, photo), *w)["identity"]
     b = two(output, two.targets(photo, photo), *w)["identity"]
     torch.testing.assert_close(a, b)
-    seen = EncoderLoss(arcface, perceptual, views=ViewConfig(), n_views=1)
+    seen = EncoderLoss(arcface, perceptual, augmentation=AugmentationConfig(), n_augmented=1)
     random = torch.Generator().manual_seed(3)
     found = seen(output, seen.targets(photo, photo), *w, random)["identity"]
-    view = random_views(output, torch.Generator().manual_seed(3), ViewConfig())
+    view = augment(output, torch.Generator().manual_seed(3), AugmentationConfig())
     torch.testing.assert_close(found, identity_loss(arcface(photo), arcface(view)))
 
 
 def test_views_are_repeatable_moved_and_still_the_person(networks, faces):
-    config = ViewConfig()
-    first = random_views(faces, torch.Generator().manual_seed(1), config)
-    again = random_views(faces, torch.Generator().manual_seed(1), config)
-    other = random_views(faces, torch.Generator().manual_seed(2), config)
+    config = AugmentationConfig()
+    first = augment(faces, torch.Generator().manual_seed(1), config)
+    again = augment(faces, torch.Generator().manual_seed(1), config)
+    other = augment(faces, torch.Generator().manual_seed(2), config)
     assert torch.equal(first, again) and not torch.equal(first, other)
-    nothing = ViewConfig(0, 0, 0, 0, 0, 0, 0, 0, 0)
-    torch.testing.assert_close(random_views(faces, torch.Generator(), nothing), faces, atol=1e-5, rtol=1e-5)
+    nothing = AugmentationConfig(0, 0, 0, 0, 0, 0, 0, 0, 0)
+    torch.testing.assert_close(augment(faces, torch.Generator(), nothing), faces, atol=1e-5, rtol=1e-5)
     arcface = networks[0]
     cosine = (arcface(first) * arcface(faces)).sum(1)
     strangers = (arcface(faces) * arcface(faces.roll(1, 0))).sum(1)

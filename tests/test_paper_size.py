@@ -67,8 +67,8 @@ def test_one_step_of_training_at_1024(generator, arcface):
         "identity_encoder.network.body.0.res_layer.1.weight",
     ]
     before = {name: value.clone() for name, value in encoder.state_dict().items() if name in watched}
-    figures = run.run_step()
-    assert all(math.isfinite(value) for value in figures.values()) and figures["w_norm"] > 0
+    metrics = run.run_step()
+    assert all(math.isfinite(value) for value in metrics.values()) and metrics["w_norm"] > 0
     assert len(before) == len(watched)
     for name, value in before.items():
         assert not torch.equal(value, encoder.state_dict()[name]), name

@@ -34,7 +34,7 @@ def test_evaluate_and_results(folder, tmp_path, capsys):
     result = evaluate(
         CopyIdentity(), None, data, Setting("copy", contours=4, count=2), tmp_path / "copy", progress=False
     )
-    assert result["people"] == 4 and "correlation" not in result["figures"]
+    assert result["people"] == 4 and "correlation" not in result["metrics"]
     assert main(["results", "methods", "--results", str(tmp_path)]) == 0
     assert "rendered" not in capsys.readouterr().out  # nobody drew these
     out = tmp_path / "figure3.png"

@@ -181,6 +181,6 @@ def test_a_run_that_is_not_at_its_end_is_not_exported(tmp_path, monkeypatch, cap
         entry.command
         == "idnb train generator --people 3 --phases 8:8 --mapping-steps 2 --batch 4 --device cpu --export"
     )
-    assert entry.defaults["--learning-rate"] == "0.004" and entry.figures["images_shown"] == 8
+    assert entry.defaults["--learning-rate"] == "0.004" and entry.metrics["images_shown"] == 8
     noted_before = json.loads((tmp_path / "run" / "command.json").read_text())
     assert len(noted_before["commands"]) == 1

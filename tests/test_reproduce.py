@@ -51,12 +51,10 @@ def test_the_table_leads_back_to_the_renderer():
 
 def test_every_entry_that_the_recipe_makes_names_its_command(tmp_path):
     recipe = Recipe(tmp_path)
-    names = ("starter", "test", "lpips", "identity", "judge", "parser", "generator", *CONTOURS)
+    names = ("starter", "test", "lpips", "identity", "judge", "attributes", "parser", "generator", *CONTOURS)
     made = {name: recipe.state(recipe.stage(name)) for name in names}
     assert {name: state.word for name, state in made.items()} == dict.fromkeys(made, "bundled"), made
     assert recipe.state(recipe.stage("train")).word == "to do"
-    attributes = recipe.state(recipe.stage("attributes"))  # its entry has the name that the command had then
-    assert attributes.word == "stale" and attributes.why.startswith("made by `idnb train reader --data starter,train ")
 
 
 def test_done_stale_and_missing(tmp_path, capfd):

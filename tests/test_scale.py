@@ -98,8 +98,8 @@ def test_accumulated_batches_count_as_one_step(accelerator):
     encoder, generator, data, loss = parts()
     settings = EncoderConfig((Phase(1, 8, 8),), batch=1, accumulate=4, checkpoint=True)
     run = EncoderRun(encoder, generator, data, loss, settings, accelerator)
-    figures = run.run_step()
-    assert run.images == run.batch == 4 and run.step == 1 and figures["total"] > 0 and generator.checkpoint
+    metrics = run.run_step()
+    assert run.images == run.batch == 4 and run.step == 1 and metrics["total"] > 0 and generator.checkpoint
     assert config(8).accumulate == 1 and len(random_pairs()) == 12
 
 

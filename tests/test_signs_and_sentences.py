@@ -15,7 +15,7 @@ from idnb.experiments.tables import bundled_generator, method_table
 BANDS = {"judge": {"same": {"mean": 0.8, "n": 30}, "strangers": {"mean": 0.0, "n": 90}, "rank1": 0.9}}
 
 
-def run(method, judge, seed=None, pairs=1000, perceptual="face-feature distance", **figures):
+def run(method, judge, seed=None, pairs=1000, perceptual="face-feature distance", **metrics):
     """A stored result with few figures."""
     content = {
         "setting": {"method": method, "kind": "low_res", "mode": "any", "count": 10, "contour_size": None},
@@ -28,13 +28,13 @@ def run(method, judge, seed=None, pairs=1000, perceptual="face-feature distance"
         "names": {"perceptual": perceptual, "frechet": "Frechet distance", "kernel": "kernel distance", "gallery": "g"},
         "bands": BANDS,
         "bests": {"frechet": 0.5, "kernel": 0.001},
-        "figures": {
+        "metrics": {
             "perceptual": {"value": 0.4},
             "judge.training": {"similarity": {"value": judge}},
             "judge.judge": {"similarity": {"value": judge}},
             "frechet": {"value": 9.0},
             "kernel": {"value": 0.05},
-            **figures,
+            **metrics,
         },
     }
     return content | ({} if seed is None else {"training": {"seed": seed}})
@@ -160,8 +160,8 @@ def test_pages_are_filled_by_one_command(tmp_path, monkeypatch, capsys):
 
 
 def test_contours_of_two_sizes_share_one_ruler_or_none():
-    def sized(side, **figures):
-        result = run("dual", 0.6, psnr={"value": 25.0, "low": 24.0, "high": 26.0}, **figures)
+    def sized(side, **metrics):
+        result = run("dual", 0.6, psnr={"value": 25.0, "low": 24.0, "high": 26.0}, **metrics)
         result["setting"] |= {"method": f"{side} px", "contour_size": side}
         result["names"]["ruler"] = 8
         return result
@@ -180,7 +180,7 @@ def test_a_run_that_stands_in_two_tables_has_one_number():
     stored: dict[str, list] = {}
     for path in RESULTS.glob("*/*.json"):
         if "_any_" in path.name:  # runs of `idnb evaluate`; names of trainings are those of their table
-            stored.setdefault(path.name, []).append(json.loads(path.read_text())["figures"])
+            stored.setdefault(path.name, []).append(json.loads(path.read_text())["metrics"])
     several = {name: found for name, found in stored.items() if len(found) > 1}
     assert several, "no run stands in two tables any more: this test can go"
     for name, found in several.items():

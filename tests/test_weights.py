@@ -264,7 +264,7 @@ def test_cache_folder(monkeypatch, tmp_path):
 
 def bundle(tmp_path):
     card = WeightFile(
-        "net", "net.safetensors", "a test", "CC0-1.0", command="idnb train net", seed=3, figures={"auc": 1.0}
+        "net", "net.safetensors", "a test", "CC0-1.0", command="idnb train net", seed=3, metrics={"auc": 1.0}
     )
     state = {"weight": torch.randn(8, 8), "count": torch.tensor(7)}
     return export_bundled(card, state, tmp_path), state
@@ -309,7 +309,7 @@ def test_malformed_entries_of_the_manifest_are_named(tmp_path):
         *({"file": value} for value in ("../net", "a/b", "", ".", 3, None)),
         *({"sha256": value} for value in ("xyz", 5, "a" * 65)),
         *({"urls": value} for value in ("https://example.org", [1], {})),
-        *({"also": ["no"]}, {"figures": []}, {"seed": "1"}, {"name": ""}, {"name": ["x"]}, {"colour": 1}),
+        *({"also": ["no"]}, {"metrics": []}, {"seed": "1"}, {"name": ""}, {"name": ["x"]}, {"colour": 1}),
     ]
     for change in changes:
         manifest.write_text(json.dumps({"weights": [{**row, **change}]}))
@@ -350,12 +350,12 @@ def test_shipped_manifest_is_sound():
     for e in manifest:
         assert e.licence and e.about
         if e.bundled:
-            assert e.command and e.data and e.figures
+            assert e.command and e.data and e.metrics
             assert e.seed is not None or e.name == "lpips_alexnet", "every training has a seed; a conversion needs none"
             texts = [
                 e.command,
                 e.data,
-                *(str(part.get("command", "")) for part in e.figures.values() if isinstance(part, dict)),
+                *(str(part.get("command", "")) for part in e.metrics.values() if isinstance(part, dict)),
             ]
             assert not any(word.startswith(("/", "~")) for text in texts for word in text.split()), e.name
             assert check_file(e, weights.ASSETS / e.file) is None, e.name

@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=PROCESSES, default=1, help="share the work among so many processes")
     parser.add_argument("--threads", type=THREADS, default=None, help="CPU threads of each process")
     parser.add_argument("--shard", default=None, help="k/n: do only every n-th part from the k-th (from 0) on")
-    add_export(parser, "write the figures into the manifest of the package")
+    add_export(parser, "write the metrics into the manifest of the package")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -155,17 +155,17 @@ def export(args: argparse.Namespace, method: str, result: dict[str, Any]) -> Non
 
     args: of this command. method: of `ENCODERS`. result: of `evaluate`, of one run of the command.
     """
-    setting, figures = result["setting"], result["figures"]
+    setting, metrics = result["setting"], result["metrics"]
     entry = find_weight(bundled_name(setting["kind"], method))
     one = {"methods": [method], "seeds": (setting["seed"],), "steps": setting["steps"] and (setting["steps"],)}
     command = recorded(argparse.Namespace(**{**vars(args), **one})).whole
-    judge = figures["judge.judge"]
+    judge = metrics["judge.judge"]
     told = {name: judge[name] for name in ("similarity", "preference", "rank1", "above_lower_quartile")}
-    told |= {name: figures[name] for name in (contour_kind(setting["kind"]).measure.key, "perceptual", "frechet")}
-    told |= {name: figures["correlation"][name] for name in ("pose.yaw", "pose.pitch") if "correlation" in figures}
-    entry.figures["evaluated"] = {**told, "set": result["set"], "pairs": result["pairs"], "command": command}
+    told |= {name: metrics[name] for name in (contour_kind(setting["kind"]).measure.key, "perceptual", "frechet")}
+    told |= {name: metrics["correlation"][name] for name in ("pose.yaw", "pose.pitch") if "correlation" in metrics}
+    entry.metrics["evaluated"] = {**told, "set": result["set"], "pairs": result["pairs"], "command": command}
     write_entry(entry)
-    print(f"the manifest's entry {entry.name} has these figures now")
+    print(f"the manifest's entry {entry.name} has these metrics now")
 
 
 def share_out(args: argparse.Namespace) -> None:

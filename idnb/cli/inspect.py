@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     generator.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
     add_overwrite(generator)
-    add_export(generator, "write the figures into the manifest of the package")
+    add_export(generator, "write the metrics into the manifest of the package")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,6 +91,6 @@ def export(report: dict[str, Any]) -> None:
     from idnb.models.stylegan2_files import BUNDLED_NAMES
 
     entry = find_weight(BUNDLED_NAMES["tiny"])
-    entry.figures["inspected"] = {key: value for key, value in report.items() if key != "generator"}
+    entry.metrics["inspected"] = {key: value for key, value in report.items() if key != "generator"}
     write_entry(entry)
-    print(f"the manifest's entry {entry.name} has these figures now")
+    print(f"the manifest's entry {entry.name} has these metrics now")

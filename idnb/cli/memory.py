@@ -12,7 +12,7 @@ from idnb.core.messages import is_out_of_memory
 
 __all__ = ["memory_told"]
 
-LARGE = ("batch", "people", "identities", "shots", "images", "size", "processes", "workers", "views")
+LARGE = ("batch", "people", "identities", "shots", "images", "size", "processes", "workers", "augmentations")
 """Options whose numbers decide how much memory a command takes, those that decide most first."""
 
 

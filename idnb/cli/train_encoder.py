@@ -83,19 +83,19 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
         "--weights",
         default=None,
         metavar="L2,PERCEPTUAL,IDENTITY,W[,CONTOUR,LATENT]",
-        help="lambda 1 to 4, then the terms that the paper does not have (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003)",
+        help="lambda 1 to 4, then two terms that are not the paper's (tiny: 0.5,0.8,1.2,0.004; paper: 0.1,1,0.5,0.003)",
     )
     add(
-        "--views",
+        "--augmentations",
         type=Whole(0, 100),
-        default=None,
-        help="random views of each output in the identity loss; 0 is the paper's",
+        default=0,
+        help="random augmentations of each output in the identity loss (default 0, as in the paper)",
     )
     add("--perceptual", default="vgg", choices=("alex", "vgg"), help="backbone of LPIPS in the loss (default vgg)")
     add("--modulation", default="tensor", choices=MODULATIONS, help="ablation: of the identity features")
     add("--no-input-latent", action="store_true", help="ablation: keep the generator's constant input")
     add("--no-pretrained-identity", action="store_true", help="ablation: the identity encoder starts from nothing")
-    add("--seed", type=SEED, default=None, help="of initial weights, pairs and views (default 1)")
+    add("--seed", type=SEED, default=None, help="of initial weights, pairs and augmentations (default 1)")
     add("--minutes", type=MINUTES, default=None, help="stop after so much time; go on later")
     add("--save-minutes", type=MINUTES, default=5.0, help="time between checkpoints and panels")
     add("--device", default=None, help="cpu, cuda, mps; the fastest there is when not given")
@@ -182,7 +182,6 @@ def run(args: argparse.Namespace) -> int:
     if too_large := [phase.size for phase in config.phases if phase.size and phase.size > preset.image_size]:
         raise InputError(f"--phases: {too_large[0]} px; faces of preset {preset.name} have {preset.image_size}")
     weights = WEIGHTS[preset.name] if args.weights is None else parse_weights(args.weights)
-    views = (1 if preset.name == "tiny" else 0) if args.views is None else args.views
     if args.threads:
         torch.set_num_threads(args.threads)
     keep_freed_memory()
@@ -205,7 +204,7 @@ def run(args: argparse.Namespace) -> int:
         data = read_pair_data(people, args.kind, preset, args.people, report=say)
         if args.ideals is not None:
             data.ideals = read_ideals(args.ideals, people[0], args.kind, preset, args.p_ideal, say)
-    loss = build_loss(preset, args.kind, weights, views, args.identity, args.perceptual)
+    loss = build_loss(preset, args.kind, weights, args.augmentations, args.identity, args.perceptual)
     out = Path(args.out or f"runs/{bundled_name(args.kind, args.method)}")
     with noted(args, out) if accelerator.is_main_process else nullcontext():
         kept = train_encoder(
@@ -229,18 +228,23 @@ def run(args: argparse.Namespace) -> int:
     if args.export:
         check_finished(images, config.images, out)
         precision, device = accelerator.mixed_precision, accelerator.device.type
-        chosen = choices(config, weights, views) | {"precision": precision, "device": device}
+        chosen = choices(config, weights, args.augmentations) | {"precision": precision, "device": device}
         export(args, out, kept, data, config, chosen)
     return 0
 
 
-def choices(config: EncoderConfig, weights: LossWeights, views: int) -> dict[str, Any]:
+def choices(config: EncoderConfig, weights: LossWeights, augmentations: int) -> dict[str, Any]:
     """What a preset has chosen for options that were not given, as they would be given."""
     phases = ",".join(f"{p.steps}{f'@{p.size}' if p.size else ''}:{p.images}" for p in config.phases)
     names = ("batch", "accumulate", "learning_rate", "decay", "p_same_identity", "seed")
     given = next(count for count in (4, 6) if not any(astuple(weights)[count:]))
     lambdas = astuple(weights)[:given]
-    return {"phases": phases, "weights": lambdas, "views": views, **{name: getattr(config, name) for name in names}}
+    return {
+        "phases": phases,
+        "weights": lambdas,
+        "augmentations": augmentations,
+        **{name: getattr(config, name) for name in names},
+    }
 
 
 def export(
@@ -261,7 +265,7 @@ def export(
         licence="CC0-1.0",
         seed=config.seed,
         data=f"rendered people: {folders}; {len(data):,} images of {data.people:,} people",
-        figures={"images_shown": config.images},
+        metrics={"images_shown": config.images},
     )
     used = ["arcface_tiny"]
     used += ["lpips_alexnet"] if args.perceptual == "alex" else []

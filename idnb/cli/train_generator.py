@@ -118,5 +118,5 @@ def export(args: argparse.Namespace, ema: Generator, images: int) -> None:
     about = f"StyleGAN2 generator of rendered people, {ema.size} px, {ema.n_styles} styles"
     entry = WeightFile(name, f"{name}.safetensors", about, "CC0-1.0", seed=args.seed)
     entry.data = f"rendered people: {names}; {images:,} images shown"
-    entry.figures = {"images_shown": images, "trained_up_to_px": trained_size}
+    entry.metrics = {"images_shown": images, "trained_up_to_px": trained_size}
     export_network(args, args.out, entry, ema.state_dict())

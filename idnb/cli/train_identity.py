@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
         "--data", type=sets, default="train", help="sets of rendered people: names or folders, commas between"
     )
     parser.add_argument("--people", type=COUNT, default=None, help="of each set only people with a smaller number")
-    parser.add_argument("--test", type=sets, default="test", help="set of other people for the final figures")
-    parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint, log, figures")
+    parser.add_argument("--test", type=sets, default="test", help="set of other people for the final metrics")
+    parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint, log, metrics")
     parser.add_argument("--steps", type=COUNT, default=3000, help="length of the run")
     parser.add_argument("--batch", type=BATCH, default=64, help="images a step")
     parser.add_argument("--learning-rate", type=RATE, default=2e-3, help="of Adam (default 0.002)")
@@ -100,7 +100,7 @@ def evaluate(network: FaceEmbedder, data: IdentityData, out: Path, title: str) -
 
     results = evaluate_network(network, data.images.float() / 127.5 - 1.0, data.label_maps, data.identity)
     print(table(results))
-    write_text(out / "figures.json", json.dumps(summary(results), indent=2) + "\n")
+    write_text(out / "metrics.json", json.dumps(summary(results), indent=2) + "\n")
     save_figure(draw_verification(results, title), out / "verification.png")
     return results
 
@@ -121,8 +121,8 @@ def export(
         seed=args.seed,
         data=f"rendered people, set {names}: {images:,} images of {people:,} identities (numbers modulo 20 "
         f"{'0 to 10' if args.kind == 'identity' else '11 to 18'}); "
-        f"figures on set {Path(args.test).name}, people never trained on",
-        figures=summary(results),
+        f"metrics on set {Path(args.test).name}, people never trained on",
+        metrics=summary(results),
     )
     export_network(args, args.out, entry, network.state_dict())
     if missed:

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: str) -> None:
         "--data", type=sets, default="starter", help="sets of rendered people: names or folders, commas between"
     )
     parser.add_argument("--people", type=COUNT, default=None, help="of each set only people with a smaller number")
-    parser.add_argument("--test", type=sets, default="test", help="set of other people for the final figures")
+    parser.add_argument("--test", type=sets, default="test", help="set of other people for the final metrics")
     parser.add_argument("--out", default=f"runs/{kind}", help="folder for checkpoint and log")
     parser.add_argument("--steps", type=COUNT, default=STEPS[kind], help=f"length of the run (default {STEPS[kind]})")
     parser.add_argument("--batch", type=BATCH, default=48, help="images a step (default 48)")
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     config = MeasuringConfig(steps=args.steps, batch=args.batch, seed=args.seed)
     train = train_parser if args.kind == "parser" else train_attributes
     with noted(args, args.out):
-        network, data, figures = train(people, test, config, args.out)
-    for name, value in figures.items():
+        network, data, metrics = train(people, test, config, args.out)
+    for name, value in metrics.items():
         print(f"{name:28} {value}")
     if args.export:
         entry = WeightFile(
@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
             licence="CC0-1.0",
             seed=args.seed,
             data=f"rendered people: {len(data.identity):,} images of {len(data.identity.unique()):,} people; "
-            f"figures on set {Path(args.test).name}, people never trained on",
-            figures=figures,
+            f"metrics on set {Path(args.test).name}, people never trained on",
+            metrics=metrics,
         )
         export_network(args, args.out, entry, network.state_dict())
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["area_above", "curve_figures", "ends_of_ties"]
+__all__ = ["area_above", "curve_metrics", "ends_of_ties"]
 
 
 def ends_of_ties(falling: NDArray) -> NDArray[np.intp]:
@@ -13,7 +13,7 @@ def ends_of_ties(falling: NDArray) -> NDArray[np.intp]:
     return np.flatnonzero(np.diff(falling, append=-np.inf))
 
 
-def curve_figures(
+def curve_metrics(
     genuine: NDArray, impostor: NDArray, ends: NDArray[np.intp], fars: tuple[float, ...] = ()
 ) -> tuple[float, dict[float, float]]:
     """AUC, and TAR at each FAR.
@@ -36,4 +36,4 @@ def area_above(genuine: NDArray, impostor: NDArray) -> float:
     scores = np.concatenate([genuine, impostor])
     order = np.argsort(-scores, kind="stable")
     mine = (order < len(genuine)).astype(float)
-    return curve_figures(mine, 1.0 - mine, ends_of_ties(scores[order]))[0]
+    return curve_metrics(mine, 1.0 - mine, ends_of_ties(scores[order]))[0]

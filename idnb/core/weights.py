@@ -1,7 +1,7 @@
 """Where weights come from: files that are part of the package, and files fetched once into a cache.
 
 `idnb/assets/manifest.json` lists both kinds. Each entry is a small model card: the command that makes the file (or the
-hosts that offer it), seed, data, size, sha256, licence and measured figures. Nothing is used before its size and sha256
+hosts that offer it), seed, data, size, sha256, licence and metrics. Nothing is used before its size and sha256
 have been compared with the manifest.
 """
 
@@ -51,7 +51,7 @@ class WeightFile:
     about: one line. size: bytes, or None where no trustworthy number is known. sha256: lower-case hex, likewise; a
         prefix of at least eight digits is compared as such (PyTorch puts one into its file names).
     also: sha256 of other accepted files, where several circulate under one name.
-    licence: of this file. command, seed, data, figures: how a bundled file was made and what it measured.
+    licence: of this file. command, seed, data, metrics: how a bundled file was made and what it measured.
     commit: of the project, where its code of today has another command.
     defaults: option -> value, of the command's options that are not in it; another version may have other defaults.
     made_from: file -> sha256 of what the training started from: bundled weights, and files that the command names.
@@ -70,7 +70,7 @@ class WeightFile:
     commit: str | None = None
     seed: int | None = None
     data: str | None = None
-    figures: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, str] = field(default_factory=dict)
     made_from: dict[str, str] = field(default_factory=dict)
     urls: list[str] = field(default_factory=list)
@@ -121,7 +121,7 @@ def _entry_fault(entry: WeightFile) -> str | None:
     hashes = [entry.sha256 or "0" * 64, *entry.also]
     if not isinstance(hashes[0], str) or not all(re.fullmatch("[0-9a-f]{8,64}", text) for text in hashes):
         return "a sha256 is not 8 to 64 digits 0-9 a-f"
-    for name in ("figures", "defaults", "made_from"):
+    for name in ("metrics", "defaults", "made_from"):
         if not isinstance(getattr(entry, name), dict):
             return f"{name} is no object"
     return None
@@ -224,7 +224,7 @@ def weight_path(name: str, assets: Path = ASSETS) -> Path:
 def export_bundled(entry: WeightFile, tensors: dict[str, Tensor], assets: Path = ASSETS) -> Path:
     """Write weights into the package as fp16 safetensors and put their entry, with size and sha256, into the manifest.
 
-    entry: name, file, licence, command, seed, data and figures; size and sha256 are filled in here.
+    entry: name, file, licence, command, seed, data and metrics; size and sha256 are filled in here.
     tensors: state dict; floating tensors are stored as float16, others as they are.
     Returns the path written. Both files are replaced in one step each, so an interruption leaves the old ones.
     """

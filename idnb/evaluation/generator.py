@@ -7,7 +7,7 @@
     reach          optimisation of codes of faces it has never seen, in W, in W+, in W+ and input latent
     reconstruction the same faces by the picture encoder that grew up with it
 
-A generator is the ceiling of everything inverted with it, so these figures stand in its model card.
+A generator is the ceiling of everything inverted with it, so these metrics stand in its model card.
 """
 
 from __future__ import annotations
@@ -199,12 +199,12 @@ def reach(
     """Optimise codes of faces from the mean of w, in the space of `config`, and sum up how near they come.
 
     targets: [N, 3, H, H] in [-1, 1], H the generator's size. The other arguments: see `Reconstruction`.
-    Returns the inversion, and its figures: PSNR in dB with mean, 95 % interval over faces, extremes, n, settings.
+    Returns the inversion, and its metrics: PSNR in dB with mean, 95 % interval over faces, extremes, n, settings.
     """
     found = invert_images(generator, targets, perceptual, config=config, perceptual_size=perceptual_size)
     assert found.psnr is not None
     last = found.psnr[-1]
-    figures: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "faces": len(targets),
         "space": config.space,
         "steps": config.steps,
@@ -219,9 +219,9 @@ def reach(
     if perceptual is not None:
         with torch.inference_mode():
             small = [resize(part, perceptual_size) for part in (found.images, targets)]
-            figures["perceptual_mean"] = round(float(torch.as_tensor(perceptual(*small)).mean()), 4)
-        figures["perceptual_distance"] = type(perceptual).__name__
-    return found, figures
+            metrics["perceptual_mean"] = round(float(torch.as_tensor(perceptual(*small)).mean()), 4)
+        metrics["perceptual_distance"] = type(perceptual).__name__
+    return found, metrics
 
 
 def mean_interval(values: Tensor) -> list[float]:

@@ -1,7 +1,7 @@
 """Means, correlations and other figures with 95 % bootstrap intervals, over pairs that share contours.
 
 Ten pairs share one contour, so they are not ten independent trials. The bootstrap therefore draws contours, each with
-all of its pairs; drawing pairs would give intervals that are too narrow. All figures here are functions of sums, so one
+all of its pairs; drawing pairs would give intervals that are too narrow. All metrics here are functions of sums, so one
 matrix product gives all draws at once.
 """
 
@@ -52,7 +52,7 @@ class Clusters:
     def figure(self, columns: Array, function: Callable[[Array], Array], n: int | None = None) -> Estimate:
         """Any figure that depends on sums of columns.
 
-        columns: [N, K]. function: sums [R, K] to figures [R]. n: pairs that count, where some rows are all zero.
+        columns: [N, K]. function: sums [R, K] to metrics [R]. n: pairs that count, where some rows are all zero.
         """
         sums = np.zeros((self.weights.shape[1], columns.shape[1]))
         np.add.at(sums, self.place, columns.astype(np.float64))

@@ -15,7 +15,7 @@ REMEDY = "delete it and make it again with `idnb evaluate`"
 WANTED: dict[str, dict[str, Any]] = {
     "": {
         **dict.fromkeys(("pairs", "people", "contours", "parameters"), int),
-        **dict.fromkeys(("setting", "figures", "names", "bands", "bests"), dict),
+        **dict.fromkeys(("setting", "metrics", "names", "bands", "bests"), dict),
         "set": str,
     },
     "setting": {"method": str, "kind": str, "mode": str, "seed": int, "count": int},
@@ -47,7 +47,7 @@ def _fault(content: dict[str, Any]) -> str | None:
     sizes = (setting.contour_size, setting.steps, setting.contours)
     if not all(size is None or (type(size) is int and 1 <= size < 1 << 31) for size in sizes):
         return "setting has a size that is none"
-    for name in ("figures", "bands", "bests"):
+    for name in ("metrics", "bands", "bests"):
         if not _numbers_only(content[name]):
             return f"{name} holds something else than numbers"
     for name, found in content["bands"].items():

@@ -42,23 +42,23 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
     clusters = Clusters(columns["contour"])
     known = score_distributions(data)
     strangers = data.identity[columns["contour"]] != data.identity[columns["identity"]]
-    figures: dict[str, Any] = {"perceptual": clusters.mean(columns["perceptual"])._asdict()}
+    metrics: dict[str, Any] = {"perceptual": clusters.mean(columns["perceptual"])._asdict()}
     if "lpips_vgg" in columns:
-        figures["lpips_vgg"] = clusters.mean(columns["lpips_vgg"])._asdict()
+        metrics["lpips_vgg"] = clusters.mean(columns["lpips_vgg"])._asdict()
     measure = contour_kind(setting.kind).measure.name
-    figures[measure] = clusters.mean(columns[measure])._asdict()
+    metrics[measure] = clusters.mean(columns[measure])._asdict()
     sides = rulers(setting.kind, data.size)
     if sides:
-        figures["psnr_at"] = {str(side): clusters.mean(columns[f"ruler.{side}"])._asdict() for side in sides}
+        metrics["psnr_at"] = {str(side): clusters.mean(columns[f"ruler.{side}"])._asdict() for side in sides}
     if data.size // 8 in sides:
-        figures["psnr_at"]["ruler"] = figures["psnr_at"][str(data.size // 8)]
+        metrics["psnr_at"]["ruler"] = metrics["psnr_at"][str(data.size // 8)]
     if "iou_counts" in columns:
-        figures["miou"] = clusters.mean_iou(columns["iou_counts"])._asdict()
+        metrics["miou"] = clusters.mean_iou(columns["iou_counts"])._asdict()
     for name in data.judges:
         similarity, rank = columns[f"{name}.identity"], columns[f"{name}.rank"]
         nearer = similarity > columns[f"{name}.contour"]
         person_nearer = columns[f"{name}.person"] > columns[f"{name}.other"]
-        figures[f"judge.{name}"] = {
+        metrics[f"judge.{name}"] = {
             "similarity": clusters.mean(similarity)._asdict(),
             "similarity_to_contour": clusters.mean(columns[f"{name}.contour"], strangers)._asdict(),
             "preference": clusters.mean(nearer.astype(float), strangers)._asdict(),
@@ -67,19 +67,19 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
             "above_lower_quartile": clusters.mean((similarity > known[name]["same"]["q25"]).astype(float))._asdict(),
             "median_similarity": round(float(np.median(similarity)), 5),
         }
-    figures |= truth_figures(columns, data, clusters, strangers)
+    metrics |= truth_metrics(columns, data, clusters, strangers)
     features = torch.as_tensor(columns["features"])
-    figures["frechet"] = {"value": frechet_distance(features, data.reference), "n": len(features)}
-    figures["kernel"] = {"value": kernel_distance(features, data.reference_features), "n": len(features)}
-    figures["seconds"] = {"value": float(columns["seconds"].mean()), "n": len(features)}
+    metrics["frechet"] = {"value": frechet_distance(features, data.reference), "n": len(features)}
+    metrics["kernel"] = {"value": kernel_distance(features, data.reference_features), "n": len(features)}
+    metrics["seconds"] = {"value": float(columns["seconds"].mean()), "n": len(features)}
     if "converged" in columns:
-        figures["converged"] = clusters.mean(columns["converged"].astype(float))._asdict()
+        metrics["converged"] = clusters.mean(columns["converged"].astype(float))._asdict()
     return {
         "pairs": len(pairs),
         "contours": len(np.unique(pairs.contour)),
         "without_partner": len(pairs.without_partner),
         "people": len(np.unique(data.identity)),
-        "figures": rounded(figures),
+        "metrics": rounded(metrics),
         "bands": rounded(known),
         "bests": rounded(oracle(data, setting, np.unique(pairs.contour))),
         "names": {
@@ -98,7 +98,7 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
     }
 
 
-def truth_figures(
+def truth_metrics(
     columns: Columns, data: EvaluationSet, clusters: Clusters, strangers: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """Correlation and error of pose and light, and nearness of shape; nothing for sets without known truth."""

@@ -43,7 +43,8 @@ class Budget:
 
     images: shown in training, three quarters of them with one refinement step and the rest with `steps`. batch,
     learning_rate: see `EncoderConfig`. people: of each training set, at most. kind: of contour. contours: of the test
-    set, each with ten identities. perceptual: backbone of LPIPS in the loss, "vgg" or the faster "alex".
+    set, each with ten identities. perceptual: backbone of LPIPS in the loss: "alex", as in
+    the code of pSp and ReStyle, or "vgg".
     """
 
     images: int = 24_000
@@ -53,7 +54,7 @@ class Budget:
     people: int | None = None
     kind: str = "low_res"
     contours: int | None = 300
-    perceptual: str = "vgg"
+    perceptual: str = "alex"
 
     def phases(self, variant: Variant) -> tuple[Phase, ...]:
         """The phases of a variant's training; pSp takes one refinement step."""
@@ -143,7 +144,7 @@ def run_variant(
         seed=seed,
     )
     weights = LossWeights(**description["loss"])
-    loss = build_loss(encoder.preset, budget.kind, weights, int(variant.views), perceptual=budget.perceptual)
+    loss = build_loss(encoder.preset, budget.kind, weights, int(variant.augment), perceptual=budget.perceptual)
     trained = train_encoder(encoder, generator, pairs, loss, config, folder / "training", minutes=minutes)
     if not finished(folder / "training", budget.images):
         return None

@@ -75,7 +75,7 @@ def inspect_generator(
 
     generator: frozen. people: what it learnt from. others: people it has never seen. out: folder, which exists.
     encoder: a picture encoder that grew up with the generator, or None.
-    Returns the figures. Raises InputError for a set of smaller pictures than the generator's.
+    Returns the metrics. Raises InputError for a set of smaller pictures than the generator's.
     """
     device, seed = generator.w_avg.device, settings.seed
     people, others = (of_size(finished(faces, print), generator.size) for faces in (people, others))
@@ -120,14 +120,14 @@ def inspect_generator(
         with torch.inference_mode():
             copies = torch.cat([generator.synthesis(*encoder.invert(generator, part)) for part in truth.split(16)])
         maps = others.label_maps(rows).to(device)
-        figures = reconstruction(copies, truth, maps, load_lpips().to(device), parser)
-        report["reconstruction"] = {"set": others.folder.name, "seed": seed, **figures}
+        metrics = reconstruction(copies, truth, maps, load_lpips().to(device), parser)
+        report["reconstruction"] = {"set": others.folder.name, "seed": seed, **metrics}
         beside = torch.stack([truth[:32], copies[:32]], dim=1).flatten(0, 1)  # each beside its copy
         save_png(sheet(beside), out / "reconstructions.png")
         print(
-            f"unseen faces reconstructed by the picture encoder: LPIPS {figures['perceptual_mean']:.3f}, "
-            f"{figures['psnr_mean']:.2f} dB, mIoU {figures['miou']:.3f} (photos {figures['miou_of_photos']:.3f}); "
-            f"n = {figures['images']}"
+            f"unseen faces reconstructed by the picture encoder: LPIPS {metrics['perceptual_mean']:.3f}, "
+            f"{metrics['psnr_mean']:.2f} dB, mIoU {metrics['miou']:.3f} (photos {metrics['miou_of_photos']:.3f}); "
+            f"n = {metrics['images']}"
         )
 
     if settings.faces:
@@ -144,13 +144,13 @@ def invert_test_faces(generator: Generator, others: Faces, out: Path, settings: 
 
     for space, title in SPACES.items():
         config = replace(settings.config, space=space)
-        found, figures = reach(generator, targets, perceptual, config, perceptual_size=generator.size)
-        result[space] = figures
+        found, metrics = reach(generator, targets, perceptual, config, perceptual_size=generator.size)
+        result[space] = metrics
         save_figure(draw_reach(found, targets, title), out / f"reach_{space}.png")
-        low, high = figures["psnr_95"]
+        low, high = metrics["psnr_95"]
         print(
-            f"optimisation of {title:<19}: {figures['psnr_mean']:.2f} dB ({low:.2f} to {high:.2f}), "
-            f"LPIPS {figures['perceptual_mean']:.3f}; n = {figures['faces']}, {figures['seconds_a_face']:.1f} s a face"
+            f"optimisation of {title:<19}: {metrics['psnr_mean']:.2f} dB ({low:.2f} to {high:.2f}), "
+            f"LPIPS {metrics['perceptual_mean']:.3f}; n = {metrics['faces']}, {metrics['seconds_a_face']:.1f} s a face"
         )
     return result
 

@@ -103,10 +103,10 @@ def share_of_the_way(block: str, results: Results, columns: list[Column]) -> str
 
 def rulers_of(result: dict[str, Any]) -> str:
     """What the same pictures measure at every contour size: each size is a ruler of its own."""
-    sides = [side for side in result["figures"].get("psnr_at", {}) if side.isdigit()]
+    sides = [side for side in result["metrics"].get("psnr_at", {}) if side.isdigit()]
     if len(sides) < 2:
         return ""
-    told = ", ".join(f"{result['figures']['psnr_at'][side]['value']:.1f} dB at {side} px" for side in sides)
+    told = ", ".join(f"{result['metrics']['psnr_at'][side]['value']:.1f} dB at {side} px" for side in sides)
     return f" The same pictures of {result['setting']['method']!r}, by contours of other sizes: {told}."
 
 

@@ -25,12 +25,12 @@ PAPER_COLUMN = {"perceptual": 0, "judge.training/similarity": 1, "judge.judge/si
 def paired_difference(one: Results, other: Results, key: str) -> tuple[float, float, float, int] | None:
     """Mean of one minus other over the training seeds that both have, its 95 % interval, and the number of seeds.
 
-    None with fewer than two such seeds. key: a path in "figures".
+    None with fewer than two such seeds. key: a path in "metrics".
     """
     sides = []
     for runs in (one, other):
-        figures = {run["training"]["seed"]: figure_of(run, key) for run in runs if "training" in run}
-        sides.append({seed: figure["value"] for seed, figure in figures.items() if figure is not None})
+        metrics = {run["training"]["seed"]: figure_of(run, key) for run in runs if "training" in run}
+        sides.append({seed: figure["value"] for seed, figure in metrics.items() if figure is not None})
     seeds = sorted(set(sides[0]) & set(sides[1]))
     if len(seeds) < 2:
         return None

@@ -54,7 +54,7 @@ def trained_encoder(kind: str, about: str, phases: str, pairs: str) -> Stage:
         about,
         f"idnb train encoder --kind {kind} --data starter --ideals {{work}}/ideals {pairs} "
         f"--start low_res={{work}}/encoder/encoder.safetensors --phases {phases} --batch 12 --learning-rate 0.001 "
-        f"--decay 0.4 --weights 0.5,0.8,1.2,0.004,10,0.002 --views 0 --seed 1 --export --out {{work}}/{kind}",
+        f"--decay 0.4 --weights 0.5,0.8,1.2,0.004,10,0.002 --seed 1 --export --out {{work}}/{kind}",
         ("starter", "identity", "generator", "encoder", "ideals"),
         (f"{{package}}/assets/encoder_{kind}.safetensors",),
         ENCODING,
@@ -168,7 +168,7 @@ STAGES: tuple[Stage, ...] = (
         "encoder",
         "the encoder that the three others start from",
         "idnb train encoder --kind low_res --data starter --phases 1:14000,2:5000 --batch 12 --learning-rate 0.001 "
-        "--decay 0.3 --weights 0.5,0.8,1.2,0.004,10,0.002 --views 0 --seed 1 --out {work}/encoder",
+        "--decay 0.3 --weights 0.5,0.8,1.2,0.004,10,0.002 --seed 1 --out {work}/encoder",
         ("starter", "identity", "generator"),
         ("{work}/encoder/encoder.safetensors",),
         ENCODING,

@@ -34,7 +34,7 @@ def read_results(folder: str | Path, kind: str | None = None, mode: str | None =
         if path.name in ("setting.json", "variant.json"):
             continue  # what a run notes for itself
         content = read_json(path, "make it again with `idnb evaluate`")
-        if "figures" in content and "setting" in content:
+        if "metrics" in content and "setting" in content:
             setting = read_result(path)["setting"]
             if kind in (None, setting["kind"]) and mode in (None, setting["mode"]):
                 found.append(content | {"path": str(path)})
@@ -51,7 +51,7 @@ def figure_of(result: dict[str, Any], key: str) -> dict[str, Any] | None:
     """
     if key == "parameters":
         return {"value": result[key]} if result.get(key) else None
-    found: Any = result["figures"]
+    found: Any = result["metrics"]
     for part in key.split("/"):
         found = found.get(part) if isinstance(found, dict) else None
     return found if isinstance(found, dict) and found.get("value") is not None else None
@@ -59,12 +59,12 @@ def figure_of(result: dict[str, Any], key: str) -> dict[str, Any] | None:
 
 def joined(results: list[dict[str, Any]], key: str) -> tuple[float, float | None, float | None] | None:
     """A figure over runs of one method: one run keeps its bootstrap interval, several take Student's over runs."""
-    figures = [figure for figure in (figure_of(result, key) for result in results) if figure is not None]
-    if not figures:
+    metrics = [figure for figure in (figure_of(result, key) for result in results) if figure is not None]
+    if not metrics:
         return None
-    if len(figures) == 1:
-        return figures[0]["value"], figures[0].get("low"), figures[0].get("high")
-    return seed_interval([figure["value"] for figure in figures])
+    if len(metrics) == 1:
+        return metrics[0]["value"], metrics[0].get("low"), metrics[0].get("high")
+    return seed_interval([figure["value"] for figure in metrics])
 
 
 def grouped(results: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -143,7 +143,7 @@ def invert(
     history: list[dict[str, Tensor]] = []
     ratios: list[Tensor] = []
     began = time.perf_counter()
-    with tqdm(range(config.steps), desc="inversion", leave=False, disable=not progress) as bar:
+    with tqdm(range(config.steps), desc="inversion", leave=False, disable=not progress, mininterval=1.0) as bar:
         for step in bar:
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(step, config)

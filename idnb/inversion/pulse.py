@@ -199,7 +199,7 @@ def search(
     kept = Best(count)
     history: list[dict[str, Tensor]] = []
     began = time.perf_counter()
-    for step in tqdm(range(config.steps + 1), desc="PULSE", leave=False, disable=not progress):
+    for step in tqdm(range(config.steps + 1), desc="PULSE", leave=False, disable=not progress, mininterval=1.0):
         last = step == config.steps
         with torch.set_grad_enabled(not last):
             _, _, terms, error = look()

@@ -42,7 +42,7 @@ def roc_curve(result: Scores) -> tuple[np.ndarray, np.ndarray]:
 def draw_verification(results: Mapping[str, Scores], title: str) -> Figure:
     """Draw the test.
 
-    results: condition -> figures, as `evaluate_network` gives them; the histogram shows the first condition.
+    results: condition -> metrics, as `evaluate_network` gives them; the histogram shows the first condition.
     title: name of the network. Returns a figure 9 inches wide.
     """
     from matplotlib.figure import Figure

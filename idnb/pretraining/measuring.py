@@ -149,7 +149,7 @@ def train_parser(
     """Train the parser from nothing, or go on where `out` stopped, and measure it.
 
     people: sets to learn from, as of `idnb.load_faces`. test: a set of other people. out: folder of the run.
-    Returns the parser, what it learnt from, and its figures on `test`.
+    Returns the parser, what it learnt from, and its metrics on `test`.
     """
     data, unseen = join([read_people(faces) for faces in people]), read_people(test)
     torch.manual_seed(config.seed)
@@ -186,7 +186,7 @@ def mirror_values(values: Tensor) -> Tensor:
 @torch.inference_mode()
 def parser_figures(network: FaceParser, data: IdentityData) -> dict[str, Any]:
     """Mean intersection over union on test faces as they are and corrupted, accuracy, and each class's own figure."""
-    figures: dict[str, Any] = {"images": len(data.identity)}
+    metrics: dict[str, Any] = {"images": len(data.identity)}
     generator = torch.Generator().manual_seed(0)
     for name in ("", "_corrupted"):
         counts = torch.zeros(len(LABEL_NAMES), 2, dtype=torch.long)
@@ -197,19 +197,19 @@ def parser_figures(network: FaceParser, data: IdentityData) -> dict[str, Any]:
             truth = data.label_maps[start : start + 100].long()
             counts += intersection_and_union(found, truth).sum(0)
             right += float((found == truth).float().mean((1, 2)).sum())
-        figures[f"mean_iou{name}"] = round(mean_iou(counts), 4)
-        figures[f"pixel_accuracy{name}"] = round(right / len(data.identity), 4)
+        metrics[f"mean_iou{name}"] = round(mean_iou(counts), 4)
+        metrics[f"pixel_accuracy{name}"] = round(right / len(data.identity), 4)
         if not name:
             each = (counts[:, 0] / counts[:, 1].clamp_min(1)).tolist()
             there = (counts[:, 1] > 0).tolist()
-            figures["iou"] = {n: round(v, 3) for n, v, t in zip(LABEL_NAMES, each, there, strict=True) if t}
-    return figures
+            metrics["iou"] = {n: round(v, 3) for n, v, t in zip(LABEL_NAMES, each, there, strict=True) if t}
+    return metrics
 
 
 @torch.inference_mode()
 def attribute_figures(network: AttributeRegressor, data: IdentityData, truth: Tensor) -> dict[str, Any]:
     """Correlation with the truth on test faces; they are also written into the network, see `AttributeRegressor`."""
-    figures: dict[str, Any] = {"images": len(data.identity)}
+    metrics: dict[str, Any] = {"images": len(data.identity)}
     generator = torch.Generator().manual_seed(0)
     for name in ("", "_corrupted"):
         parts = []
@@ -220,13 +220,13 @@ def attribute_figures(network: AttributeRegressor, data: IdentityData, truth: Te
         both = torch.stack([found, truth]) - torch.stack([found, truth]).mean(1, keepdim=True)
         correlation = (both[0] * both[1]).sum(0) / (both[0].norm(dim=0) * both[1].norm(dim=0)).clamp_min(1e-9)
         named = dict(zip(ATTRIBUTES, correlation.tolist(), strict=True))
-        figures[f"correlation{name}"] = {k: round(v, 4) for k, v in named.items() if k not in SHAPE}
+        metrics[f"correlation{name}"] = {k: round(v, 4) for k, v in named.items() if k not in SHAPE}
         of_shape = torch.tensor([named[k] for k in SHAPE])
-        figures[f"shape_correlation_mean{name}"] = round(of_shape.mean().item(), 3)
-        figures[f"shape_above_half{name}"] = f"{int((of_shape > 0.5).sum())} of {len(SHAPE)}"
+        metrics[f"shape_correlation_mean{name}"] = round(of_shape.mean().item(), 3)
+        metrics[f"shape_above_half{name}"] = f"{int((of_shape > 0.5).sum())} of {len(SHAPE)}"
         for column, angle in enumerate(POSE):
             error = (found[:, column] - truth[:, column]).abs().mean().item()
-            figures[f"{angle.split('.')[1]}_error_degrees{name}"] = round(float(np.degrees(error)), 2)
+            metrics[f"{angle.split('.')[1]}_error_degrees{name}"] = round(float(np.degrees(error)), 2)
         if not name:
             network.correlation.copy_(correlation)
-    return figures
+    return metrics

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from idnb.core.errors import InputError
 from idnb.core.images import grey_scale
-from idnb.core.roc import curve_figures, ends_of_ties
+from idnb.core.roc import curve_metrics, ends_of_ties
 from idnb.pretraining.augmentation import hide_surroundings
 
 __all__ = ["BARS", "CONDITIONS", "Verification", "embed_images", "evaluate_network", "summary", "table", "verification"]
@@ -85,13 +85,13 @@ def verification(
     order = np.argsort(-score, kind="stable")
     score, a, b, same = score[order], a[order], b[order], same[order]
     ends = ends_of_ties(score)
-    auc, tar = curve_figures(same.astype(np.float64), (~same).astype(np.float64), ends, fars)
+    auc, tar = curve_metrics(same.astype(np.float64), (~same).astype(np.float64), ends, fars)
     generator = np.random.default_rng(0)
     draws = []
     for _ in range(resamples):
         times = np.bincount(generator.integers(len(numbers), size=len(numbers)), minlength=len(numbers)).astype(float)
         weight = np.where(same, times[a], times[a] * times[b])
-        drawn_auc, drawn_tar = curve_figures(weight * same, weight * ~same, ends, (1e-3,))
+        drawn_auc, drawn_tar = curve_metrics(weight * same, weight * ~same, ends, (1e-3,))
         draws.append((drawn_auc, drawn_tar[1e-3]))
     low, high = np.percentile(draws, [2.5, 97.5], axis=0) if draws else ((auc, tar[1e-3]), (auc, tar[1e-3]))
     return Verification(

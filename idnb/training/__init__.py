@@ -1,4 +1,4 @@
-"""The paper's training, in reading order: config, losses, views, pair_data, step, run; then the loop.
+"""The paper's training, in reading order: config, losses, augmentation, pair_data, step, run; then the loop.
 
 The names below are imported when they are first used, so that one module of this folder does not load all of them.
 """

@@ -30,7 +30,8 @@ class EncoderConfig:
     generator's feature maps again in the backward pass (`Generator.checkpoint`). learning_rate: of Adam. warmup: images
     over which the rate rises. decay: share of the run at its end over which it falls to zero; 0 keeps it constant.
     p_same_identity: chance of a pair that shows one person twice. ema: half-life in images of the moving average of
-    the weights that is kept; 0 keeps the weights themselves. clip: longest gradient. seed: of weights, pairs and views.
+    the weights that is kept; 0 keeps the weights themselves. clip: longest gradient. seed: of weights, pairs,
+    augmentations.
     """
 
     phases: tuple[Phase, ...] = (Phase(5, 500_000),)

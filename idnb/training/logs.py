@@ -39,7 +39,7 @@ class StopFlag:
 
 
 class CsvLog:
-    """A table of figures that grows by a line now and then.
+    """A table of metrics that grows by a line now and then.
 
     path: of the file. columns: the first is the number of the step, from 0. step: where the run stands; a resumed run
     drops the lines written after its checkpoint, and all lines of a log with other columns.

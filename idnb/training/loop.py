@@ -20,7 +20,7 @@ from idnb.core.errors import InputError
 from idnb.core.lock import locked
 from idnb.training.logs import CsvLog, StopFlag
 
-__all__ = ["CHECKPOINT", "Training", "check_figures", "run_training", "save_checkpoint", "take_up"]
+__all__ = ["CHECKPOINT", "Training", "check_metrics", "run_training", "save_checkpoint", "take_up"]
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -32,7 +32,7 @@ class Training:
     that was interrupted goes on bit by bit as if it had not been.
 
     title: beside the progress bar. total: how long the run is, in units. unit: what `total` and `done` count, "step" or
-    "image". columns: the figures that `run_step` may return. shown: those beside the bar. log_every: steps whose mean
+    "image". columns: the metrics that `run_step` may return. shown: those beside the bar. log_every: steps whose mean
     is a line of the log. remedy: what helps when a loss is no number. leads: whether this process writes files.
     step: how many are done.
     """
@@ -53,7 +53,7 @@ class Training:
         return self.step
 
     def run_step(self) -> dict[str, float]:
-        """Do one step and count it. Returns its figures by name."""
+        """Do one step and count it. Returns its metrics by name."""
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
@@ -115,13 +115,13 @@ def run_training(
             disable=not training.leads,
         ) as bar:
             while training.done < training.total and not stopping:
-                figures = training.run_step()
-                check_figures(training, figures, out)
+                metrics = training.run_step()
+                check_metrics(training, metrics, out)
                 over = minutes is not None and time.perf_counter() - began > 60 * minutes
                 stopping = training.agree(stop.raised or over)
                 bar.update(min(training.done, training.total) - bar.n)
                 if log:
-                    means = log.note(figures, last=stopping or training.done >= training.total)
+                    means = log.note(metrics, last=stopping or training.done >= training.total)
                     bar.set_postfix({name: f"{means[name]:.4g}" for name in training.shown if name in means})
                 if time.perf_counter() - saved > 60 * save_minutes and not stopping:
                     save_checkpoint(training, out)
@@ -156,12 +156,12 @@ def take_up(training: Training, out: str | Path, report: Callable[[str], None] =
         report(f"going on from {training.done:,} of {_amount(training, training.total)}{note and f'; {note}'}")
 
 
-def check_figures(training: Training, figures: dict[str, float], out: Path | None = None) -> None:
+def check_metrics(training: Training, metrics: dict[str, float], out: Path | None = None) -> None:
     """Raise InputError for a figure of the latest step that is no number; its network is lost.
 
-    figures: of `run_step`. out: folder of the run, to say what is kept there.
+    metrics: of `run_step`. out: folder of the run, to say what is kept there.
     """
-    for name, value in figures.items():
+    for name, value in metrics.items():
         if not math.isfinite(value):
             told = f"{name} is {value} at step {training.step - 1}"
             if training.unit != "step":
@@ -184,10 +184,10 @@ class _Log:
         self.values: dict[str, list[float]] = {}
         self.means: dict[str, float] = {}
 
-    def note(self, figures: dict[str, float], last: bool) -> dict[str, float]:
-        """Take the figures of one step, and write a line where it is time. Returns the means written latest."""
+    def note(self, metrics: dict[str, float], last: bool) -> dict[str, float]:
+        """Take the metrics of one step, and write a line where it is time. Returns the means written latest."""
         training = self.training
-        for name, value in figures.items():
+        for name, value in metrics.items():
             self.values.setdefault(name, []).append(value)
         if training.step % training.log_every == 0 or last:
             means = {name: sum(values) / len(values) for name, values in self.values.items()}

@@ -28,7 +28,7 @@ from idnb.core.errors import InputError
 from idnb.core.resize import resize
 from idnb.models.embedder import FaceEmbedder, refuse_held_out
 from idnb.models.lpips_distance import random_window
-from idnb.training.views import ViewConfig, random_views
+from idnb.training.augmentation import AugmentationConfig, augment
 
 __all__ = [
     "WEIGHTS",
@@ -57,7 +57,7 @@ class LossWeights:
     latent_norm: float = 0.0
 
 
-WEIGHTS = {"tiny": LossWeights(3.0, 0.6, 1.0, 0.002), "paper": LossWeights()}
+WEIGHTS = {"tiny": LossWeights(0.5, 0.8, 1.2, 0.004), "paper": LossWeights()}
 """The weights of each preset; `idnb ablate identity` measures those of `tiny` beside the paper's."""
 
 
@@ -110,8 +110,9 @@ class EncoderLoss(nn.Module):
     perceptual: P(.) of equation 3 as a distance: LPIPS, or any module (a, b) -> [B]. Larger pictures are compared in a
         window (`idnb.models.lpips_distance.random_window`).
     weights: see `LossWeights`. contour_size: side of the low-resolution contour, for the term `contour`, or None.
-    views: how the output is changed at random before it is embedded, or None for the plain output as in the paper.
-    n_views: random views of each output, whose losses are averaged; the plain output is then not embedded.
+    augmentation: how the output is changed at random before it is embedded, or None for the plain output as in the
+        paper.
+    n_augmented: augmentations of each output, whose losses are averaged; the plain output is then not embedded.
     """
 
     def __init__(
@@ -119,8 +120,8 @@ class EncoderLoss(nn.Module):
         identity_networks: FaceEmbedder | Sequence[FaceEmbedder],
         perceptual: nn.Module,
         weights: LossWeights | None = None,
-        views: ViewConfig | None = None,
-        n_views: int = 1,
+        augmentation: AugmentationConfig | None = None,
+        n_augmented: int = 1,
         contour_size: int | None = None,
     ) -> None:
         super().__init__()
@@ -133,7 +134,7 @@ class EncoderLoss(nn.Module):
         self.perceptual = perceptual
         self.weights = weights or LossWeights()
         self.contour_size = contour_size
-        self.views, self.n_views = views, n_views if views is not None else 1
+        self.augmentation, self.n_augmented = augmentation, n_augmented if augmentation is not None else 1
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> EncoderLoss:
@@ -160,8 +161,8 @@ class EncoderLoss(nn.Module):
         """All terms for one batch of outputs.
 
         output: [B, 3, S, S] around [-1, 1]. targets: from `targets`. w_plus: [B, n_styles, D]. w_avg: [D].
-        random: for window and views; None gives those of a generator with seed 0. latent_change: [B, C, 4, 4], the
-        input latent without the generator's constant, or None where an encoder has none.
+        random: for window and augmentations; None gives those of a generator with seed 0. latent_change: [B, C, 4, 4],
+        the input latent without the generator's constant, or None where an encoder has none.
         Returns {"total", "l2", "perceptual", "identity", "w_norm", "contour", "latent_norm"}; the parts come without
         their weights.
         """
@@ -189,11 +190,11 @@ class EncoderLoss(nn.Module):
         return l2_loss(*(resize(x, self.contour_size, "bicubic") for x in (output, targets.photo)))
 
     def identity_term(self, output: Tensor, targets: Targets, random: torch.Generator) -> Tensor:
-        """Equation 4 for the plain output or its random views, averaged over the identity networks."""
+        """Equation 4 for the plain output or its augmentations, averaged over the identity networks."""
         seen = [output]
-        if self.views is not None:
-            seen = [random_views(output, random, self.views) for _ in range(self.n_views)]
-        pictures = torch.cat(seen)  # [n_views B, 3, S, S]
+        if self.augmentation is not None:
+            seen = [augment(output, random, self.augmentation) for _ in range(self.n_augmented)]
+        pictures = torch.cat(seen)  # [n_augmented B, 3, S, S]
         losses = [
             identity_loss(z_id.repeat(len(seen), 1), network(pictures))
             for network, z_id in zip(self.identity_networks, targets.embeddings, strict=True)

@@ -15,19 +15,19 @@ from idnb.core.images import tile
 from idnb.core.presets import Preset
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
+from idnb.training.augmentation import AugmentationConfig
 from idnb.training.config import EncoderConfig, Phase
 from idnb.training.losses import EncoderLoss, LossWeights
 from idnb.training.pair_data import PairData
-from idnb.training.views import ViewConfig
 
 __all__ = ["CONFIGS", "build_loss", "fitting", "make_accelerator", "pair_panel"]
 
 CONFIGS = {
     # Refinement is learnt from few steps to many, on whole faces: a generator that is stopped at 64 px shows others.
     "tiny": EncoderConfig(
-        phases=(Phase(1, 40_000), Phase(2, 60_000), Phase(3, 20_000)),
-        batch=16,
-        learning_rate=8e-4,
+        phases=(Phase(1, 14_000), Phase(2, 8_000), Phase(3, 4_000)),
+        batch=12,
+        learning_rate=1e-3,
         warmup=1_000,
         decay=0.4,
         ema=4_000,
@@ -57,13 +57,13 @@ def build_loss(
     preset: Preset,
     kind: str,
     weights: LossWeights,
-    views: int = 0,
+    augmentations: int = 0,
     identity_files: list[str] | None = None,
     perceptual: str = "vgg",
 ) -> EncoderLoss:
     """The loss of a preset with its own networks: of tiny the bundled identity network, of paper the public IR-SE50.
 
-    kind: of contour. weights: see `LossWeights`. views: random views of each output, 0 for none. identity_files: of
+    kind: of contour. weights: see `LossWeights`. augmentations: of each output, 0 for none. identity_files: of
     further networks. perceptual: the backbone of LPIPS, "vgg" or "alex".
     """
     from idnb.models.identity_files import load_identity_network
@@ -72,7 +72,9 @@ def build_loss(
     networks = [load_identity_network(preset.name)]
     networks += [load_identity_network(preset.name, path=path) for path in identity_files or []]
     size = preset.low_res_size if contour_kind(kind).is_picture else None
-    return EncoderLoss(networks, load_lpips(perceptual), weights, ViewConfig() if views else None, views, size)
+    return EncoderLoss(
+        networks, load_lpips(perceptual), weights, AugmentationConfig() if augmentations else None, augmentations, size
+    )
 
 
 def pair_panel(generator: Generator, data: PairData, count: int = 6, seed: int = 5) -> Callable[..., Tensor]:

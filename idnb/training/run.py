@@ -112,12 +112,12 @@ class EncoderRun(Training):
         rows = [
             {name: sum(row[name] for row in step) / len(step) for name in TERMS} for step in zip(*parts, strict=True)
         ]
-        figures = {name: sum(row[name] for row in rows) / len(rows) for name in TERMS}
+        metrics = {name: sum(row[name] for row in rows) / len(rows) for name in TERMS}
         for name in ("identity", "perceptual"):
-            figures |= {f"{name}_first": rows[0][name], f"{name}_last": rows[-1][name]}
-        numbers = self._mean(torch.tensor([*figures.values()], device=self.accelerator.device))
+            metrics |= {f"{name}_first": rows[0][name], f"{name}_last": rows[-1][name]}
+        numbers = self._mean(torch.tensor([*metrics.values()], device=self.accelerator.device))
         rate = config.rate_at(self.images)
-        figures = {"rate": rate, **dict(zip(figures, numbers.tolist(), strict=True))}
+        metrics = {"rate": rate, **dict(zip(metrics, numbers.tolist(), strict=True))}
         average_gradients(self.parameters, self.accelerator)
         self._average_buffers()
         for group in self.optimizer.param_groups:
@@ -127,7 +127,7 @@ class EncoderRun(Training):
         self.images += self.batch
         self.step += 1
         self._update_ema()
-        return figures
+        return metrics
 
     def agree(self, wish: bool) -> bool:
         """Whether any process has the wish."""

@@ -50,7 +50,8 @@ def run_step(
 ) -> list[dict[str, float]]:
     """Gradients of one batch, added to those of the encoder's parameters.
 
-    batch: on the right device. random: source of the views. batches: over which the step's gradient is averaged.
+    batch: on the right device. random: source of the augmentations. batches: over which the step's gradient is
+    averaged.
     Returns the loss terms of each refinement step.
     """
     targets = loss.targets(batch.photo, batch.x_id)

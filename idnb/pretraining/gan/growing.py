@@ -114,7 +114,7 @@ class GrowingTraining:
     Attributes: generator, ema (its moving average, which is kept), step, images.
     """
 
-    columns: tuple[str, ...]  # the figures that `run_step` returns
+    columns: tuple[str, ...]  # the metrics that `run_step` returns
     stateful: tuple[str, ...]  # attributes with a state dict: networks and optimizers
 
     def __init__(
@@ -154,7 +154,7 @@ class GrowingTraining:
         self.ema = ema.to(self.device).eval().requires_grad_(False)
 
     def run_step(self, real: RealImages) -> dict[str, float]:
-        """One step on one batch of pictures of the current size; returns its figures by name."""
+        """One step on one batch of pictures of the current size; returns its metrics by name."""
         raise NotImplementedError
 
     def random_of_step(self) -> torch.Generator:

@@ -205,14 +205,14 @@ class PairedTraining(GrowingTraining):
         if self.size > SMALLEST_SEEN:
             lpips = self.distance(*random_window([seen, target], self.lpips, random)).float().mean()
         (gradient,) = torch.autograd.grad(l1 + lpips, seen)
-        figures = {"loss": (l1 + lpips).item(), "l1": l1.item(), "lpips": lpips.item(), "mapping": mapping.item()}
+        metrics = {"loss": (l1 + lpips).item(), "l1": l1.item(), "lpips": lpips.item(), "mapping": mapping.item()}
         if against:
             real_ones = torch.cat([target, target.flip(0)])[: len(everything)]
             judged, penalise = (self.discriminator, self.discriminator_optimizer), self.step % PENALTY_EVERY == 0
             push, found = run_relativistic_step(*judged, real_ones, everything.detach(), penalise, self.bf16)
             push *= PUSH * gradient.norm() / push[:batch].norm().clamp_min(1e-8)
             gradient = torch.cat([gradient + push[:batch], push[batch:]])
-            figures |= found
+            metrics |= found
 
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate() * group["factor"]
@@ -222,7 +222,7 @@ class PairedTraining(GrowingTraining):
         )
         self.optimizer.step()
         self.count_step()
-        return figures
+        return metrics
 
     @torch.no_grad()
     def count_step(self) -> None:

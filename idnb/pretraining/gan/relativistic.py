@@ -41,7 +41,7 @@ def run_relativistic_step(
     real, drawn: [B, 3, H, H], without graphs. penalise: with R1 and R2, of which `PENALTY_EVERY` is the interval. bf16:
     feature maps in bfloat16, except for penalties.
     Returns the gradient of the generator's loss with respect to `drawn`, from before the discriminator's step, and the
-    figures "adversarial" (the generator's loss) and "told_apart", the share of pairs in which the real picture scored
+    metrics "adversarial" (the generator's loss) and "told_apart", the share of pairs in which the real picture scored
     higher.
     """
     seen = drawn.detach().requires_grad_(True)

@@ -1,4 +1,4 @@
-"""Random views of a face, through which gradients flow: so that an identity loss cannot be pleased by a pattern.
+"""Differentiable augmentation: random views of a face, through which gradients flow.
 
 A generator that is trained against one recognition network learns to please that network, not to look like the person.
 A pattern that only works at one place, in one colour and without noise does not survive being moved, turned, cut,
@@ -16,11 +16,11 @@ from torch import Tensor
 
 from idnb.core.images import LUMA
 
-__all__ = ["ViewConfig", "placement", "random_views"]
+__all__ = ["AugmentationConfig", "augment", "placement"]
 
 
 @dataclass(frozen=True)
-class ViewConfig:
+class AugmentationConfig:
     """Strength of each change.
 
     rotation: degrees at most. zoom: largest logarithm of the scale. shift: at most, as a share of the side. mirror,
@@ -48,8 +48,8 @@ def placement(angle: Tensor, zoom: Tensor, mirror: Tensor, shift: Tensor) -> Ten
     return torch.cat([torch.stack(rows, 1).view(-1, 2, 2), shift[:, :, None]], dim=2)
 
 
-def random_views(images: Tensor, random: torch.Generator, config: ViewConfig) -> Tensor:
-    """One random view of each image.
+def augment(images: Tensor, random: torch.Generator, config: AugmentationConfig) -> Tensor:
+    """One random view of each image (Athalye and others, 2018: optimising over random transformations).
 
     images: [B, 3, H, H] float around [-1, 1]. random: source of everything that is drawn, on the CPU.
     Returns [B, 3, H, H]; gradients reach the images.
@@ -69,21 +69,21 @@ def random_views(images: Tensor, random: torch.Generator, config: ViewConfig) ->
     mirror = 1.0 - 2.0 * (torch.rand(count, generator=random) < config.mirror).float()
     matrix = placement(angle, zoom, mirror, 2 * config.shift * draw(count, 2))  # [B, 2, 3]
     grid = F.affine_grid(matrix.to(images), list(images.shape), align_corners=False)  # [B, H, H, 2]
-    views = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    seen = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
-    small = F.interpolate(F.avg_pool2d(views, 2), scale_factor=2.0, mode="bilinear", align_corners=False)
-    views = torch.where(chance(config.blur), small, views)
+    small = F.interpolate(F.avg_pool2d(seen, 2), scale_factor=2.0, mode="bilinear", align_corners=False)
+    seen = torch.where(chance(config.blur), small, seen)
     gain = torch.exp(config.tint * (draw(count, 1, 1, 1) + 0.5 * draw(count, 3, 1, 1))).to(images)
-    views = (views + 1) * gain - 1
-    grey = (views * views.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)  # [B, 1, H, H]
-    views = torch.where(chance(config.grey), grey, views)
+    seen = (seen + 1) * gain - 1
+    grey = (seen * seen.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)  # [B, 1, H, H]
+    seen = torch.where(chance(config.grey), grey, seen)
 
     size = images.shape[-1]
     strength = config.noise * torch.rand(count, 1, 1, 1, generator=random)
-    views = views + (strength * torch.randn(count, 3, size, size, generator=random)).to(images)
+    seen = seen + (strength * torch.randn(count, 3, size, size, generator=random)).to(images)
     place = torch.linspace(-1, 1, size)
     centre, half = draw(count, 2, 1), 0.1 + 0.25 * torch.rand(count, 2, 1, generator=random)
     inside = (place - centre).abs() < half  # [B, 2, H]
     covered = (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None].to(device)  # [B, 1, H, H]
     colour = draw(count, 3, 1, 1).to(images)
-    return torch.where(covered & chance(config.cover), colour, views)
+    return torch.where(covered & chance(config.cover), colour, seen)
