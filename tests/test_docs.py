@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import itertools
 import re
 import textwrap
 from importlib import import_module
@@ -13,6 +14,7 @@ import pytest
 
 import idnb
 from idnb.__main__ import COMMANDS, main
+from idnb.experiments.paper import PAPER_TABLES
 from tools.notebook_files import REPO, find
 
 PAGES = [*sorted((REPO / "docs").glob("*.md")), *(REPO / f"{n}.md" for n in ("README", "CONTRIBUTING", "DEVELOPERS"))]
@@ -176,3 +178,32 @@ def test_tables_are_what_their_commands_print(capsys):
     for command, table in found:
         assert main(command.split()[1:]) == 0
         assert capsys.readouterr().out.strip() == table, f"{command} prints something else now; add --into and the page"
+
+
+NUMBERED = ("README.md", "docs/results.md", "docs/paper_audit.md", "docs/two_generations.md")
+
+
+def numbers_of_prose(path: Path) -> list[str]:
+    """Numbers with a decimal point, and shares, outside of code, links and the tables that a command prints."""
+    text = re.sub(r"<!-- idnb results .+?<!-- end -->", "", prose(path), flags=re.DOTALL)
+    text = re.sub(r"`[^`\n]*`|\]\([^)]*\)|arXiv:[\d.]+|https?://\S+", " ", text)
+    text = re.sub(r"(?i)sections? [\d., and]+|\| [\d., ]+ (?=\|)|Python [\d.]+|(Apache|CC BY|CC0)[ -][\d.]+", " ", text)
+    return re.findall(r"\d[\d.]* %|\d[\d.]* dB|(?<![\w.])\d+\.\d+\b", text)
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_numbers_of_ours_stand_only_where_a_command_prints_them(name: str):
+    """A sentence outlives the number in it; the prose of these pages has none but the paper's."""
+    cells = [str(value) for rows in PAPER_TABLES.values() for row in rows.values() for value in row]
+    differences = [f"{abs(a - b):.4f}" for a, b in itertools.combinations([float(cell) for cell in cells], 2)]
+    for number in numbers_of_prose(REPO / name):
+        digits = len(number.partition(".")[2])
+        known = [f"{float(cell):.{digits}f}" for cell in cells] + differences
+        assert number in known, f"{name}: {number} is no number of the paper; let `idnb results` print it, or drop it"
+
+
+def test_a_number_in_a_sentence_is_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    table = "<!-- idnb results table1 -->\n\n| 0.8 |\n\n<!-- end -->"
+    page.write_text(f"See section 3.2 and `0.4`.\n\n{table}\n\nIt has 0.77 and 12 % at 23.5 dB.\n")
+    assert numbers_of_prose(page) == ["0.77", "12 %", "23.5 dB"]
