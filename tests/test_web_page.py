@@ -3,18 +3,13 @@
 Skipped where node, Chromium or Selenium is missing. With IDNB_SHOTS=folder every part leaves screenshots there.
 """
 
-import functools
-import http.server
 import io
 import itertools
 import json
 import os
 import shutil
-import threading
 import time
-from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +23,15 @@ from idnb.contours.kinds import contour_kind
 from idnb.core.images import to_image
 from idnb.core.resize import resize
 from idnb.export.networks import bundled_networks
-from tools.lab_browser import CHROMIUM, DRIVER, FLAGS, PATIENCE, until
+from tools.lab_browser import CHROMIUM, DRIVER, until
 from tools.web import BUDGET, Handler, build
 
 pytest.importorskip("selenium")
-from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+
+from tools.page_browser import browser, canvas, changes, complete, go, hosted, move, press, settles, stroke
 
 pytestmark = [
     pytest.mark.slow,
@@ -50,30 +46,6 @@ class Quiet(Handler):
     """Serves without the headers of isolation, as many hosts do."""
 
     isolated = False
-
-
-@contextmanager
-def hosted(folder: Path, handler: type[Handler]) -> Iterator[str]:
-    serve = functools.partial(handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-@contextmanager
-def browser(profile: Path, window: tuple[int, int] = (1240, 1300)) -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS.split(), f"--window-size={window[0]},{window[1]}", f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_script_timeout(PATIENCE)
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -95,61 +67,14 @@ def page(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
         yield driver
 
 
-def go(driver: Any, address: str) -> None:
-    driver.get("about:blank")
-    driver.get(address)
-    until(lambda: driver.execute_script("return document.body.dataset.firstPicture"), "the first picture")
-
-
-def complete(driver: Any) -> bool:
-    return bool(driver.execute_script("return document.body.dataset.complete"))
-
-
-def canvas(driver: Any, selector: str = ".face .result canvas") -> np.ndarray:
-    script = "return document.querySelector(arguments[0]).toDataURL('image/png')"
-    content = driver.execute_script(script, selector).split(",", 1)[1]
-    return np.asarray(Image.open(io.BytesIO(b64decode(content))).convert("RGB"))
-
-
 def status(driver: Any) -> str:
     return driver.find_element(By.ID, "status").text
-
-
-def settles(driver: Any, selector: str = ".face .result canvas") -> np.ndarray:
-    """The picture once the page has nothing left to compute."""
-    until(lambda: driver.execute_script("return document.body.getAttribute('aria-busy') === 'false'"), "the page")
-    return canvas(driver, selector)
-
-
-def changes(driver: Any, act: Any, what: str, selector: str = ".face .result canvas") -> np.ndarray:
-    before = canvas(driver, selector)
-    act()
-    until(lambda: not np.array_equal(canvas(driver, selector), before), f"{what} to change the picture")
-    return settles(driver, selector)
 
 
 def shoot(driver: Any, name: str) -> None:
     if os.environ.get("IDNB_SHOTS"):
         driver.execute_script("window.scrollTo(0, 0)")
         driver.save_screenshot(str(Path(os.environ["IDNB_SHOTS"]) / f"{name}.png"))
-
-
-def press(driver: Any, group: str, value: str) -> None:
-    """Choose a radio button: in the group whose legend begins with these words, the one with this value."""
-    script = """
-const group = [...document.querySelectorAll('fieldset')].find((f) => f.innerText.startsWith(arguments[0])
-  || f.querySelector('legend').textContent.startsWith(arguments[0]));
-group.querySelector(`input[value="${arguments[1]}"]`).click();"""
-    driver.execute_script(script, group, value)
-
-
-def move(driver: Any, title: str, value: float) -> None:
-    """Set a slider as a hand would: its value, and the event of it."""
-    script = """
-const label = [...document.querySelectorAll('label')].find((l) => l.textContent === arguments[0] && l.offsetParent);
-const input = document.getElementById(label.htmlFor);
-input.value = arguments[1]; input.dispatchEvent(new Event('input', {bubbles: true}));"""
-    driver.execute_script(script, title, value)
 
 
 def test_the_page_is_whole_and_small(folder):
@@ -206,11 +131,7 @@ def test_pick_contour_and_person(page):
 def test_draw_with_mouse_and_keyboard_and_undo(page):
     before = settles(page)
     pad = page.find_element(By.CSS_SELECTOR, "canvas.pad")
-    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", pad)
-    hand = ActionChains(page, duration=30).move_to_element_with_offset(pad, -60, -50).click_and_hold()
-    for _ in range(6):
-        hand = hand.move_by_offset(20, 8)
-    drawn = changes(page, hand.release().perform, "a stroke")
+    drawn = changes(page, lambda: stroke(page, (-60, -50), 6 * [(20, 8)]), "a stroke")
     assert "Strokes: 1" in page.find_element(By.CSS_SELECTOR, ".drawing").text and "strokes=" in page.current_url
     shoot(page, "desktop_drawn")
     page.execute_script("arguments[0].focus()", pad)
@@ -225,10 +146,7 @@ def test_draw_with_mouse_and_keyboard_and_undo(page):
 def test_draw_on_a_label_map(page):
     press(page, "Contour as", "label_map")
     before = settles(page)
-    pad = page.find_element(By.CSS_SELECTOR, "canvas.pad")
-    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", pad)
-    hand = ActionChains(page, duration=30).move_to_element_with_offset(pad, -70, -90).click_and_hold()
-    drawn = changes(page, hand.move_by_offset(140, 0).release().perform, "hair")
+    drawn = changes(page, lambda: stroke(page, (-70, -90), [(140, 0)]), "hair")
     assert np.abs(drawn.astype(int) - before).mean() > 0.5
     shoot(page, "desktop_label_map")
 
