@@ -94,7 +94,7 @@ STAGES: tuple[Stage, ...] = (
         ("{work}/train/card.json",),
         RENDERER,
         35,
-        "--identities 24",
+        "--identities 12",
         ("workers",),
     ),
     Stage(

@@ -19,7 +19,10 @@ from idnb.faces.synthetic import Faces, finished, load_rendered
 __all__ = ["COLOURS", "Triples", "check_colours", "load_triples"]
 
 COLOURS = ("contour", "identity")
-"""Whose colours an ideal result may have: those of the contour's picture, or those of the identity image."""
+"""Whose colours an ideal result may have: those of the contour's picture, or those of the identity image.
+
+Hair cut, beard and glasses are then the other one's; see `idnb.faces.render.ideals`.
+"""
 
 
 @dataclass(frozen=True)

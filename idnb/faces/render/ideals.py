@@ -1,9 +1,10 @@
 """Ideal results: what a perfect method would draw for the contour of one picture and the person of another.
 
-The person sits for the other picture: own head, hair cut, beard and glasses; the other's pose, expression, gaze, light,
-background and neckline, framed by the same rule. Skin, lips, irises, hair and clothes have the colours of one of the
-two. A low-resolution contour shows the colours that its result must have ("contour"). A sketch or a label map says
-nothing of colours, and the identity image does ("identity").
+The person sits for the other picture: own head, skin, brows and eyes; the other's pose, expression, gaze, light,
+background and neckline, framed by the same rule. The rest follows what a contour shows. A low-resolution contour shows
+colours, so the result has the contour's, and its hair cut, beard and glasses are the person's ("contour"). A sketch or
+a label map shows hair cut, beard and glasses and no colour, so the result has the contour's cut in the person's colours
+("identity").
 """
 
 from __future__ import annotations
@@ -37,6 +38,17 @@ COLOURS_OF_PERSON = (
 COLOURS_OF_CLOTHES = ("cloth.hue", "cloth.saturation", "cloth.value")
 
 
+SHOWN_BY_LINES = ("hair.", "beard.", "glasses.")
+"""Beginnings of the names of what a sketch or a label map shows, colours apart."""
+
+
+def _cut(people: SetPlan, identity: int) -> dict[str, Any]:
+    """Hair cut, beard and glasses of a person."""
+    parameters, _ = people.identity(identity)
+    names = (name for name in parameters if name.startswith(SHOWN_BY_LINES) and name not in COLOURS_OF_PERSON)
+    return {name: parameters[name] for name in names}
+
+
 def _ideal_shot(people: SetPlan, contour: int, given: int, colours: str) -> dict[str, Any]:
     """The contour's shot as the person of the identity image sits for it; arguments as for `ideal_result`."""
     identity, shot = divmod(contour, people.shots)
@@ -45,7 +57,7 @@ def _ideal_shot(people: SetPlan, contour: int, given: int, colours: str) -> dict
         other, _ = people.identity(identity)
         return drawn | {name: other[name] for name in COLOURS_OF_PERSON}
     own = people.shot(*divmod(given, people.shots))
-    return drawn | {name: own[name] for name in COLOURS_OF_CLOTHES}
+    return drawn | {name: own[name] for name in COLOURS_OF_CLOTHES} | _cut(people, identity)
 
 
 def ideal_result(people: SetPlan, contour: int, given: int, colours: str) -> tuple[np.ndarray, np.ndarray]:
@@ -61,6 +73,9 @@ def ideal_result(people: SetPlan, contour: int, given: int, colours: str) -> tup
     """
     check_colours(colours)
     parameters, rng = people.identity(given // people.shots)
+    if colours == "identity":  # strands grow where they grew for the contour
+        rng = people.identity(contour // people.shots)[1]
+        parameters |= _cut(people, contour // people.shots)
     return draw_person(parameters, [_ideal_shot(people, contour, given, colours)], rng, people.size)
 
 
@@ -104,6 +119,16 @@ class IdealPlan(SetPlan):
             for colours in COLOURS
         ]
         return parameters, pictures, rng
+
+    def draw(self, identity: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw all pictures of a person; returns as `render_person`."""
+        parameters, pictures, rng = self.person(identity)
+        own = [picture for picture in pictures if picture["colours"] == "contour"]
+        strips = [np.split(strip, len(own), axis=1) for strip in draw_person(parameters, own, rng, self.size)]
+        tiles = []
+        for number, (contour, given) in enumerate(_by_person(self)[identity]):
+            tiles += [tuple(strip[number] for strip in strips), ideal_result(self, contour, given, "identity")]
+        return np.concatenate([image for image, _ in tiles], 1), np.concatenate([labels for _, labels in tiles], 1)
 
 
 @functools.lru_cache(maxsize=1)

@@ -79,6 +79,10 @@ class SetPlan:
         parameters, rng = self.identity(identity)
         return parameters, [self.shot(identity, shot) for shot in range(self.shots)], rng
 
+    def draw(self, identity: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw all pictures of a person; returns as `render_person`."""
+        return draw_person(*self.person(identity), self.size)
+
     def identity(self, identity: int) -> tuple[dict[str, Any], np.random.Generator]:
         """What stays the same in all pictures of a person, and the random numbers that go on."""
         rng = people.identity_generator(self.seed, identity)
@@ -97,7 +101,7 @@ def render_person(plan: SetPlan, identity: int) -> tuple[np.ndarray, np.ndarray]
     Returns (size, K * size, 3) sRGB 0..255 and (size, K * size) class numbers, K pictures side by side.
     Raises InputError when the packages of the extra `render` are missing.
     """
-    return draw_person(*plan.person(identity), plan.size)
+    return plan.draw(identity)
 
 
 def draw_person(
