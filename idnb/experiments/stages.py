@@ -47,14 +47,17 @@ class Stage:
     takes: tuple[str, ...] = ()
 
 
-def trained_encoder(kind: str, about: str, phases: str, pairs: str) -> Stage:
-    """The stage of one bundled encoder: from the stage `encoder` on, with ideal results as targets of some pairs."""
+def trained_encoder(kind: str, about: str, phases: str, pairs: str, weights: str) -> Stage:
+    """The stage of one bundled encoder: from the stage `encoder` on, with ideal results as targets of some pairs.
+
+    weights: L2, perceptual, identity.
+    """
     return Stage(
         kind,
         about,
         f"idnb train encoder --kind {kind} --data starter --ideals {{work}}/ideals {pairs} "
         f"--start low_res={{work}}/encoder/encoder.safetensors --phases {phases} --batch 12 --learning-rate 0.001 "
-        f"--decay 0.4 --weights 0.5,0.8,1.2,0.004,10,0.002 --seed 1 --export --out {{work}}/{kind}",
+        f"--decay 0.4 --weights {weights},0.004,10,0.002 --seed 1 --export --out {{work}}/{kind}",
         ("starter", "identity", "generator", "encoder", "ideals"),
         (f"{{package}}/assets/encoder_{kind}.safetensors",),
         ENCODING,
@@ -65,6 +68,7 @@ def trained_encoder(kind: str, about: str, phases: str, pairs: str) -> Stage:
 
 
 PEOPLE = ("starter", "train", "test")
+LINES = "1:5000,2:5000,3:2000"
 STAGES: tuple[Stage, ...] = (
     Stage(
         "starter",
@@ -187,10 +191,10 @@ STAGES: tuple[Stage, ...] = (
         "--pairs 4",
         ("workers",),
     ),
-    trained_encoder("low_res", "the encoder of low-resolution contours", "1:2000,2:6000,3:4000", "--p-ideal 0.6"),
-    trained_encoder("sketch", "the encoder of sketches", "1:6000,2:6000,3:2500", "--p-ideal 0.6"),
-    # A label map says where hair and glasses are, and ideal results take them from the identity: fewer of these here.
     trained_encoder(
-        "label_map", "the encoder of label maps", "1:6000,2:6000,3:2500", "--p-ideal 0.25 --p-same-identity 0.6"
+        "low_res", "the encoder of low-resolution contours", "1:2000,2:6000,3:4000", "--p-ideal 0.6", "0.5,0.8,1.2"
     ),
+    # Ideal results have the hair, beard and glasses that these contours show, so pixels may weigh more.
+    trained_encoder("sketch", "the encoder of sketches", LINES, "--p-ideal 0.7 --p-same-identity 0.5", "1,1.2,1"),
+    trained_encoder("label_map", "the encoder of label maps", LINES, "--p-ideal 0.7 --p-same-identity 0.5", "1,1.2,1"),
 )
