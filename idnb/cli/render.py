@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pairs",
         type=COUNT,
         metavar="N",
-        help="instead of these people's own pictures the ideal results of N pairs of pictures, in both colours",
+        help="instead of these people's own pictures the ideal results of N pairs of pictures, of both kinds",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the set; an interrupted set goes on")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="also write a contact sheet of 64 people")

@@ -15,6 +15,7 @@ from idnb.core.pictures import read_picture
 from idnb.evaluation.setting import Setting, example_pairs
 from idnb.experiments.columns import RULER, column, heading_of
 from idnb.experiments.stored import figure_of, grouped, joined
+from idnb.experiments.tables import of_another_generator
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.plots.grids import show_grid
@@ -50,9 +51,10 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
         if pixels.shape[1] != pixels.shape[0] * len(pairs):
             raise InputError(f"{strip}: holds other examples; measure all methods with the same pairs")
         pictures.append(list(np.split(pixels, len(pairs), axis=1)))
-        names.append(name)
+        names.append(f"{name} ‡" if of_another_generator(runs) else name)
     columns = [list(column) for column in zip(*pictures, strict=True)]  # one row of pictures a pair
-    return show_grid(columns, column_labels=names, title=f"{setting.kind}: one row a pair")
+    title = f"{setting.kind}: one row a pair" + ("; ‡: with an earlier generator" if "‡" in "".join(names) else "")
+    return show_grid(columns, column_labels=names, title=title)
 
 
 def variants_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarity") -> Figure:

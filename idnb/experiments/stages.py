@@ -68,7 +68,7 @@ def trained_encoder(kind: str, about: str, phases: str, pairs: str, weights: str
 
 
 PEOPLE = ("starter", "train", "test")
-LINES = "1:5000,2:5000,3:2000"
+LINES = "1:4000,2:4000,3:1500"
 STAGES: tuple[Stage, ...] = (
     Stage(
         "starter",

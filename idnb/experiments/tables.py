@@ -15,7 +15,7 @@ from idnb.experiments.sentences import sentences
 from idnb.experiments.stored import BLOCKS, block_of, designs, grouped
 from idnb.models.stylegan2_files import load_generator
 
-__all__ = ["MEASURES", "method_table"]
+__all__ = ["MEASURES", "method_table", "of_another_generator"]
 
 MEASURES = 5
 """Columns of measures in a table; with the method and what its row rests on, seven."""

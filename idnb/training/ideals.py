@@ -3,7 +3,7 @@
 In a pair of two people the terms of equation 6 contradict each other: pixels and perceptual features ask for the
 picture of the contour's person, identity for another one. The renderer can draw what a perfect method would answer
 (`idnb render --pairs`). Where the target is that, all terms ask for the same, and what an identity network is blind to
-(glasses, beard, cut of the hair) is asked for as well.
+(colours, or glasses, beard and cut of the hair) is asked for as well.
 
 Not in the paper.
 """
