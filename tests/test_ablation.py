@@ -201,12 +201,12 @@ def test_figures(measured):
     with pytest.raises(InputError, match=r"measure 'judge.facenet/similarity' was not taken in"):
         variants_figure(results, "judge.facenet/similarity")
     for result, name, size in zip(results, ("alone", "guided", "alone", "guided"), (4, 4, 8, 8), strict=True):
-        result["training"] = {"arm": {"name": f"{name}_{size}"}}
+        result["training"] = {"variant": {"name": f"{name}_{size}"}}
         result["setting"]["contour_size"] = size
     assert len(ambiguity_figure(results).axes) == 2
     for result in results:
         result["metrics"]["judge.training"] = result["metrics"]["judge.judge"]
-        result["bands"]["training"] = result["bands"]["judge"]
+        result["distributions"]["training"] = result["distributions"]["judge"]
     assert len(judges_figure(results).axes[0].get_legend_handles_labels()[0]) == 2
 
 

@@ -275,8 +275,17 @@ def test_stored_results_are_looked_at(tmp_path):
     whole, path = json.loads(source.read_text()), tmp_path / "a.json"
     path.write_text(json.dumps(whole))
     assert len(read_results(tmp_path)) == 1 and read_result(path) == whole
-    judge = next(iter(whole["bands"]))
-    ways = ["setting/method", "setting/kind", "set", "names/perceptual", "people", "pairs", "parameters", "bands"]
+    judge = next(iter(whole["distributions"]))
+    ways = [
+        "setting/method",
+        "setting/kind",
+        "set",
+        "names/perceptual",
+        "people",
+        "pairs",
+        "parameters",
+        "distributions",
+    ]
     ways += ["bests/frechet", f"bands/{judge}/same", f"bands/{judge}/rank1", f"bands/{judge}/strangers/q25"]
     for way in ways:
         for value in (..., None if "rank1" not in way else "x", ["x"]):

@@ -76,7 +76,7 @@ def test_a_run_and_its_obvious_answers(data, tmp_path):
     assert judge["preference"]["n"] < 480  # pairs of one person have no preference
     assert metrics["psnr"]["value"] < 20 and metrics["frechet"]["value"] < 0.1
     assert metrics["psnr"]["low"] < metrics["psnr"]["value"] < metrics["psnr"]["high"]
-    assert result["bests"]["psnr"] == 100
+    assert result["oracle"]["psnr"] == 100
     contour = evaluate(EnlargedContour("low_res"), None, data, Setting("enlarged"), tmp_path / "b", progress=False)
     assert contour["metrics"]["psnr"]["value"] > 25 and contour["metrics"]["judge.judge"]["preference"]["value"] < 0.1
     with Image.open(tmp_path / "examples.png") as picture:

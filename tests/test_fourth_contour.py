@@ -127,7 +127,7 @@ def test_methods_are_measured_with_it_and_stand_in_tables(tmp_path):
     for name, method in (("copy", load_method("copy", kind="edges")), ("dual", encoder_of_edges().eval())):
         setting = Setting(name, kind="edges", contours=4, count=2)
         result = evaluate(method, generator, data, setting, tmp_path / name, progress=False)
-        assert 0 < result["metrics"]["edge_error"]["value"] < 1 and result["bests"]["edge_error"] == 0
+        assert 0 < result["metrics"]["edge_error"]["value"] < 1 and result["oracle"]["edge_error"] == 0
     results = read_results(tmp_path, kind="edges")
     for keys in (None, MAIN):
         assert "contour, edges ↓" in method_table(results, keys)

@@ -26,8 +26,8 @@ def run(method, judge, seed=None, pairs=1000, perceptual="face-feature distance"
         "people": 300,
         "parameters": 0,
         "names": {"perceptual": perceptual, "frechet": "Frechet distance", "kernel": "kernel distance", "gallery": "g"},
-        "bands": BANDS,
-        "bests": {"frechet": 0.5, "kernel": 0.001},
+        "distributions": BANDS,
+        "oracle": {"frechet": 0.5, "kernel": 0.001},
         "metrics": {
             "perceptual": {"value": 0.4},
             "judge.training": {"similarity": {"value": judge}},
@@ -106,7 +106,7 @@ def test_rows_over_another_generator_are_marked():
 def test_searches_say_how_far_they_are_on_the_way_to_the_person():
     text = method_table([run("pulse", 0.5, pairs=100), run("pulse_without_identity", 0.0, pairs=100)])
     said = next(line for line in text.splitlines() if line.startswith("- Searches: share of the way"))
-    same, strangers = (run("pulse", 0.5)["bands"]["judge"][who]["mean"] for who in ("same", "strangers"))
+    same, strangers = (run("pulse", 0.5)["distributions"]["judge"][who]["mean"] for who in ("same", "strangers"))
     assert f"'pulse' {100 * (0.5 - strangers) / (same - strangers):.0f} %" in said
     assert f"'pulse_without_identity' {100 * (0.0 - strangers) / (same - strangers):.0f} %" in said
 

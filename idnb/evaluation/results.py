@@ -15,12 +15,12 @@ REMEDY = "delete it and make it again with `idnb evaluate`"
 WANTED: dict[str, dict[str, Any]] = {
     "": {
         **dict.fromkeys(("pairs", "people", "contours", "parameters"), int),
-        **dict.fromkeys(("setting", "metrics", "names", "bands", "bests"), dict),
+        **dict.fromkeys(("setting", "metrics", "names", "distributions", "oracle"), dict),
         "set": str,
     },
     "setting": {"method": str, "kind": str, "mode": str, "seed": int, "count": int},
     "names": dict.fromkeys(("perceptual", "frechet", "kernel", "gallery"), str),
-    "bests": {"frechet": int | float},
+    "oracle": {"frechet": int | float},
 }
 DISTRIBUTION = {"mean", "n", "q25", "q50", "q75"}
 BUDGET = {"images", "batch", "learning_rate", "steps"}
@@ -47,10 +47,10 @@ def _fault(content: dict[str, Any]) -> str | None:
     sizes = (setting.contour_size, setting.steps, setting.contours)
     if not all(size is None or (type(size) is int and 1 <= size < 1 << 31) for size in sizes):
         return "setting has a size that is none"
-    for name in ("metrics", "bands", "bests"):
+    for name in ("metrics", "distributions", "oracle"):
         if not _numbers_only(content[name]):
             return f"{name} holds something else than numbers"
-    for name, found in content["bands"].items():
+    for name, found in content["distributions"].items():
         if not isinstance(found, dict) or "rank1" not in found:
             return f"bands.{name} is no pair of distributions"
         if not all(
@@ -64,9 +64,9 @@ def _training_fault(training: Any) -> str | None:
     """The same of how a variant of an ablation was trained."""
     if not isinstance(training, dict) or type(training.get("seed")) is not int:
         return "training.seed is missing"
-    variant, budget = training.get("arm"), training.get("budget")
+    variant, budget = training.get("variant"), training.get("budget")
     if not isinstance(variant, dict) or not isinstance(variant.get("name"), str):
-        return "training.arm is missing"
+        return "training.variant is missing"
     if not isinstance(budget, dict) or not set(budget) >= BUDGET or type(budget["images"]) is not int:
         return "training.budget is missing"
     return None

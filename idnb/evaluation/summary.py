@@ -80,8 +80,8 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
         "without_partner": len(pairs.without_partner),
         "people": len(np.unique(data.identity)),
         "metrics": rounded(metrics),
-        "bands": rounded(known),
-        "bests": rounded(oracle(data, setting, np.unique(pairs.contour))),
+        "distributions": rounded(known),
+        "oracle": rounded(oracle(data, setting, np.unique(pairs.contour))),
         "names": {
             "perceptual": getattr(data.perceptual, "name", "perceptual distance"),
             "lpips_vgg": getattr(data.lpips_vgg, "name", ""),

@@ -97,13 +97,13 @@ def build_encoder(variant: Variant, kind: str, preset_name: str, seed: int) -> C
 def describe(variant: Variant, seed: int, budget: Budget, preset: str) -> dict[str, Any]:
     """All that decides what a variant becomes, as it stands in its result. Two are one where only names differ."""
     loss = asdict(replace(WEIGHTS[preset], **variant.weights))
-    words = {"arm": asdict(variant), "loss": loss, "seed": seed, "budget": asdict(budget), "preset": preset}
+    words = {"variant": asdict(variant), "loss": loss, "seed": seed, "budget": asdict(budget), "preset": preset}
     return json.loads(json.dumps(words))
 
 
 def same_training(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two descriptions are of the same training; names and titles do not matter."""
-    named = [{**words, "arm": {**words["arm"], "name": "", "title": ""}} for words in (one, other)]
+    named = [{**words, "variant": {**words["variant"], "name": "", "title": ""}} for words in (one, other)]
     return named[0] == named[1]
 
 

@@ -79,7 +79,7 @@ def variants_figure(results: list[dict[str, Any]], key: str = "judge.judge/simil
         title = heading_of(next(run for run in results if run not in lacking), key)
         axis.set_xlabel(f"{title} ({'larger' if column(key).sign > 0 else 'smaller'} is better)")
         name, measure = key.split("/") if "/" in key else (key, "")
-        real = results[0]["bands"].get(name.removeprefix("judge."), None) if measure == "similarity" else None
+        real = results[0]["distributions"].get(name.removeprefix("judge."), None) if measure == "similarity" else None
         if real:
             axis.axvspan(real["same"]["q25"], real["same"]["q75"], color=COLOURS[2], alpha=0.15, lw=0)
             axis.axvspan(real["strangers"]["q25"], real["strangers"]["q75"], color=COLOURS[3], alpha=0.15, lw=0)
@@ -96,7 +96,7 @@ def ambiguity_figure(results: list[dict[str, Any]]) -> Figure:
     """
     with plt.rc_context(STYLE):
         fig, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
-        real = results[0]["bands"]["judge"]
+        real = results[0]["distributions"]["judge"]
         for place, (who, colour) in enumerate((("same", COLOURS[2]), ("strangers", COLOURS[3]))):
             left.axhspan(real[who]["q25"], real[who]["q75"], color=colour, alpha=0.15, lw=0)
             left.text(4, real[who]["q50"], ("same person", "strangers")[place], fontsize=8, va="center")
@@ -107,7 +107,7 @@ def ambiguity_figure(results: list[dict[str, Any]]) -> Figure:
             "guided": ("with identity image, to that person", "judge.judge/similarity", COLOURS[1]),
         }
         for name, (label, key, colour) in curves.items():
-            runs = [run for run in results if run["training"]["arm"]["name"].startswith(name)]
+            runs = [run for run in results if run["training"]["variant"]["name"].startswith(name)]
             sizes = sorted({run["setting"]["contour_size"] for run in runs})
             for axis, measure in ((left, key), (right, ruler)):
                 points = [joined([r for r in runs if r["setting"]["contour_size"] == s], measure) for s in sizes]
@@ -140,7 +140,7 @@ def judges_figure(results: list[dict[str, Any]]) -> Figure:
             for run in runs:
                 pair = []
                 for judge in ("training", "judge"):
-                    figure, real = figure_of(run, f"judge.{judge}/similarity"), run["bands"].get(judge)
+                    figure, real = figure_of(run, f"judge.{judge}/similarity"), run["distributions"].get(judge)
                     if figure is None or real is None:
                         raise InputError(f"{run.get('path', name)}: was measured without the {judge} network")
                     low, high = real["strangers"]["mean"], real["same"]["mean"]

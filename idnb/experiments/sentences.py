@@ -89,7 +89,7 @@ def scatter(results: Results, columns: list[Column]) -> str:
 def share_of_the_way(block: str, results: Results, columns: list[Column]) -> str:
     """How far each method of a block is on the way from strangers to the same person."""
     one, texts = lead(columns), []
-    real = results[0]["bands"].get("judge")
+    real = results[0]["distributions"].get("judge")
     if one is None or not real or real["same"].get("mean") is None or real["strangers"].get("mean") is None:
         return ""
     low, high = real["strangers"]["mean"], real["same"]["mean"]

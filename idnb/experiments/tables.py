@@ -98,7 +98,7 @@ def reference_rows(result: dict[str, Any], columns: list[Column]) -> dict[str, t
     Returns title -> (what the row rests on, a text a column).
     """
     rows: dict[str, list[str]] = {"same": [], "strangers": [], "own": [], "crowd": []}
-    distributions, oracle = result["bands"], result["bests"]  # as stored results call them
+    distributions, oracle = result["distributions"], result["oracle"]
     for one in columns:
         name, _, measure = one.key.partition("/")
         known = distributions.get(name.removeprefix("judge."), {}) if name.startswith("judge.") else {}
