@@ -81,15 +81,15 @@ def test_the_budget_and_the_description_of_an_arm():
     budget = Budget(images=800, steps=2)
     assert budget.phases(variants["full"]) == (Phase(1, 600), Phase(2, 200))
     assert budget.phases(variants["psp"]) == (Phase(1, 800),)
-    assert budget.phases(variants["small"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
+    assert budget.phases(variants["views"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
     full = describe(variants["full"], 0, budget, "tiny")
-    paper_terms = {"l2": 0.5, "perceptual": 0.8, "identity": 1.2, "w_norm": 0.004}
+    paper_terms = {"l2": 3.0, "perceptual": 0.6, "identity": 1.0, "w_norm": 0.002}
     assert full["loss"] == paper_terms | dict.fromkeys(("contour", "latent_norm"), 0.0)
     assert describe(variants["no_l2"], 0, budget, "tiny")["loss"] == {**full["loss"], "l2": 0.0}
     assert describe(variants["paper"], 0, budget, "tiny")["loss"]["l2"] == 0.1
     assert same_training(full, describe(replace(variants["full"], name="a", title="b"), 0, budget, "tiny"))
     assert not same_training(full, describe(variants["full"], 1, budget, "tiny"))
-    assert not same_training(full, describe(variants["augmented"], 0, budget, "tiny"))
+    assert not same_training(full, describe(variants["no_views"], 0, budget, "tiny"))
 
 
 def test_an_arm_from_training_to_result(generator, tmp_path, monkeypatch):

@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "encoder") -> 
         "--weights",
         default=None,
         metavar="L2,PERCEPTUAL,IDENTITY,W[,CONTOUR,LATENT]",
-        help="lambda 1 to 4, then two terms that are not the paper's (tiny: 0.5,0.8,1.2,0.004; paper: 0.1,1,0.5,0.003)",
+        help="lambda 1 to 4, then two terms that are not the paper's (tiny: 3,0.6,1,0.002; paper: 0.1,1,0.5,0.003)",
     )
     add(
         "--augmentations",

@@ -4,8 +4,8 @@ A variant says what is different; everything else is the full encoder. The table
 
     table2      the paper's: baseline, + IFBlock, + input latent code, + pretrained identity encoder
     modulation  gamma and beta as tensors or as one value a channel, or identity stacked on the input
-    losses      each term of equation 6 left out, a stronger identity term, and two terms that the paper does not have
-    identity    what makes the identity real: the weights, augmentation, whole pictures
+    losses      each term of equation 6 left out, a stronger identity term, and a term that the paper does not have
+    identity    what makes the identity real: random views, whole pictures, other weights
     table1      pSp and ReStyle beside the full encoder
     ambiguity   contours of 4 to 64 pixels, with and without an identity image
 
@@ -37,7 +37,7 @@ class Variant:
     encoder: str = "dual"
     options: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
-    augment: bool = False
+    augment: bool = True
     size: int | None = None
     contour_size: int | None = None
 
@@ -66,15 +66,15 @@ TABLES: dict[str, tuple[Variant, ...]] = {
         Variant("no_perceptual", "without the perceptual term", weights={"perceptual": 0.0}),
         Variant("no_identity", "without the identity term", weights={"identity": 0.0}),
         Variant("no_w_norm", "without the W-norm term", weights={"w_norm": 0.0}),
-        Variant("identity_x3", "identity term three times as strong", weights={"identity": 3.6}),
-        Variant("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.002}),
-        Variant("contour", "with the contour's own colours (not in the paper)", weights={"contour": 10.0}),
+        Variant("identity_x3", "identity term three times as strong", weights={"identity": 3.0}),
+        Variant("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.01}),
     ),
     "identity": (
-        Variant("paper", "the paper's weights", weights=PAPER_WEIGHTS),
-        replace(FULL, title="weights of this preset (the full encoder)"),
-        Variant("augmented", "the full encoder, augmentation in the identity loss", augment=True),
-        Variant("small", "the full encoder, learning from pictures of 64 px", size=64),
+        Variant("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, augment=False, size=64),
+        Variant("views", "+ random views in the identity loss", weights=PAPER_WEIGHTS, size=64),
+        Variant("whole", "+ whole pictures", weights=PAPER_WEIGHTS),
+        replace(FULL, title="+ weights of this preset (the full encoder)"),
+        Variant("no_views", "the full encoder without random views", augment=False),
     ),
     "table1": (
         Variant("psp", "pSp", encoder="psp"),
