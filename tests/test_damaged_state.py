@@ -286,7 +286,7 @@ def test_stored_results_are_looked_at(tmp_path):
         "parameters",
         "distributions",
     ]
-    ways += ["bests/frechet", f"bands/{judge}/same", f"bands/{judge}/rank1", f"bands/{judge}/strangers/q25"]
+    ways += ["oracle/frechet", f"distributions/{judge}/same", f"distributions/{judge}/rank1", f"distributions/{judge}/strangers/q25"]
     for way in ways:
         for value in (..., None if "rank1" not in way else "x", ["x"]):
             if value is ... or value != whole.get(way):
