@@ -286,7 +286,12 @@ def test_stored_results_are_looked_at(tmp_path):
         "parameters",
         "distributions",
     ]
-    ways += ["oracle/frechet", f"distributions/{judge}/same", f"distributions/{judge}/rank1", f"distributions/{judge}/strangers/q25"]
+    ways += [
+        "oracle/frechet",
+        f"distributions/{judge}/same",
+        f"distributions/{judge}/rank1",
+        f"distributions/{judge}/strangers/q25",
+    ]
     for way in ways:
         for value in (..., None if "rank1" not in way else "x", ["x"]):
             if value is ... or value != whole.get(way):
@@ -294,7 +299,7 @@ def test_stored_results_are_looked_at(tmp_path):
                 with pytest.raises(InputError, match=r"a\.json is damaged .*idnb evaluate"):
                     read_results(tmp_path)
     others = {
-        "figures/perceptual/value": "0.1",
+        "metrics/perceptual/value": "0.1",
         "setting/colour": 1,
         "setting/contour_size": "8",
         "training": None,
