@@ -29,7 +29,7 @@ def memory_told(args: argparse.Namespace) -> Iterator[None]:
             raise
         asked = re.search(r"[0-9][0-9.,]* ?([kKMGTPE]i?B|bytes)", str(error))
         amount = asked and re.sub(r"([0-9]{7,}) bytes", lambda found: f"{int(found[1]) / 1e9:,.1f} GB", asked[0])
-        less = [f"--{name}" for name in LARGE if type(getattr(args, name, None)) is int]
+        less = [f"--{name}" for name in LARGE if type(value := getattr(args, name, None)) is int and value]
         remedy = f"choose a smaller {' or '.join(less[:3])}, or " if less else ""
         told = f" ({amount} more were asked for)" if amount else ""
         raise InputError(f"memory ran out{told}; {remedy}close other programs") from error

@@ -98,7 +98,7 @@ STAGES: tuple[Stage, ...] = (
         ("{work}/train/card.json",),
         RENDERER,
         35,
-        "--identities 12",
+        "--identities 24",
         ("workers",),
     ),
     Stage(
