@@ -135,7 +135,10 @@ export function facePart({ networks, page, state, changed, status }) {
     const { strokes, mix, strength } = state;
     const asked = { kind, source: contour, side, strokes: DRAWABLE.includes(kind) ? strokes : [], a, b, mix, strength, steps: state.steps };
     const far = Object.fromEntries(walks.map(([name, , reach]) => [name, state[name] * reach]));
-    return { ...(await compute('face', { state: asked, walks: far, look: Number(look.input.value) })), kind };
+    const answer = await compute('face', { state: asked, walks: far, look: Number(look.input.value) });
+    showPicture(result.canvas, answer.shown); // the picture first, what the judge says of it afterwards
+    const { similarity } = await compute('similarity', { image: answer.shown, person: mix > 0.5 ? b : a });
+    return { ...answer, similarity, kind };
   }
 
   function show(answer) {

@@ -28,8 +28,11 @@ const jobs = {
     const walked = Object.values(walks).some((far) => far !== 0);
     const last = look === face.images.length - 1;
     const shown = walked && last ? await engine.paint(engine.walk(face.code, walks)) : face.images[look] || start;
-    const similarity = await engine.similarity(shown, state.mix > 0.5 ? state.b : state.a);
-    return { shown, images: face.images, contour: engine.show(state.kind, face.contour), similarity };
+    return { shown, images: face.images, contour: engine.show(state.kind, face.contour) };
+  },
+
+  async similarity({ image, person }) {
+    return { similarity: await engine.similarity(image, person) };
   },
 
   async sheet({ kind, source, side }) {
