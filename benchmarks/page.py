@@ -17,14 +17,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tools.lab_browser import until
-from tools.page_browser import browser, changes, complete, go, hosted, stroke
+from tools.page_browser import Quiet, browser, changes, complete, go, hosted, stroke
 from tools.web import Handler, build
-
-
-class Quiet(Handler):
-    """Serves without the headers of isolation, as many hosts do: WebAssembly has one thread then."""
-
-    isolated = False
 
 
 def told(driver: Any, name: str) -> float:

@@ -31,7 +31,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tools.page_browser import browser, canvas, changes, complete, go, hosted, move, press, settles, stroke
+from tools.page_browser import Quiet, browser, canvas, changes, complete, go, hosted, move, press, settles, stroke
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,12 +40,6 @@ pytestmark = [
         not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (apt install chromium-driver)"
     ),
 ]
-
-
-class Quiet(Handler):
-    """Serves without the headers of isolation, as many hosts do."""
-
-    isolated = False
 
 
 @pytest.fixture(scope="module")

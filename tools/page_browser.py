@@ -24,7 +24,13 @@ from selenium.webdriver.common.by import By
 from tools.lab_browser import CHROMIUM, DRIVER, FLAGS, PATIENCE, until
 from tools.web import Handler
 
-__all__ = ["browser", "canvas", "changes", "complete", "go", "hosted", "move", "press", "settles", "stroke"]
+__all__ = ["Quiet", "browser", "canvas", "changes", "complete", "go", "hosted", "move", "press", "settles", "stroke"]
+
+
+class Quiet(Handler):
+    """Serves without the headers of isolation, as many hosts do: WebAssembly has one thread then."""
+
+    isolated = False
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def trained_encoder(kind: str, about: str, phases: str, pairs: str, weights: str
 
 
 PEOPLE = ("starter", "train", "test")
-LINES = "1:4000,2:4000,3:1500"
+LINE_PHASES = "1:4000,2:4000,3:1500"
 STAGES: tuple[Stage, ...] = (
     Stage(
         "starter",
@@ -187,7 +187,7 @@ STAGES: tuple[Stage, ...] = (
         ("starter",),
         ("{work}/ideals/card.json",),
         RENDERER,
-        6,
+        12,
         "--pairs 4",
         ("workers",),
     ),
@@ -195,6 +195,8 @@ STAGES: tuple[Stage, ...] = (
         "low_res", "the encoder of low-resolution contours", "1:2000,2:6000,3:4000", "--p-ideal 0.6", "0.5,0.8,1.2"
     ),
     # Ideal results have the hair, beard and glasses that these contours show, so pixels may weigh more.
-    trained_encoder("sketch", "the encoder of sketches", LINES, "--p-ideal 0.7 --p-same-identity 0.5", "1,1.2,1"),
-    trained_encoder("label_map", "the encoder of label maps", LINES, "--p-ideal 0.7 --p-same-identity 0.5", "1,1.2,1"),
+    trained_encoder("sketch", "the encoder of sketches", LINE_PHASES, "--p-ideal 0.7 --p-same-identity 0.5", "1,1.2,1"),
+    trained_encoder(
+        "label_map", "the encoder of label maps", LINE_PHASES, "--p-ideal 0.7 --p-same-identity 0.5", "1,1.2,1"
+    ),
 )

@@ -40,12 +40,12 @@ export function gamePart({ networks, page, status }) {
       const { steps, low_res_size: side } = networks.encoders[kind];
       const state = { kind, source, side, strokes: [], a, b: a, mix: 0, strength: 1, steps };
       const found = await compute('face', { state, walks: {}, look: steps });
-      const judged = await compute('similarity', { image: found.shown, person: a });
       showPicture(shown.canvas, found.shown);
       shown.caption.textContent = TEXTS.gameQuestion;
       verdict.textContent = '';
       again.hidden = true;
       status(found.milliseconds);
+      const judged = await compute('similarity', { image: found.shown, person: a });
       const similarity = judged.similarity.toFixed(2);
       const buttons = people.map((k, i) => {
         const number = i + 1;
