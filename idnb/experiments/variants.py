@@ -5,7 +5,7 @@ A variant says what is different; everything else is the full encoder. The table
     table2      the paper's: baseline, + IFBlock, + input latent code, + pretrained identity encoder
     modulation  gamma and beta as tensors or as one value a channel, or identity stacked on the input
     losses      each term of equation 6 left out, a stronger identity term, and a term that the paper does not have
-    identity    what makes the identity real: random views, whole pictures, other weights
+    identity    what makes the identity real: whole pictures, other weights, random views
     table1      pSp and ReStyle beside the full encoder
     ambiguity   contours of 4 to 64 pixels, with and without an identity image
 
@@ -37,7 +37,7 @@ class Variant:
     encoder: str = "dual"
     options: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
-    augment: bool = True
+    augment: bool = False
     size: int | None = None
     contour_size: int | None = None
 
@@ -70,11 +70,10 @@ TABLES: dict[str, tuple[Variant, ...]] = {
         Variant("latent_norm", "with the norm of the input latent (not in the paper)", weights={"latent_norm": 0.01}),
     ),
     "identity": (
-        Variant("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, augment=False, size=64),
-        Variant("views", "+ random views in the identity loss", weights=PAPER_WEIGHTS, size=64),
+        Variant("paper", "the paper's weights, pictures of 64 px", weights=PAPER_WEIGHTS, size=64),
         Variant("whole", "+ whole pictures", weights=PAPER_WEIGHTS),
         replace(FULL, title="+ weights of this preset (the full encoder)"),
-        Variant("no_views", "the full encoder without random views", augment=False),
+        Variant("views", "+ random views in the identity loss", augment=True),
     ),
     "table1": (
         Variant("psp", "pSp", encoder="psp"),
