@@ -16,7 +16,7 @@ from idnb.evaluation.setting import Setting
 from idnb.experiments.ablation import Budget, build_encoder, describe, finished, plan, run_variant, same_training
 from idnb.experiments.figures import ambiguity_figure, judges_figure, methods_figure, variants_figure
 from idnb.experiments.paper import PAPER_TABLE_1, paper_table
-from idnb.experiments.stored import joined, read_results
+from idnb.experiments.stored import over_runs, read_results
 from idnb.experiments.tables import method_table
 from idnb.experiments.variants import TABLES
 from idnb.faces.sources import load_faces
@@ -81,7 +81,7 @@ def test_the_budget_and_the_description_of_an_arm():
     budget = Budget(images=800, steps=2)
     assert budget.phases(variants["full"]) == (Phase(1, 600), Phase(2, 200))
     assert budget.phases(variants["psp"]) == (Phase(1, 800),)
-    assert budget.phases(variants["views"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
+    assert budget.phases(variants["paper"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
     full = describe(variants["full"], 0, budget, "tiny")
     paper_terms = {"l2": 3.0, "perceptual": 0.6, "identity": 1.0, "w_norm": 0.002}
     assert full["loss"] == paper_terms | dict.fromkeys(("contour", "latent_norm"), 0.0)
@@ -89,7 +89,7 @@ def test_the_budget_and_the_description_of_an_arm():
     assert describe(variants["paper"], 0, budget, "tiny")["loss"]["l2"] == 0.1
     assert same_training(full, describe(replace(variants["full"], name="a", title="b"), 0, budget, "tiny"))
     assert not same_training(full, describe(variants["full"], 1, budget, "tiny"))
-    assert not same_training(full, describe(variants["no_views"], 0, budget, "tiny"))
+    assert not same_training(full, describe(variants["views"], 0, budget, "tiny"))
 
 
 def test_an_arm_from_training_to_result(generator, tmp_path, monkeypatch):
@@ -178,7 +178,7 @@ def test_tables(measured):
     assert "| enlarged |" in lines[3] and "40 = 4 x 10; 1; bootstrap" in lines[3]
     assert "none dropped" in text and "n = contours x identities" in text and "two strangers" in text
     assert all(line.count("|") <= 8 for line in lines)  # seven columns
-    mean, low, high = joined(results[:3], "perceptual")
+    mean, low, high = over_runs(results[:3], "perceptual")
     assert low < mean < high
     assert mean == pytest.approx(sum(r["metrics"]["perceptual"]["value"] for r in results[:3]) / 3)
     for place, value in enumerate((0.9, 0.9, 0.9, None)):  # outputs that are all alike correlate with nothing

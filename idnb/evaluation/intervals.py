@@ -24,7 +24,7 @@ STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
 class Estimate(NamedTuple):
-    """A figure, its 95 % interval and the number of pairs it was taken over."""
+    """A metric, its 95 % interval and the number of pairs it was taken over."""
 
     value: float
     low: float
@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
 
 
 class Clusters:
-    """Bootstrap draws of clusters (contours), the same draws for every figure.
+    """Bootstrap draws of clusters (contours), the same draws for every metric.
 
     cluster: [N] integers, which contour each pair belongs to. draws: how many. seed: of the draws.
     """
@@ -49,8 +49,8 @@ class Clusters:
         )
         self.weights: Array = np.concatenate([np.ones((1, count)), chosen]).astype(np.float64)  # row 0: as it is
 
-    def figure(self, columns: Array, function: Callable[[Array], Array], n: int | None = None) -> Estimate:
-        """Any figure that depends on sums of columns.
+    def metric(self, columns: Array, function: Callable[[Array], Array], n: int | None = None) -> Estimate:
+        """Any metric that depends on sums of columns.
 
         columns: [N, K]. function: sums [R, K] to metrics [R]. n: pairs that count, where some rows are all zero.
         """
@@ -66,7 +66,7 @@ class Clusters:
         """The mean of values [N], of those rows only where `where` holds."""
         keep = np.ones(len(values)) if where is None else where.astype(np.float64)
         kept = np.where(keep > 0, values, 0.0)
-        return self.figure(np.stack([kept, keep], 1), lambda s: s[:, 0] / s[:, 1], int(keep.sum()))
+        return self.metric(np.stack([kept, keep], 1), lambda s: s[:, 0] / s[:, 1], int(keep.sum()))
 
     def correlation(self, a: NDArray, b: NDArray) -> Estimate:
         """Pearson's correlation of a and b, [N] each."""
@@ -78,7 +78,7 @@ class Clusters:
             covariance = s[:, 5] / n - s[:, 1] * s[:, 2] / n**2
             return covariance / np.sqrt((s[:, 3] / n - (s[:, 1] / n) ** 2) * (s[:, 4] / n - (s[:, 2] / n) ** 2))
 
-        return self.figure(columns, pearson)
+        return self.metric(columns, pearson)
 
     def mean_iou(self, counts: NDArray) -> Estimate:
         """Mean intersection over union (mIoU) from [N, C, 2]: pixels of all pairs are added, then divided by class."""
@@ -89,13 +89,13 @@ class Clusters:
             there = union > 0
             return np.where(there, shared / np.maximum(union, 1), 0.0).sum(1) / there.sum(1)
 
-        return self.figure(np.concatenate([counts[..., 0], counts[..., 1]], 1), miou)
+        return self.metric(np.concatenate([counts[..., 0], counts[..., 1]], 1), miou)
 
 
 def seed_interval(values: list[float]) -> tuple[float, float, float]:
-    """Mean of one figure over training seeds, with the 95 % interval of Student's t; wide for three seeds, as it must.
+    """Mean of one metric over training seeds, with the 95 % interval of Student's t; wide for three seeds, as it must.
 
-    values: one figure a seed. Returns mean, low, high; with a single seed the interval is the value itself.
+    values: one value a seed. Returns mean, low, high; with a single seed the interval is the value itself.
     """
     if not values:
         raise InputError("values: there is no seed")

@@ -138,7 +138,7 @@ def evaluate(
     """Measure a method, or go on where `out` stopped.
 
     method: see the module's text. data: the test people and the judges. out: folder of this run; it will hold
-    `pairs.csv`, `setting.json`, `columns.npz` (every pair), `examples.png` and `result.json` (every figure).
+    `pairs.csv`, `setting.json`, `columns.npz` (every pair), `examples.png` and `result.json` (every metric).
     shard: (k, n): do only every n-th chunk from the k-th on; a last call without shard puts the parts together.
     Returns what `result.json` holds; None for a shard.
     Raises InputError where `out` holds a run with another setting, other weights or other pairs.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from idnb.contours.kinds import CONTOURS, contour_kind
 from idnb.core.errors import InputError
-from idnb.experiments.stored import figure_of, joined
+from idnb.experiments.stored import metric_of, over_runs
 
 __all__ = [
     "COLUMNS",
@@ -124,7 +124,7 @@ def table_columns(results: list[dict[str, Any]], keys: Iterable[str] | None = No
     swap = {CONTOUR: measure} | ({"frechet": "kernel"} if results[0]["pairs"] < SMALL_SET else {})
     found: dict[tuple[str, str], Column] = {}
     for key in dict.fromkeys(swap.get(key, key) for key in keys):
-        headings = {heading_of(result, key) for result in results if figure_of(result, key) is not None}
+        headings = {heading_of(result, key) for result in results if metric_of(result, key) is not None}
         for heading in sorted(headings, key=lambda text: (not text.startswith("LPIPS"), text)):
             found[key, heading] = column(key)._replace(heading=heading)
     return list(found.values())
@@ -132,8 +132,8 @@ def table_columns(results: list[dict[str, Any]], keys: Iterable[str] | None = No
 
 def value_in(runs: list[dict[str, Any]], one: Column) -> tuple[float, float | None, float | None] | None:
     """Value and interval of a method in a column, from those runs that were measured under the column's name."""
-    named = [run for run in runs if figure_of(run, one.key) and heading_of(run, one.key) == one.heading]
-    return joined(named, one.key)
+    named = [run for run in runs if metric_of(run, one.key) and heading_of(run, one.key) == one.heading]
+    return over_runs(named, one.key)
 
 
 def cell(found: tuple[float, float | None, float | None] | None, one: Column) -> str:

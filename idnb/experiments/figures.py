@@ -14,7 +14,7 @@ from idnb.core.errors import InputError
 from idnb.core.pictures import read_picture
 from idnb.evaluation.setting import Setting, example_pairs
 from idnb.experiments.columns import RULER, column, heading_of
-from idnb.experiments.stored import figure_of, grouped, joined
+from idnb.experiments.stored import grouped, metric_of, over_runs
 from idnb.experiments.tables import of_another_generator
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
@@ -60,19 +60,19 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
 def variants_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarity") -> Figure:
     """One measure of every method with its 95 % interval; dots are single runs. key: see `idnb.experiments.columns`."""
     groups = grouped(results)
-    lacking = [run for run in results if figure_of(run, key) is None]
+    lacking = [run for run in results if metric_of(run, key) is None]
     if len(lacking) == len(results):
         raise InputError(f"measure {key!r} was not taken in {lacking[0].get('path', 'these results')}; choose another")
     with plt.rc_context(STYLE):
         fig, axis = plt.subplots(figsize=(7.0, 0.5 + 0.4 * len(groups)), layout="constrained")
         for place, runs in enumerate(groups.values()):
-            found = joined(runs, key)
+            found = over_runs(runs, key)
             if found is None:
                 continue
             value, low, high = found
             axis.plot([low or value, high or value], [place, place], color=COLOURS[0])
             axis.plot(value, place, "o", color=COLOURS[0])
-            singles = [figure["value"] for run in runs if (figure := figure_of(run, key))]
+            singles = [metric["value"] for run in runs if (metric := metric_of(run, key))]
             axis.plot(singles, [place] * len(singles), "|", color="black", markersize=9)
         axis.set_yticks(range(len(groups)), list(groups))
         axis.invert_yaxis()
@@ -100,7 +100,7 @@ def ambiguity_figure(results: list[dict[str, Any]]) -> Figure:
         for place, (who, colour) in enumerate((("same", COLOURS[2]), ("strangers", COLOURS[3]))):
             left.axhspan(real[who]["q25"], real[who]["q75"], color=colour, alpha=0.15, lw=0)
             left.text(4, real[who]["q50"], ("same person", "strangers")[place], fontsize=8, va="center")
-        one_ruler = all(figure_of(run, RULER) for run in results)
+        one_ruler = all(metric_of(run, RULER) for run in results)
         ruler = RULER if one_ruler else "psnr"
         curves = {
             "alone": ("contour alone, to the contour's person", "judge.judge/similarity_to_contour", COLOURS[0]),
@@ -110,7 +110,7 @@ def ambiguity_figure(results: list[dict[str, Any]]) -> Figure:
             runs = [run for run in results if run["training"]["variant"]["name"].startswith(name)]
             sizes = sorted({run["setting"]["contour_size"] for run in runs})
             for axis, measure in ((left, key), (right, ruler)):
-                points = [joined([r for r in runs if r["setting"]["contour_size"] == s], measure) for s in sizes]
+                points = [over_runs([r for r in runs if r["setting"]["contour_size"] == s], measure) for s in sizes]
                 table = np.array(
                     [[v, v if a is None else a, v if b is None else b] for v, a, b in filter(None, points)]
                 )
@@ -140,11 +140,11 @@ def judges_figure(results: list[dict[str, Any]]) -> Figure:
             for run in runs:
                 pair = []
                 for judge in ("training", "judge"):
-                    figure, real = figure_of(run, f"judge.{judge}/similarity"), run["distributions"].get(judge)
-                    if figure is None or real is None:
+                    metric, real = metric_of(run, f"judge.{judge}/similarity"), run["distributions"].get(judge)
+                    if metric is None or real is None:
                         raise InputError(f"{run.get('path', name)}: was measured without the {judge} network")
                     low, high = real["strangers"]["mean"], real["same"]["mean"]
-                    pair.append((figure["value"] - low) / (high - low))
+                    pair.append((metric["value"] - low) / (high - low))
                 points.append(pair)
             table = torch.tensor(points)
             axis.plot(table[:, 0], table[:, 1], "o", color=COLOURS[place % len(COLOURS)], label=name)

@@ -9,7 +9,7 @@ import numpy as np
 
 from idnb.experiments.columns import Column, value_in
 from idnb.experiments.signs import paired_difference
-from idnb.experiments.stored import BLOCKS, block_of, figure_of, grouped
+from idnb.experiments.stored import BLOCKS, block_of, grouped, metric_of
 
 __all__ = ["scatter", "sentences"]
 
@@ -73,7 +73,7 @@ def scatter(results: Results, columns: list[Column]) -> str:
     if many:
         spreads = []
         for name, runs in many.items():
-            values = [figure["value"] for run in runs if (figure := figure_of(run, one.key)) is not None]
+            values = [metric["value"] for run in runs if (metric := metric_of(run, one.key)) is not None]
             spreads.append(f"{name!r} {one.factor * np.std(values, ddof=1):.{one.digits}f}")
         parts.append(f"Scatter over seeds (standard deviation), {one.heading}: {', '.join(spreads)}.")
     if single and len(groups) > 1:

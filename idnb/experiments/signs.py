@@ -12,7 +12,7 @@ from typing import Any
 from idnb.evaluation.intervals import seed_interval
 from idnb.experiments.columns import Column, table_columns, value_in
 from idnb.experiments.paper import OURS, PAPER_TABLES
-from idnb.experiments.stored import design_of, figure_of, grouped
+from idnb.experiments.stored import design_of, grouped, metric_of
 
 __all__ = ["paired_difference", "sign_table", "verdict"]
 
@@ -29,7 +29,7 @@ def paired_difference(one: Results, other: Results, key: str) -> tuple[float, fl
     """
     sides = []
     for runs in (one, other):
-        metrics = {run["training"]["seed"]: figure_of(run, key) for run in runs if "training" in run}
+        metrics = {run["training"]["seed"]: metric_of(run, key) for run in runs if "training" in run}
         sides.append({seed: figure["value"] for seed, figure in metrics.items() if figure is not None})
     seeds = sorted(set(sides[0]) & set(sides[1]))
     if len(seeds) < 2:
@@ -98,7 +98,7 @@ def clash(paper: dict[str, tuple[float, float, float]], mine: dict[str, Results]
     if abs(ours.index(worst) - theirs.index(worst)) < 2:
         return ""
     runs = mine[worst]
-    judged = figure_of(runs[0], "judge.judge/similarity")
+    judged = metric_of(runs[0], "judge.judge/similarity")
     judge = "" if judged is None else f", by the held-out judge {judged['value']:.2f}"
     return (
         f"\n\nThe largest clash is {worst}: in the paper its IDSIM is {paper[worst][1]:.4f}, place "

@@ -14,7 +14,7 @@ from idnb.evaluation.methods import NOTHING, SEARCHES
 from idnb.evaluation.results import read_result
 from idnb.models.encoder_files import ENCODERS
 
-__all__ = ["BLOCKS", "block_of", "design_of", "designs", "figure_of", "grouped", "joined", "read_results"]
+__all__ = ["BLOCKS", "block_of", "design_of", "designs", "metric_of", "grouped", "over_runs", "read_results"]
 
 BLOCKS = ("trained alike", "bundled", "searches", "others", "do nothing")
 """Rows of a table stand in these blocks, in this order."""
@@ -43,8 +43,8 @@ def read_results(folder: str | Path, kind: str | None = None, mode: str | None =
     return found
 
 
-def figure_of(result: dict[str, Any], key: str) -> dict[str, Any] | None:
-    """A figure by its path, such as "judge.judge/rank1": {value, low, high, n}, or None where it was not taken.
+def metric_of(result: dict[str, Any], key: str) -> dict[str, Any] | None:
+    """A metric by its path, such as "judge.judge/rank1": {value, low, high, n}, or None where it was not taken.
 
     A correlation of outputs that are all alike is no number, and counts as not taken. "parameters" is the size of the
     network, for methods that are one.
@@ -57,14 +57,14 @@ def figure_of(result: dict[str, Any], key: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and found.get("value") is not None else None
 
 
-def joined(results: list[dict[str, Any]], key: str) -> tuple[float, float | None, float | None] | None:
-    """A figure over runs of one method: one run keeps its bootstrap interval, several take Student's over runs."""
-    metrics = [figure for figure in (figure_of(result, key) for result in results) if figure is not None]
+def over_runs(results: list[dict[str, Any]], key: str) -> tuple[float, float | None, float | None] | None:
+    """A metric over runs of one method: one run keeps its bootstrap interval, several take Student's over runs."""
+    metrics = [metric for metric in (metric_of(result, key) for result in results) if metric is not None]
     if not metrics:
         return None
     if len(metrics) == 1:
         return metrics[0]["value"], metrics[0].get("low"), metrics[0].get("high")
-    return seed_interval([figure["value"] for figure in metrics])
+    return seed_interval([metric["value"] for metric in metrics])
 
 
 def grouped(results: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
