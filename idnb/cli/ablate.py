@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=STEPS, default=default.steps, help="refinement steps (default 2)")
     parser.add_argument("--kind", default=default.kind, help="low_res, sketch or label_map (default low_res)")
     parser.add_argument("--contours", type=COUNT, default=default.contours, help="test contours (default 300)")
+    parser.add_argument("--precision", choices=("no", "bf16"), default=default.precision, help="of the training")
     parser.add_argument("--data", default="starter", help="training sets: names or folders, commas between")
     parser.add_argument("--people", type=COUNT, default=None, help="so many people of each set at most")
     parser.add_argument("--test", default="test", help="set of test people (default test)")
@@ -66,7 +67,16 @@ def run(args: argparse.Namespace) -> int:
             )
         todo = [(variant, seed) for variant, seed in todo if variant.name in names]
     first, step = parse_shard(args.shard)
-    budget = Budget(args.images, args.batch, args.learning_rate, args.steps, args.people, args.kind, args.contours)
+    budget = Budget(
+        args.images,
+        args.batch,
+        args.learning_rate,
+        args.steps,
+        args.people,
+        args.kind,
+        args.contours,
+        precision=args.precision,
+    )
     store = RESULTS if args.store == "package" else Path(args.store or Path(args.out) / "results")
     files = {(variant.name, seed): store / args.table / f"{variant.name}_seed{seed}.json" for variant, seed in todo}
     missing = [(variant, seed) for variant, seed in todo[first::step] if not files[variant.name, seed].is_file()]

@@ -55,6 +55,7 @@ class Budget:
     kind: str = "low_res"
     contours: int | None = 300
     perceptual: str = "alex"
+    precision: str = "no"
 
     def phases(self, variant: Variant) -> tuple[Phase, ...]:
         """The phases of a variant's training; pSp takes one refinement step."""
@@ -125,7 +126,7 @@ def run_variant(
     Returns the result, with the variant, seed and budget in it; None when training is not finished.
     """
     from idnb.training.pair_data import read_pair_data
-    from idnb.training.recipe import build_loss
+    from idnb.training.recipe import build_loss, make_accelerator
     from idnb.training.run import train_encoder
 
     folder = out / f"{variant.name}_seed{seed}"
@@ -145,7 +146,8 @@ def run_variant(
     )
     weights = LossWeights(**description["loss"])
     loss = build_loss(encoder.preset, budget.kind, weights, int(variant.augment), perceptual=budget.perceptual)
-    trained = train_encoder(encoder, generator, pairs, loss, config, folder / "training", minutes=minutes)
+    accelerator = make_accelerator(None, budget.precision)
+    trained = train_encoder(encoder, generator, pairs, loss, config, folder / "training", accelerator, minutes)
     if not finished(folder / "training", budget.images):
         return None
     setting = Setting(

@@ -219,7 +219,9 @@ def train_encoder(
     panel: draws a picture [3, H, W] of an encoder's work, or None for none.
     Returns the encoder to keep, in eval mode: the moving average where there is one. Raises as `run_training`.
     """
+    dtype = generator.compute_dtype
     run = EncoderRun(encoder, generator, data, loss, config, accelerator, panel)
     run_training(run, out, minutes, save_minutes, report)
     run.accelerator.wait_for_everyone()
+    generator.compute_dtype = dtype  # a caller that measures next does so in the type it loaded
     return run.ema.eval()
