@@ -102,7 +102,7 @@ VARIANT_WRONG = [
     Variant("", "", options={"input_latent": False, "modulation": "vector"}),
     Variant("", "", options={"input_latent": False, "pretrained_identity": False}),
     Variant("", "", options={"input_latent": False}, weights={"l2": 0.0}),
-    Variant("", "", options={"input_latent": False}, augment=False),
+    Variant("", "", options={"input_latent": False}, augment=True),
     Variant("", "", options={"input_latent": torch.zeros(3)}),
     {"input_latent": False},
 ]
@@ -111,7 +111,7 @@ VARIANT_RIGHT = [
     Variant("", "", options={"input_latent": 0}),
     Variant("", "", options={"input_latent": False, "modulation": "tensor", "pretrained_identity": True}),
     dataclasses.replace(FULL, options={**FULL.options, "input_latent": False}),
-    Variant("", "", "dual", dict(input_latent=bool(np.False_)), {}, True, None, None),
+    Variant("", "", "dual", dict(input_latent=bool(np.False_)), {}, False, None, None),
 ]
 
 

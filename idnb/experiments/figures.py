@@ -64,7 +64,7 @@ def variants_figure(results: list[dict[str, Any]], key: str = "judge.judge/simil
     if len(lacking) == len(results):
         raise InputError(f"measure {key!r} was not taken in {lacking[0].get('path', 'these results')}; choose another")
     with plt.rc_context(STYLE):
-        fig, axis = plt.subplots(figsize=(7.0, 0.5 + 0.4 * len(groups)), layout="constrained")
+        fig, axis = plt.subplots(figsize=(7.0, 0.9 + 0.4 * len(groups)), layout="constrained")
         for place, runs in enumerate(groups.values()):
             found = over_runs(runs, key)
             if found is None:
@@ -75,7 +75,9 @@ def variants_figure(results: list[dict[str, Any]], key: str = "judge.judge/simil
             singles = [metric["value"] for run in runs if (metric := metric_of(run, key))]
             axis.plot(singles, [place] * len(singles), "|", color="black", markersize=9)
         axis.set_yticks(range(len(groups)), list(groups))
+        axis.margins(y=0.5 / len(groups))
         axis.invert_yaxis()
+        axis.set_title("One row a variant, one tick a training")
         title = heading_of(next(run for run in results if run not in lacking), key)
         axis.set_xlabel(f"{title} ({'larger' if column(key).sign > 0 else 'smaller'} is better)")
         name, measure = key.split("/") if "/" in key else (key, "")
