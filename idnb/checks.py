@@ -54,7 +54,7 @@ def compare(
         largest magnitude, at least 1e-8).
     close: the same for "close".
     mistakes: explanation -> the wrong answer it explains. Where `yours` equals one, its explanation is printed.
-    hint: printed when the answer is wrong and no mistake is recognised.
+    hint: printed when the answer is wrong and no mistake is recognised; not to somebody who has not begun.
     also: other answers that are right as well, where the task can be read in more than one way.
 
     Prints one line: "correct", "close" or "not yet", with the reason. Never raises. Returns nothing, so that the last
@@ -73,7 +73,7 @@ def compare(
                     verdict, why = "not yet", explanation
                     break
             else:
-                why = f"{why}. {hint}" if hint else why
+                why = f"{why}. {hint}" if hint and yours is not None and yours is not Ellipsis else why
     except Exception as error:  # the student's object may do anything when it is looked at
         verdict, why = "not yet", f"the answer cannot be compared ({type(error).__name__}: {error})"
     print(f"{prefix}{verdict}" + (f" – {why}" if why else ""))

@@ -191,3 +191,10 @@ def test_recall_gives_feedback_for_each_option(capsys: pytest.CaptureFixture[str
     recall("Which space?", options, "b", "q")
     assert "'q' is none of the options" in capsys.readouterr().out
     recall("?", {"a": "only text"}, "a", "a")  # type: ignore[dict-item]
+
+
+def test_who_has_not_begun_gets_no_hint(capsys):
+    compare(..., 1.0, hint="the answer is one")
+    assert "the answer is one" not in capsys.readouterr().out
+    compare(2.0, 1.0, hint="the answer is one")
+    assert "the answer is one" in capsys.readouterr().out

@@ -44,9 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         from idnb.faces.render.check import check_people
 
-        report = check_people(args.identities or 500, args.size)
-        print(report)
-        return 0 if report.passed else 1
+        return 0 if check_people(args.identities or 500, args.size) else 1
     if args.identities is None or args.out is None:
         raise InputError("--identities and --out are needed, for example: idnb render --identities 8 --out people")
     if args.sheet is not None and args.sheet.suffix.lower() not in SHEETS:

@@ -193,7 +193,7 @@ def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
     """
     order = {variant.title: place for place, variant in enumerate(TABLES[table])}
     try:
-        results = [r for r in read_results(folder) if r["setting"]["method"] in order or "training" not in r]
+        results = read_results(folder)
     except InputError:
         return "No variant is finished yet; give the same command again."
     results.sort(
@@ -206,9 +206,8 @@ def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
     text = method_table(results, keys)
     if trained:
         budget = trained[0]["budget"]
-        text += (
-            f"\n\nEvery variant: {budget['images']:,} images, batch {budget['batch']}, rate {budget['learning_rate']}; "
-        )
+        text += f"\n\nEvery variant: {budget['images']:,} images, batch {budget['batch']}, "
+        text += f"rate {budget['learning_rate']}{', in bf16' if budget.get('precision') == 'bf16' else ''}; "
         text += f"the last quarter with {budget['steps']} refinement steps, what comes before with one. "
         text += f"Training seeds {', '.join(str(seed) for seed in sorted({run['seed'] for run in trained}))}."
     paper = PAPER_TABLES.get(table)

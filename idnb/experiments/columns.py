@@ -110,9 +110,9 @@ def heading_of(result: dict[str, Any], key: str) -> str:
 def table_columns(results: list[dict[str, Any]], keys: Iterable[str] | None = None) -> list[Column]:
     """The columns of a table of results of one design, each with one measure, one name and at least one value.
 
-    keys: see `COLUMNS`; None is all that were measured. A distance that was measured under two names has two columns,
-    LPIPS first. Below `SMALL_SET` pairs the kernel distance takes the place of the Frechet distance. Where contours
-    differ in size, the contour is measured at the preset's size, or not at all.
+    keys: see `COLUMNS`; None is all that were measured. A distance that was measured under two names has two columns.
+    Below `SMALL_SET` pairs the kernel distance takes the place of the Frechet distance. Where contours differ in size,
+    the contour is measured at the preset's size.
     """
     measure = contour_kind(results[0]["setting"]["kind"]).measure.key
     keys = list(keys or COLUMNS)
@@ -125,7 +125,7 @@ def table_columns(results: list[dict[str, Any]], keys: Iterable[str] | None = No
     found: dict[tuple[str, str], Column] = {}
     for key in dict.fromkeys(swap.get(key, key) for key in keys):
         headings = {heading_of(result, key) for result in results if metric_of(result, key) is not None}
-        for heading in sorted(headings, key=lambda text: (not text.startswith("LPIPS"), text)):
+        for heading in sorted(headings):
             found[key, heading] = column(key)._replace(heading=heading)
     return list(found.values())
 

@@ -15,7 +15,6 @@ from idnb.core.pictures import read_picture
 from idnb.evaluation.setting import Setting, example_pairs
 from idnb.experiments.columns import RULER, column, heading_of
 from idnb.experiments.stored import grouped, metric_of, over_runs
-from idnb.experiments.tables import of_another_generator
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.stylegan2 import Generator
 from idnb.plots.grids import show_grid
@@ -51,10 +50,9 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
         if pixels.shape[1] != pixels.shape[0] * len(pairs):
             raise InputError(f"{strip}: holds other examples; measure all methods with the same pairs")
         pictures.append(list(np.split(pixels, len(pairs), axis=1)))
-        names.append(f"{name} ‡" if of_another_generator(runs) else name)
+        names.append(name)
     columns = [list(column) for column in zip(*pictures, strict=True)]  # one row of pictures a pair
-    title = f"{setting.kind}: one row a pair" + ("; ‡: with an earlier generator" if "‡" in "".join(names) else "")
-    return show_grid(columns, column_labels=names, title=title)
+    return show_grid(columns, column_labels=names, title=f"{setting.kind}: one row a pair")
 
 
 def variants_figure(results: list[dict[str, Any]], key: str = "judge.judge/similarity") -> Figure:
@@ -102,8 +100,6 @@ def ambiguity_figure(results: list[dict[str, Any]]) -> Figure:
         for place, (who, colour) in enumerate((("same", COLOURS[2]), ("strangers", COLOURS[3]))):
             left.axhspan(real[who]["q25"], real[who]["q75"], color=colour, alpha=0.15, lw=0)
             left.text(4, real[who]["q50"], ("same person", "strangers")[place], fontsize=8, va="center")
-        one_ruler = all(metric_of(run, RULER) for run in results)
-        ruler = RULER if one_ruler else "psnr"
         curves = {
             "alone": ("contour alone, to the contour's person", "judge.judge/similarity_to_contour", COLOURS[0]),
             "guided": ("with identity image, to that person", "judge.judge/similarity", COLOURS[1]),
@@ -111,7 +107,7 @@ def ambiguity_figure(results: list[dict[str, Any]]) -> Figure:
         for name, (label, key, colour) in curves.items():
             runs = [run for run in results if run["training"]["variant"]["name"].startswith(name)]
             sizes = sorted({run["setting"]["contour_size"] for run in runs})
-            for axis, measure in ((left, key), (right, ruler)):
+            for axis, measure in ((left, key), (right, RULER)):
                 points = [over_runs([r for r in runs if r["setting"]["contour_size"] == s], measure) for s in sizes]
                 table = np.array(
                     [[v, v if a is None else a, v if b is None else b] for v, a, b in filter(None, points)]
@@ -119,12 +115,13 @@ def ambiguity_figure(results: list[dict[str, Any]]) -> Figure:
                 if len(table):
                     axis.plot(sizes, table[:, 0], "o-", color=colour, label=label)
                     axis.fill_between(sizes, table[:, 1], table[:, 2], color=colour, alpha=0.2, lw=0)
-        kept = heading_of(results[0], RULER) if one_ruler else "dB at its own size: each another ruler"
-        for axis, label in ((left, "similarity, judge"), (right, kept)):
+        for axis, label in ((left, "similarity, judge"), (right, heading_of(results[0], RULER))):
             axis.set_xscale("log", base=2)
             axis.set_xticks([4, 8, 16, 32, 64], ["4", "8", "16", "32", "64"])
             axis.set_xlabel("side of the contour, pixels")
             axis.set_ylabel(label)
+        left.set_title("Who is it?")
+        right.set_title("Is the contour kept?")
         left.legend(fontsize=8)
         fig.set_label("Similarity and contour fidelity against contour size, with and without an identity image")
     return fig

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.messages import printable
-from idnb.evaluation.protocol import weights_fingerprint
 from idnb.experiments.columns import Column, cell, sizes_differ, table_columns, value_in
 from idnb.experiments.sentences import sentences
 from idnb.experiments.stored import BLOCKS, block_of, designs, grouped
-from idnb.models.stylegan2_files import load_generator
 
-__all__ = ["MEASURES", "method_table", "of_another_generator"]
+__all__ = ["MEASURES", "method_table"]
 
 MEASURES = 5
 """Columns of measures in a table; with the method and what its row rests on, seven."""
@@ -57,7 +54,7 @@ def one_table(results: Results, columns: list[Column]) -> str:
             lines.append(f"| **{name}** |" + " |" * (len(columns) + 1))
         for method, runs in grouped(members).items():
             cells = [cell(value_in(runs, one), one) for one in columns]
-            mark = (" †" if one_seed(runs) else "") + (" ‡" if of_another_generator(runs) else "")
+            mark = " †" if one_seed(runs) else ""
             lines.append(f"| {printable(method)}{mark} | {rests_on(runs)} | " + " | ".join(cells) + " |")
     for title, (count, row) in reference_rows(results[0], columns).items():
         if any(row):
@@ -68,19 +65,6 @@ def one_table(results: Results, columns: list[Column]) -> str:
 def one_seed(runs: Results) -> bool:
     """Whether a trained variant has one training only: what another seed would give is not in its interval."""
     return "training" in runs[0] and len(runs) == 1
-
-
-def of_another_generator(runs: Results) -> bool:
-    """Whether a row of preset tiny was measured over another generator than the bundled one."""
-    tiny = runs[0]["setting"].get("preset", "tiny") == "tiny"
-    known = (bundled_generator(), weights_fingerprint())  # or drawn without any
-    return tiny and any(run.get("generator") not in known for run in runs)
-
-
-@cache
-def bundled_generator() -> str:
-    """The fingerprint of the bundled generator."""
-    return weights_fingerprint(load_generator("tiny"))
 
 
 def rests_on(runs: Results) -> str:
@@ -145,11 +129,6 @@ def note(results: Results) -> str:
     marked = [runs for runs in grouped(results).values() if one_seed(runs)]
     if marked:
         text += " † One training: its interval says what other contours would change, and nothing about another seed."
-    if any(of_another_generator(runs) for runs in grouped(results).values()):
-        text += (
-            " ‡ Measured over another generator than the one that is bundled today: compare such a row "
-            "with others of its kind only."
-        )
     if sizes_differ(results):
-        text += f" Contours differ in size, and {measure} at another size is another ruler: it is shown at one, or not."
+        text += f" Contours differ in size, and {measure} at another size is another ruler: it is shown at one."
     return text

@@ -13,6 +13,7 @@ The draw depends on numpy's PCG64 bit stream only, whose bits numpy promises to 
 `Generator`, which may change: the same seed gives the same pairs with every version, on every machine.
 """
 
+import bisect
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -116,52 +117,32 @@ def draw_pairs(
     if (np.diff(rows) == 0).any():
         raise InputError("contours names an image more than once; name each image once")
 
-    # Candidates of a contour are numbered 0 .. n_candidates - 1; `to_image` turns such a number into an image number.
     by_person = np.argsort(numbers, kind="stable")  # [N] images, person after person
     _, person, group_size = np.unique(numbers, return_inverse=True, return_counts=True)
-    first = np.concatenate([[0], np.cumsum(group_size)[:-1]])[person[rows]]  # [M] where the contour's person begins
-    size = group_size[person[rows]]  # [M] images of that person
-    place = np.empty(n, np.int64)
-    place[by_person] = np.arange(n)
-    if mode == "any":
-        n_candidates, own = np.full(len(rows), n), rows
-    elif mode == "same":
-        n_candidates, own = size, place[rows] - first
-    else:
-        n_candidates, own = n - size, np.full(len(rows), -1)
-
-    def to_image(row: np.ndarray, number: np.ndarray) -> np.ndarray:
-        if mode == "any":
-            return number
-        if mode == "same":
-            return by_person[first[row] + number]
-        return by_person[np.where(number >= first[row], number + size[row], number)]
-
-    bits = np.random.PCG64(int(seed))
-    exclude_self = mode != "other" and not allow_self
-    available = n_candidates - int(exclude_self)
-    taken = np.full(
-        (len(rows), count + 1), np.iinfo(np.int64).max
-    )  # [M, count + 1] numbers no longer to be had, sorted
-    if exclude_self:
-        taken[:, 0] = own
-    picked: list[tuple[np.ndarray, np.ndarray]] = []
-    for step in range(count):
-        raw = bits.random_raw(len(rows))  # for all rows, so that a short row does not shift the draws of the others
-        row = np.flatnonzero(available > step)
-        number = np.floor((raw[row] >> np.uint64(11)) * 2.0**-53 * (available[row] - step)).astype(np.int64)
-        for column in range(step + int(exclude_self)):  # step over what is taken, smallest first
-            number += number >= taken[row, column]
-        taken[row, count] = number
-        taken = np.sort(taken, axis=1)
-        picked.append((row, to_image(row, number)))
-    all_rows, all_images = (np.concatenate(parts) for parts in zip(*picked, strict=True))
-    if len(all_rows) == 0:
+    begins = np.concatenate([[0], np.cumsum(group_size)[:-1]])  # where each person's images begin
+    place = np.argsort(by_person)  # [N] where each image stands in that order
+    raw = np.random.PCG64(int(seed)).random_raw(count * len(rows)).reshape(count, len(rows))  # equal for short rows
+    without_self = mode != "other" and not allow_self
+    contour_rows, images, available = [], [], np.zeros(len(rows), np.int64)
+    for index, row in enumerate(rows):
+        first, size = int(begins[person[row]]), int(group_size[person[row]])
+        candidates, own = {"any": (n, row), "same": (size, place[row] - first), "other": (n - size, None)}[mode]
+        gone = [int(own)] if without_self else []  # numbers among the candidates that are no longer to be had, sorted
+        available[index] = candidates - len(gone)
+        for step in range(min(count, int(available[index]))):
+            number = int((int(raw[step, index]) >> 11) * 2.0**-53 * (int(available[index]) - step))
+            for taken in gone:  # step over what is taken, smallest first
+                number += number >= taken
+            bisect.insort(gone, number)
+            if mode == "other" and number >= first:
+                number += size  # step over the contour's person
+            contour_rows.append(row)
+            images.append(number if mode == "any" else by_person[number + (first if mode == "same" else 0)])
+    if not images:
         raise InputError(f"no pair is possible in mode {mode!r} with {n} image(s) of {len(group_size)} person(s)")
-    order = np.argsort(all_rows, kind="stable")
     return Pairs(
-        contour=rows[all_rows[order]],
-        identity=all_images[order],
+        contour=np.array(contour_rows, dtype=np.int64),
+        identity=np.array(images, dtype=np.int64),
         mode=mode,
         count=int(count),
         seed=int(seed),

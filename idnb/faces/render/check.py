@@ -5,7 +5,6 @@ most alike people are, where the eyes lie, and what a picture costs.
 """
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from tqdm.auto import tqdm
 from idnb.faces.render import people
 from idnb.faces.render.sets import SetPlan, render_person
 
-__all__ = ["CheckReport", "check_people", "identity_distance"]
+__all__ = ["check_people", "identity_distance"]
 
 CHECK_SEED = 1_000_003  # of no set
 DETECTOR_SIZE = 512  # pixels; pictures are enlarged as a photograph would be
@@ -23,52 +22,6 @@ MIN_PROBABILITY = 0.95
 MIN_FOUND = 0.99
 MIN_DISTANCE = 0.75
 TIMED_PEOPLE, TIMED_SHOTS = 26, 4
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """What `check_people` measured.
-
-    people: number of identities, one picture each.
-    found: share in which MTCNN finds exactly one face with p > 0.95.
-    nearest: smallest distance between two identities, see `identity_distance`.
-    median_distance: the median over all pairs.
-    eyes: (2, 2) mean place of the eyes as MTCNN sees them, fractions of the image: left of the image, right.
-    eyes_std: (2, 2) standard deviation of the same.
-    seconds: of one core for one picture of four of a person, the share of the person's preparation included.
-    missed: numbers of the identities without exactly one face.
-    """
-
-    people: int
-    found: float
-    nearest: float
-    median_distance: float
-    eyes: NDArray[np.float64]
-    eyes_std: NDArray[np.float64]
-    seconds: float
-    missed: list[int]
-
-    @property
-    def passed(self) -> bool:
-        """Whether the figures named above are reached."""
-        return self.found >= MIN_FOUND and self.nearest >= MIN_DISTANCE
-
-    def __str__(self) -> str:
-        (lx, ly), (rx, ry) = self.eyes
-        (sx, sy), (tx, ty) = self.eyes_std
-        return "\n".join(
-            [
-                f"{self.people} new people, seed {CHECK_SEED}",
-                f"exactly one face with p > {MIN_PROBABILITY}: {self.found:.1%} (at least {MIN_FOUND:.0%})"
-                + (f"; not in identities {self.missed[:10]}" if self.missed else ""),
-                f"distance of the two most alike: {self.nearest:.2f} (at least {MIN_DISTANCE}), "
-                f"median of all pairs {self.median_distance:.2f}",
-                f"eyes, as fractions of the image: ({lx:.3f}±{sx:.3f}, {ly:.3f}±{sy:.3f}) "
-                f"and ({rx:.3f}±{tx:.3f}, {ry:.3f}±{ty:.3f})",
-                f"{self.seconds:.2f} s an image and core",
-                "passed" if self.passed else "NOT passed",
-            ]
-        )
 
 
 def identity_distance(identities: list[dict[str, Any]]) -> NDArray[np.float64]:
@@ -87,12 +40,13 @@ def identity_distance(identities: list[dict[str, Any]]) -> NDArray[np.float64]:
     return distance
 
 
-def check_people(count: int = 500, size: int = 128) -> CheckReport:
-    """Render new people and measure them.
+def check_people(count: int = 500, size: int = 128) -> bool:
+    """Render new people, measure them and print what was found.
 
-    count: of identities.
-    size: of a picture, pixels.
-    Returns the report; print it.
+    count: of identities, one picture each. size: of a picture, pixels.
+    Returns whether the figures named above are reached: how many faces MTCNN finds, and how far the two most alike
+    people are apart (`identity_distance`). Seconds are those of one core for one picture of four of a person, the share
+    of the person's preparation included.
     """
     import torch
     from facenet_pytorch import MTCNN
@@ -115,13 +69,17 @@ def check_people(count: int = 500, size: int = 128) -> CheckReport:
         else:
             eyes.append(np.asarray(points[0][:2], dtype=np.float64) / DETECTOR_SIZE)
     distance = identity_distance(identities)
-    return CheckReport(
-        people=count,
-        found=1 - len(missed) / count,
-        nearest=float(distance.min()),
-        median_distance=float(np.median(distance[np.isfinite(distance)])),
-        eyes=np.mean(eyes, axis=0),
-        eyes_std=np.std(eyes, axis=0),
-        seconds=float(np.median(seconds)) if seconds else float("nan"),
-        missed=missed,
-    )
+    found, nearest = 1 - len(missed) / count, float(distance.min())
+    passed = found >= MIN_FOUND and nearest >= MIN_DISTANCE
+    (lx, ly), (rx, ry) = np.mean(eyes, axis=0)
+    (sx, sy), (tx, ty) = np.std(eyes, axis=0)
+    print(f"{count} new people, seed {CHECK_SEED}")
+    print(f"exactly one face with p > {MIN_PROBABILITY}: {found:.1%} (at least {MIN_FOUND:.0%})", end="")
+    print(f"; not in identities {missed[:10]}" if missed else "")
+    print(f"distance of the two most alike: {nearest:.2f} (at least {MIN_DISTANCE}), ", end="")
+    print(f"median of all pairs {np.median(distance[np.isfinite(distance)]):.2f}")
+    print(f"eyes, as fractions of the image: ({lx:.3f}±{sx:.3f}, {ly:.3f}±{sy:.3f}) ", end="")
+    print(f"and ({rx:.3f}±{tx:.3f}, {ry:.3f}±{ty:.3f})")
+    print(f"{np.median(seconds) if seconds else np.nan:.2f} s an image and core")
+    print("passed" if passed else "NOT passed")
+    return passed
