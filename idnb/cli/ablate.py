@@ -27,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--variants", default=None, help="only these rows, by name, commas between")
     parser.add_argument(
-        "--images", type=COUNT, default=default.images, help="images shown to each variant (default 24000)"
+        "--images", type=COUNT, default=default.images, help="images shown to each variant (default 2400)"
     )
-    parser.add_argument("--batch", type=BATCH, default=default.batch, help="images a step (default 16)")
+    parser.add_argument("--batch", type=BATCH, default=default.batch, help="images a step (default 8)")
     parser.add_argument("--learning-rate", type=RATE, default=default.learning_rate, help="of Adam (default 0.0008)")
     parser.add_argument("--steps", type=STEPS, default=default.steps, help="refinement steps (default 2)")
     parser.add_argument("--kind", default=default.kind, help="low_res, sketch or label_map (default low_res)")
-    parser.add_argument("--contours", type=COUNT, default=default.contours, help="test contours (default 300)")
+    parser.add_argument("--contours", type=COUNT, default=default.contours, help="test contours (default 100)")
     parser.add_argument("--precision", choices=("no", "bf16"), default=default.precision, help="of the training")
     parser.add_argument("--data", default="starter", help="training sets: names or folders, commas between")
     parser.add_argument("--people", type=COUNT, default=None, help="so many people of each set at most")

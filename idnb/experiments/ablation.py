@@ -44,16 +44,16 @@ class Budget:
     images: shown in training, three quarters of them with one refinement step and the rest with `steps`. batch,
     learning_rate: see `EncoderConfig`. people: of each training set, at most. kind: of contour. contours: of the test
     set, each with ten identities. perceptual: backbone of LPIPS in the loss: "alex", as in
-    the code of pSp and ReStyle, or "vgg".
+    the code of pSp and ReStyle, or "vgg". precision: of the training, "no" or "bf16"; all are measured in float32.
     """
 
-    images: int = 24_000
-    batch: int = 16
+    images: int = 2_400
+    batch: int = 8
     learning_rate: float = 8e-4
     steps: int = 2
     people: int | None = None
     kind: str = "low_res"
-    contours: int | None = 300
+    contours: int | None = 100
     perceptual: str = "alex"
     precision: str = "no"
 
