@@ -7,7 +7,7 @@ A variant says what is different; everything else is the full encoder. The table
     losses      each term of equation 6 left out, a stronger identity term, and a term that the paper does not have
     identity    what makes the identity real: whole pictures, other weights, random views
     table1      pSp and ReStyle beside the full encoder
-    ambiguity   contours of 4 to 64 pixels, with and without an identity image
+    ambiguity   contours of 4, 16 and 64 pixels, with and without an identity image
 
 Paper: section 3.4, table 2.
 """
@@ -82,7 +82,7 @@ TABLES: dict[str, tuple[Variant, ...]] = {
     ),
     "ambiguity": tuple(
         variant
-        for size in (4, 8, 16, 32, 64)
+        for size in (4, 16, 64)
         for variant in (
             Variant(
                 f"alone_{size}",

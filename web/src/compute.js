@@ -5,7 +5,11 @@ const waiting = new Map();
 let count = 0;
 
 worker.onmessage = ({ data: { id, error, ...answer } }) => {
-  const { resolve, reject } = waiting.get(id);
+  const { resolve, reject, early } = waiting.get(id);
+  if (answer.early) {
+    early(answer);
+    return;
+  }
   waiting.delete(id);
   if (error) reject(new Error(error));
   else resolve(answer);
@@ -15,12 +19,12 @@ worker.onerror = (event) => {
   waiting.clear();
 };
 
-/** Ask the worker for a job. */
-export function compute(job, request = {}) {
+/** Ask the worker for a job. early: gets {early, milliseconds}, a picture that is there before the answer. */
+export function compute(job, request = {}, early = () => {}) {
   count += 1;
   const id = count;
   return new Promise((resolve, reject) => {
-    waiting.set(id, { resolve, reject });
+    waiting.set(id, { resolve, reject, early });
     worker.postMessage({ id, job, ...request });
   });
 }

@@ -107,9 +107,10 @@ export class Engine {
 
   /**
    * A face with the contour of one picture and the identity of another, or of a mixture.
+   * early: gets the picture of each step but the last as soon as it is there.
    * Returns {contour, images: [average, step 1, ...], code}.
    */
-  async face({ kind, source, side, strokes, a, b, mix, strength, steps }) {
+  async face({ kind, source, side, strokes, a, b, mix, strength, steps }, early = () => {}) {
     const key = JSON.stringify([kind, source.key, side, strokes, a.key, mix > 0 && b.key, mix, strength, steps]);
     if (this.results.has(key)) return this.results.get(key);
     const size = this.networks.encoders[kind].encoder_size;
@@ -126,6 +127,7 @@ export class Engine {
       code = { w_plus: next.next_w_plus, input_latent: next.next_input_latent };
       image = await this.paint(code);
       images.push(image);
+      if (step < steps - 1) early(image);
     }
     return remember(this.results, key, { contour, images, code });
   }

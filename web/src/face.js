@@ -135,7 +135,12 @@ export function facePart({ networks, page, state, changed, status }) {
     const { strokes, mix, strength } = state;
     const asked = { kind, source: contour, side, strokes: DRAWABLE.includes(kind) ? strokes : [], a, b, mix, strength, steps: state.steps };
     const far = Object.fromEntries(walks.map(([name, , reach]) => [name, state[name] * reach]));
-    const answer = await compute('face', { state: asked, walks: far, look: Number(look.input.value) });
+    const times = []; // of the steps before the last: the face follows at once, and is refined
+    const answer = await compute('face', { state: asked, walks: far, look: Number(look.input.value) }, (step) => {
+      showPicture(result.canvas, step.early);
+      times.push(step.milliseconds);
+    });
+    document.body.dataset.firstStep = String(Math.round(times[0] ?? answer.milliseconds));
     showPicture(result.canvas, answer.shown); // the picture first, what the judge says of it afterwards
     const { similarity } = await compute('similarity', { image: answer.shown, person: mix > 0.5 ? b : a });
     return { ...answer, similarity, kind };

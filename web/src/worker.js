@@ -1,4 +1,5 @@
-// The thread that computes. It gets {id, job, ...} and answers {id, ...} or {id, error}; the page stays free meanwhile.
+// The thread that computes. It gets {id, job, ...} and answers {id, ...} or {id, error}; before that it may tell of
+// {id, early}, a first picture. The page stays free meanwhile.
 
 import { Engine } from './engine.js';
 import { readSafetensors } from './numbers/safetensors.js';
@@ -22,11 +23,11 @@ const jobs = {
     return {};
   },
 
-  async face({ state, walks, look }) {
-    const face = await engine.face(state);
-    const { image: start } = await engine.start();
+  async face({ state, walks, look }, early) {
     const walked = Object.values(walks).some((far) => far !== 0);
-    const last = look === face.images.length - 1;
+    const last = look === state.steps;
+    const face = await engine.face(state, last && !walked ? early : undefined);
+    const { image: start } = await engine.start();
     const shown = walked && last ? await engine.paint(engine.walk(face.code, walks)) : face.images[look] || start;
     return { shown, images: face.images, contour: engine.show(state.kind, face.contour) };
   },
@@ -56,7 +57,8 @@ self.onmessage = ({ data: { id, job, ...request } }) => {
   queue = queue.then(async () => {
     const begin = performance.now();
     try {
-      const answer = await jobs[job](request);
+      const early = (image) => self.postMessage({ id, early: image, milliseconds: performance.now() - begin });
+      const answer = await jobs[job](request, early);
       self.postMessage({ id, ...answer, milliseconds: performance.now() - begin });
     } catch (error) {
       self.postMessage({ id, error: String(error.message || error) });
