@@ -16,7 +16,7 @@ from idnb.__main__ import main
 from idnb.core.errors import InputError
 from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.render import people
-from idnb.faces.render.check import identity_distance
+from idnb.faces.render.check import MIN_DISTANCE, identity_distance
 from idnb.faces.render.sets import SetPlan, make_set, render_person
 from idnb.faces.set_files import set_checksum
 from idnb.faces.sources import load_faces
@@ -178,6 +178,16 @@ def test_distance_between_identities() -> None:
     assert np.isinf(distance[0, 0])
     many = [people.sample_identity(people.identity_generator(9, i)) for i in range(200)]
     assert 1.2 < np.median(identity_distance(many)[np.isfinite(identity_distance(many))]) < 1.5
+
+
+def test_the_check_of_a_renderer_prints_its_figures_and_answers(capsys, monkeypatch) -> None:
+    assert main(["render", "--check", "--identities", "3"]) == 0
+    said = capsys.readouterr().out
+    assert "3 new people" in said and "100.0% (at least" in said and said.endswith("\npassed\n")
+    distance = float(said.split("two most alike: ")[1].split()[0])
+    assert distance >= MIN_DISTANCE
+    monkeypatch.setattr("idnb.faces.render.check.MIN_DISTANCE", distance + 1)
+    assert main(["render", "--check", "--identities", "3"]) == 1 and "NOT passed" in capsys.readouterr().out
 
 
 def test_eyes_lie_where_alignment_puts_them() -> None:

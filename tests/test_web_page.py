@@ -128,6 +128,10 @@ def test_draw_with_mouse_and_keyboard_and_undo(page):
     drawn = changes(page, lambda: stroke(page, (-60, -50), 6 * [(20, 8)]), "a stroke")
     assert "Strokes: 1" in page.find_element(By.CSS_SELECTOR, ".drawing").text and "strokes=" in page.current_url
     shoot(page, "desktop_drawn")
+    first, whole = (
+        float(page.execute_script(f"return document.body.dataset.{k}")) for k in ("firstStep", "milliseconds")
+    )
+    assert 0 < first < whole  # a picture of the first step was there before that of the last
     page.execute_script("arguments[0].focus()", pad)
     ActionChains(page).send_keys(Keys.SPACE, *6 * [Keys.ARROW_RIGHT], Keys.SPACE).perform()
     until(lambda: "Strokes: 2" in page.find_element(By.CSS_SELECTOR, ".drawing").text, "a stroke by keyboard")

@@ -34,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=STEPS, default=default.steps, help="refinement steps (default 2)")
     parser.add_argument("--kind", default=default.kind, help="low_res, sketch or label_map (default low_res)")
     parser.add_argument("--contours", type=COUNT, default=default.contours, help="test contours (default 100)")
-    parser.add_argument("--precision", choices=("no", "bf16"), default=default.precision, help="of the training")
+    parser.add_argument(
+        "--precision",
+        choices=("no", "bf16"),
+        default=default.precision,
+        help="of the training, no or bf16 (default no)",
+    )
     parser.add_argument("--data", default="starter", help="training sets: names or folders, commas between")
     parser.add_argument("--people", type=COUNT, default=None, help="so many people of each set at most")
     parser.add_argument("--test", default="test", help="set of test people (default test)")
@@ -68,13 +73,13 @@ def run(args: argparse.Namespace) -> int:
         todo = [(variant, seed) for variant, seed in todo if variant.name in names]
     first, step = parse_shard(args.shard)
     budget = Budget(
-        args.images,
-        args.batch,
-        args.learning_rate,
-        args.steps,
-        args.people,
-        args.kind,
-        args.contours,
+        images=args.images,
+        batch=args.batch,
+        learning_rate=args.learning_rate,
+        steps=args.steps,
+        people=args.people,
+        kind=args.kind,
+        contours=args.contours,
         precision=args.precision,
     )
     store = RESULTS if args.store == "package" else Path(args.store or Path(args.out) / "results")

@@ -43,8 +43,8 @@ class Budget:
 
     images: shown in training, three quarters of them with one refinement step and the rest with `steps`. batch,
     learning_rate: see `EncoderConfig`. people: of each training set, at most. kind: of contour. contours: of the test
-    set, each with ten identities. perceptual: backbone of LPIPS in the loss: "alex", as in
-    the code of pSp and ReStyle, or "vgg". precision: of the training, "no" or "bf16"; all are measured in float32.
+    set, each with ten identities. perceptual: backbone of LPIPS in the loss: "alex", as in the code of pSp and ReStyle,
+    or "vgg". precision: of the training, "no" or "bf16"; all are measured in float32.
     """
 
     images: int = 2_400
@@ -207,7 +207,7 @@ def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
     if trained:
         budget = trained[0]["budget"]
         text += f"\n\nEvery variant: {budget['images']:,} images, batch {budget['batch']}, "
-        text += f"rate {budget['learning_rate']}{', in bf16' if budget.get('precision') == 'bf16' else ''}; "
+        text += f"rate {budget['learning_rate']}{', in bf16' if budget['precision'] == 'bf16' else ''}; "
         text += f"the last quarter with {budget['steps']} refinement steps, what comes before with one. "
         text += f"Training seeds {', '.join(str(seed) for seed in sorted({run['seed'] for run in trained}))}."
     paper = PAPER_TABLES.get(table)
