@@ -104,6 +104,12 @@ def test_an_arm_from_training_to_result(generator, tmp_path, monkeypatch):
         run_variant(variant, 3, Budget(images=6, batch=2, people=2), generator, faces, colour_set(), tmp_path)
 
 
+def test_a_training_in_bf16_is_recorded_and_leaves_the_generator_as_it_was(generator, tmp_path):
+    halves, faces = replace(BUDGET, precision="bf16"), [load_faces("starter")]
+    result = run_variant(TABLES["table2"][0], 0, halves, generator, faces, colour_set(), tmp_path)
+    assert result["training"]["budget"]["precision"] == "bf16" and generator.compute_dtype == torch.float32
+
+
 def test_the_command(generator, tmp_path, monkeypatch, capsys):
     def train(variant, seed, budget, *args):
         method = CopyIdentity() if variant.name == "full" else EnlargedContour("low_res")

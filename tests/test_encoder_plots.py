@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from idnb.core.errors import InputError
+from idnb.core.presets import TINY
+from idnb.models.stylegan2 import Generator
+from idnb.plots.codes import show_code_shapes, show_spaces
 from idnb.plots.dual_encoder import as_activity, as_rows, show_dual_encoder
 
 
@@ -83,3 +86,16 @@ def test_rows_of_a_code_become_bands() -> None:
     assert bands[5].min() > 240 and as_rows(torch.zeros(3, 6)).min() > 240  # zero is white
     with pytest.raises(InputError, match="n_styles"):
         as_rows(torch.zeros(2, 3, 6))
+
+
+def test_codes_are_shown_with_their_shapes():
+    generator = Generator.from_preset(TINY).eval()
+    label = show_code_shapes(generator, seed=3).get_label()
+    assert all(head in label for head in ("z [1, 256]", "w [1, 256]", "W [12, 256]", "W+ [12, 256]"))
+    w_plus = generator.to_w_plus(generator.mapping(torch.randn(3, 256)))
+    fig = show_spaces(generator, w_plus, seed=3)
+    shown = [np.asarray(axes.images[0].get_array()) for axes in fig.axes if axes.images]
+    assert all(head in fig.get_label() for head in ("Z [256]", "W [256]", "W+ [12, 256]")) and len(shown) == 6
+    apart = np.abs(shown[1].astype(int) - shown[2])  # a code of W has equal rows: their mean is a row, but for rounding
+    assert apart.max() <= 1
+    assert np.abs(shown[0].astype(int) - shown[1]).mean() > 1
