@@ -14,6 +14,8 @@ from idnb.cli.evaluate import export
 from idnb.core.errors import InputError
 from idnb.core.roc import area_above
 from idnb.core.weights import WeightFile
+from idnb.evaluation.features import FeatureNetwork
+from idnb.evaluation.frechet import frechet_distance, kernel_distance
 from idnb.evaluation.methods import AverageFace, CopyIdentity, EnlargedContour, Searched
 from idnb.evaluation.metrics import PerceptualMeasure, load_perceptual_measure
 from idnb.evaluation.protocol import evaluate, weights_fingerprint
@@ -99,6 +101,26 @@ def test_a_second_perceptual_distance_has_a_column_of_its_name(tmp_path):
     with pytest.raises(InputError, match="another setting"):
         evaluate(CopyIdentity(), None, colour_set(), Setting("copy", contours=4, count=1), tmp_path, progress=False)
     assert load_perceptual_measure("vgg").name == "LPIPS (VGG16, 128 px)"
+
+
+def test_a_full_run_has_a_second_distance_between_sets(tmp_path):
+    """A small network stands for ImageNet's: the column has its name and the value of its features."""
+
+    class Means(FeatureNetwork):
+        name, frechet_name, kernel_name = "means", "Frechet distance over means", "kernel distance over means"
+
+        def forward(self, images):
+            return images.mean((2, 3))
+
+    both = colour_set()
+    reference = both.images(np.arange(len(both))).mean((2, 3))
+    both.imagenet = Means(), reference
+    result = evaluate(CopyIdentity(), None, both, Setting("copy", contours=4, count=1), tmp_path, progress=False)
+    wanted = reference[torch.from_numpy(pairs_of(Setting("copy", contours=4, count=1), both.identity).identity)]
+    metrics = result["metrics"]
+    assert metrics["frechet_imagenet"]["value"] == pytest.approx(frechet_distance(wanted, reference), rel=1e-3)
+    assert metrics["kernel_imagenet"]["value"] == pytest.approx(kernel_distance(wanted, reference), rel=1e-3, abs=1e-6)
+    assert "| kernel distance over means ↓" in method_table([result])  # four pairs are too few for Frechet's
 
 
 def test_label_maps_need_the_parser(data, tmp_path):

@@ -14,8 +14,12 @@ from idnb.__main__ import main
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
+from idnb.evaluation.dataset import load_evaluation_set
 from idnb.evaluation.game import pair_trials
+from idnb.evaluation.ideal import IdealResults
 from idnb.evaluation.setting import Setting, pairs_of
+from idnb.experiments.stored import read_results
+from idnb.experiments.tables import method_table
 from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.render.ideals import COLOURS_OF_CLOTHES, COLOURS_OF_PERSON, IdealPlan, ideal_result
 from idnb.faces.render.sets import SetPlan, make_set, render_person
@@ -203,3 +207,26 @@ def test_trials_over_pairs() -> None:
     )
     with pytest.raises(InputError, match="trials: 4, but only 3 pairs show two people"):
         pair_trials(identity, contour, given, 4, seed=1)
+
+
+def test_ideal_results_are_measured_as_a_method(sets: tuple[Path, Path], tmp_path: Path) -> None:
+    """Beside methods on the same pairs; every picture is that of its pair, and no other pair is answered."""
+    people, ideals = (str(folder) for folder in sets)
+    words = ["evaluate", "average", "--kind", "sketch", "--contours", "5", "--count", "1", "--data", people]
+    words += ["--reference", "none", "--ideals", ideals, "--out", str(tmp_path / "runs")]
+    assert main([*words, "--store", str(tmp_path / "kept")]) == 0
+    results = read_results(tmp_path / "kept")
+    assert {result["setting"]["method"]: result["pairs"] for result in results} == {"average": 5, "ideal": 5}
+    assert "| **ideal results** |" in method_table(results)
+    faces = load_faces(people)
+    data = load_evaluation_set(faces, judges=["judge"], kind="sketch")
+    method = IdealResults(ideals, faces, data, "sketch")
+    pairs = pairs_of(method.setting, faces.identity)
+    x_c, x_id = data.contours("sketch", pairs.contour), data.images(pairs.identity)
+    backwards = method.generate(None, x_c.flip(0), x_id.flip(0)).images[:, 0]
+    triples = load_triples(ideals, faces, "identity")
+    order = {key: row for row, key in enumerate(zip(triples.contour.tolist(), triples.given.tolist(), strict=True))}
+    rows = [order[key] for key in zip(pairs.contour.tolist(), pairs.identity.tolist(), strict=True)]
+    torch.testing.assert_close(backwards.flip(0), triples.ideal.images(rows))
+    with pytest.raises(InputError, match="a pair has no ideal result"):
+        method.generate(None, x_c, x_id.flip(0))

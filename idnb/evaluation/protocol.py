@@ -69,7 +69,8 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
     NAME.rank: place of the identity among all people, the picture handed in left out, -1 for people without another;
     NAME.person, NAME.other: similarity to the mean vector of the identity and of the contour's person. ruler.S: as
     psnr, at a contour size of S pixels, where sizes are a choice. read.X: pose and light read off the output.
-    shape.identity, shape.contour: distance to the true shape of either. features: of the distance between sets.
+    shape.identity, shape.contour: distance to the true shape of either. features, features_imagenet: of the distances
+    between sets.
     seconds: to generate, a pair.
     """
     parts: list[Columns] = []
@@ -101,6 +102,8 @@ def measure_pairs(method: Any, generator: Any, data: EvaluationSet, setting: Set
             for whose, who in (("identity", identity), ("contour", contour)):
                 found[f"shape.{whose}"] = shape_distance(readings, data.truth[who], data.regressor)
         found["features"] = data.features(outputs)
+        if data.imagenet is not None:
+            found["features_imagenet"] = data.imagenet[0](outputs)
         columns = {key: value.cpu().numpy() for key, value in found.items()}
         columns["seconds"] = np.full(len(contour), seconds)
         if getattr(result, "converged", None) is not None:
@@ -134,12 +137,14 @@ def evaluate(
     out: Path,
     shard: tuple[int, int] = (0, 1),
     progress: bool = True,
+    examples: bool = True,
 ) -> dict[str, Any] | None:
     """Measure a method, or go on where `out` stopped.
 
     method: see the module's text. data: the test people and the judges. out: folder of this run; it will hold
     `pairs.csv`, `setting.json`, `columns.npz` (every pair), `examples.png` and `result.json` (every metric).
     shard: (k, n): do only every n-th chunk from the k-th on; a last call without shard puts the parts together.
+    examples: write `examples.png`; not for a method that knows the pairs of the run alone.
     Returns what `result.json` holds; None for a shard.
     Raises InputError where `out` holds a run with another setting, other weights or other pairs.
     """
@@ -150,6 +155,8 @@ def evaluate(
     description["generator"] = weights_fingerprint(generator)
     if data.lpips_vgg is not None:
         description["lpips_vgg"] = data.lpips_vgg.name
+    if data.imagenet is not None:
+        description["imagenet"] = data.imagenet[0].name
     claim(out, description, pairs, data)
     if (out / "result.json").is_file():
         return read_result(out / "result.json")
@@ -171,8 +178,11 @@ def evaluate(
             raise InputError(f"{out}: its parts (chunk_*.npz) are of other pairs; delete them and start again")
         parameters = sum(p.numel() for p in method.parameters()) if isinstance(method, nn.Module) else 0
         result = description | summarise(columns, pairs, data, setting) | {"parameters": parameters}
-        save_examples(out / "examples.png", method, generator, data, setting)
-        save_columns(out / "columns.npz", {key: value for key, value in columns.items() if key != "features"})
+        if examples:
+            save_examples(out / "examples.png", method, generator, data, setting)
+        save_columns(
+            out / "columns.npz", {key: value for key, value in columns.items() if not key.startswith("features")}
+        )
         write_text(out / "result.json", json.dumps(result, indent=1) + "\n")
         for i in range(len(chunks)):
             chunk_path(out, i).unlink(missing_ok=True)

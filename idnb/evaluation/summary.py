@@ -71,6 +71,13 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
     features = torch.as_tensor(columns["features"])
     metrics["frechet"] = {"value": frechet_distance(features, data.reference), "n": len(features)}
     metrics["kernel"] = {"value": kernel_distance(features, data.reference_features), "n": len(features)}
+    names: dict[str, Any] = {}
+    if data.imagenet is not None:
+        network, reference = data.imagenet
+        features = torch.as_tensor(columns["features_imagenet"])
+        metrics["frechet_imagenet"] = {"value": frechet_distance(features, reference), "n": len(features)}
+        metrics["kernel_imagenet"] = {"value": kernel_distance(features, reference), "n": len(features)}
+        names = {"frechet_imagenet": network.frechet_name, "kernel_imagenet": network.kernel_name}
     metrics["seconds"] = {"value": float(columns["seconds"].mean()), "n": len(features)}
     if "converged" in columns:
         metrics["converged"] = clusters.mean(columns["converged"].astype(float))._asdict()
@@ -89,7 +96,8 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
             "kernel": data.features.kernel_name,
             "gallery": "own picture left out",
             "ruler": data.size // 8,
-        },
+        }
+        | names,
         "machine": {
             "torch": torch.__version__.split("+")[0],
             "threads": torch.get_num_threads(),

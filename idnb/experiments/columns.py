@@ -63,6 +63,7 @@ ALL = (
     Column("judge.judge/similarity", "IDSIM, held-out judge", "↑", 3),
     Column("frechet", "{frechet}", "↓", 2),
     Column("lpips_vgg", "{lpips_vgg}", "↓", 3),
+    Column("frechet_imagenet", "{frechet_imagenet}", "↓", 2),
     Column(RULER, "contour, dB at {ruler} px", "↑", 1),
     Column("judge.facenet/similarity", "IDSIM, FaceNet", "↑", 3),
     Column("judge.judge/preference", "nearer to its identity, %, judge", "↑", 1, 100.0),
@@ -72,6 +73,7 @@ ALL = (
     Column("correlation/pose.yaw", "yaw, r", "↑", 3),
     Column("correlation/pose.pitch", "pitch, r", "↑", 3),
     Column("kernel", "{kernel}", "↓", 4),
+    Column("kernel_imagenet", "{kernel_imagenet}", "↓", 4),
     Column("parameters", "parameters, M", "", 2, 1e-6),
 )
 COLUMNS = {one.key: one for one in ALL}
@@ -121,7 +123,8 @@ def table_columns(results: list[dict[str, Any]], keys: Iterable[str] | None = No
         keys = [key for key in keys if not is_measure(key)]
     else:
         keys = [key for key in keys if key != RULER]
-    swap = {CONTOUR: measure} | ({"frechet": "kernel"} if results[0]["pairs"] < SMALL_SET else {})
+    kernels = {"frechet": "kernel", "frechet_imagenet": "kernel_imagenet"} if results[0]["pairs"] < SMALL_SET else {}
+    swap = {CONTOUR: measure} | kernels
     found: dict[tuple[str, str], Column] = {}
     for key in dict.fromkeys(swap.get(key, key) for key in keys):
         headings = {heading_of(result, key) for result in results if metric_of(result, key) is not None}

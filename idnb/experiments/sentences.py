@@ -37,6 +37,9 @@ def sentences(results: Results, columns: list[Column]) -> list[str]:
         elif name in ("searches", "do nothing"):
             found.append(share_of_the_way(name, members, columns) if name == "searches" else "")
             found.append(of_others(name, members, rest, columns) if rest else "")
+        elif name == "ideal results":
+            drawn = [result for result in rest if block_of(result) != "do nothing"]
+            found.append(beyond_ideal(members, drawn, columns) if drawn else "")
     return [sentence for sentence in found if sentence]
 
 
@@ -108,6 +111,26 @@ def rulers_of(result: dict[str, Any]) -> str:
         return ""
     told = ", ".join(f"{result['metrics']['psnr_at'][side]['value']:.1f} dB at {side} px" for side in sides)
     return f" The same pictures of {result['setting']['method']!r}, by contours of other sizes: {told}."
+
+
+def beyond_ideal(ideal: Results, drawn: Results, columns: list[Column]) -> str:
+    """In which columns a method is better than the ideal result of the same pairs."""
+    compared, beyond = 0, []
+    for one in (one for one in columns if one.arrow):
+        best = value_in(ideal, one)
+        values = {name: found[0] for name, runs in grouped(drawn).items() if (found := value_in(runs, one))}
+        if best is None or not values:
+            continue
+        compared += 1
+        first = max(values, key=lambda name: one.sign * values[name])
+        if one.sign * values[first] > one.sign * best[0]:
+            beyond.append(f"{one.heading} ({first!r} {one.shown(values[first])}, ideal {one.shown(best[0])})")
+    if not beyond:
+        return f"Ideal results: no method is better in any of {compared} columns."
+    text = (
+        f"Ideal results: a method is better than they are in {len(beyond)} of {compared} columns: {', '.join(beyond)}."
+    )
+    return text + " There a better value is no better picture."
 
 
 def of_others(name: str, members: Results, rest: Results, columns: list[Column]) -> str:

@@ -16,7 +16,7 @@ from idnb.models.encoder_files import ENCODERS
 
 __all__ = ["BLOCKS", "block_of", "design_of", "designs", "metric_of", "grouped", "over_runs", "read_results"]
 
-BLOCKS = ("trained alike", "bundled", "searches", "others", "do nothing")
+BLOCKS = ("trained alike", "bundled", "searches", "others", "ideal results", "do nothing")
 """Rows of a table stand in these blocks, in this order."""
 
 
@@ -89,7 +89,7 @@ def designs(results: Iterable[dict[str, Any]]) -> dict[tuple[int, int], list[dic
 
 
 def block_of(result: dict[str, Any]) -> str:
-    """In which of `BLOCKS` a result stands: `idnb ablate`, bundled encoders, searches, methods without work."""
+    """In which of `BLOCKS` a result stands."""
     method = result["setting"]["method"].split(",")[0]
     if "training" in result:
         return "trained alike"
@@ -97,4 +97,6 @@ def block_of(result: dict[str, Any]) -> str:
         return "do nothing"
     if method in SEARCHES:
         return "searches"
+    if method == "ideal":
+        return "ideal results"
     return "bundled" if method in ENCODERS else "others"
