@@ -10,11 +10,12 @@ import idnb.cli.ablate as command
 from idnb.__main__ import main
 from idnb.core.errors import InputError
 from idnb.core.presets import TINY
+from idnb.core.weights import find_weight
 from idnb.evaluation.methods import CopyIdentity, EnlargedContour, load_method
 from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.setting import Setting
 from idnb.experiments.ablation import Budget, build_encoder, describe, finished, plan, run_variant, same_training
-from idnb.experiments.figures import ambiguity_figure, judges_figure, methods_figure, variants_figure
+from idnb.experiments.figures import ambiguity_figure, judges_figure, methods_figure, tradeoff_figure, variants_figure
 from idnb.experiments.paper import PAPER_TABLE_1, paper_table
 from idnb.experiments.stored import over_runs, read_results
 from idnb.experiments.tables import method_table
@@ -51,7 +52,7 @@ def test_every_arm_can_be_built_and_differs_from_the_others(table):
     for variant in TABLES[table]:
         encoder = build_encoder(variant, "low_res", "tiny", 0)
         options = sorted(getattr(encoder, "options", {}).items())
-        description = (type(encoder).__name__, options, variant.weights, variant.augment, variant.size)
+        description = (type(encoder).__name__, options, variant.weights, variant.augment, variant.size, variant.p_ideal)
         seen.append((str(description), variant.contour_size))
     assert len(set(seen)) == len(seen)
 
@@ -82,6 +83,9 @@ def test_the_budget_and_the_description_of_an_arm():
     assert budget.phases(variants["full"]) == (Phase(1, 600), Phase(2, 200))
     assert budget.phases(variants["psp"]) == (Phase(1, 800),)
     assert budget.phases(variants["paper"]) == (Phase(1, 600, 64), Phase(2, 200, 64))
+    assert budget.phases(variants["l2_2"]) == (Phase(2, 800),)  # the bundled encoder knows all steps already
+    bundled = find_weight("encoder_low_res").sha256
+    assert describe(variants["l2_2"], 0, budget, "tiny")["start"] == bundled
     full = describe(variants["full"], 0, budget, "tiny")
     paper_terms = {"l2": 3.0, "perceptual": 0.6, "identity": 1.0, "w_norm": 0.002}
     assert full["loss"] == paper_terms | dict.fromkeys(("contour", "latent_norm"), 0.0)
@@ -210,6 +214,16 @@ def test_figures(measured):
         result["training"] = {"variant": {"name": f"{name}_{size}"}}
         result["setting"]["contour_size"] = size
     assert len(ambiguity_figure(results).axes) == 2
+    with pytest.raises(InputError, match="ablate tradeoff"):
+        tradeoff_figure([r | {"training": {"variant": {"p_ideal": 0.6}, "loss": {"l2": 1.0}}} for r in results])
+    told = [{"variant": {"p_ideal": 0.0}, "loss": {"l2": weight}} for weight in (8.0, 0.5, 2.0)]
+    arms = [
+        r | {"training": t, "setting": {**r["setting"], "method": f"arm {t['loss']['l2']}", "contour_size": None}}
+        for r, t in zip(results, told, strict=False)
+    ]
+    axis = tradeoff_figure([*arms, results[3]]).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["L2 8", "L2 0.5", "L2 2", "enlarged"]
+    assert len(axis.lines[-1].get_xdata()) == 3  # the curve goes through the three weights
     for result in results:
         result["metrics"]["judge.training"] = result["metrics"]["judge.judge"]
         result["distributions"]["training"] = result["distributions"]["judge"]

@@ -18,16 +18,21 @@ from idnb.evaluation.dataset import load_evaluation_set
 from idnb.evaluation.game import pair_trials
 from idnb.evaluation.ideal import IdealResults
 from idnb.evaluation.setting import Setting, pairs_of
+from idnb.experiments.ablation import Budget, build_encoder, run_variant
 from idnb.experiments.stored import read_results
 from idnb.experiments.tables import method_table
+from idnb.experiments.variants import TABLES
 from idnb.faces.labels import LABEL_NAMES
 from idnb.faces.render.ideals import COLOURS_OF_CLOTHES, COLOURS_OF_PERSON, IdealPlan, ideal_result
 from idnb.faces.render.sets import SetPlan, make_set, render_person
 from idnb.faces.set_files import set_checksum
 from idnb.faces.sources import load_faces
 from idnb.faces.triples import COLOURS, load_triples
+from idnb.models.encoder_files import load_encoder
+from idnb.models.stylegan2_files import load_generator
 from idnb.training.ideals import read_ideals
 from idnb.training.pair_data import read_pair_data
+from tests.evaluation_people import colour_set
 
 PEOPLE = SetPlan(identities=6, shots=2, seed=5, size=32)
 WORDS = ["render", "--identities", "6", "--shots", "2", "--seed", "5", "--size", "32"]
@@ -207,6 +212,22 @@ def test_trials_over_pairs() -> None:
     )
     with pytest.raises(InputError, match="trials: 4, but only 3 pairs show two people"):
         pair_trials(identity, contour, given, 4, seed=1)
+
+
+def test_a_variant_learns_from_ideal_results(sets: tuple[Path, Path], tmp_path: Path) -> None:
+    """The bundled encoder goes on with them; without a folder of them it does not begin."""
+    variant, people = TABLES["tradeoff"][0], load_faces(str(sets[0]))
+    budget = Budget(images=4, batch=2, steps=1, contours=2)
+    arguments = (variant, 0, budget, load_generator("tiny"), [people], colour_set())
+    with pytest.raises(InputError, match="learns from ideal results"):
+        run_variant(*arguments, tmp_path / "without")
+    assert not (tmp_path / "without").exists()
+    result = run_variant(*arguments, tmp_path / "with", ideals=sets[1])
+    assert result is not None and result["training"]["variant"]["p_ideal"] == 0.6
+    begun, bundled = build_encoder(variant, "low_res", "tiny", 0), load_encoder("tiny", "low_res")
+    assert all(
+        torch.equal(a, b) and a.requires_grad for a, b in zip(begun.parameters(), bundled.parameters(), strict=True)
+    )
 
 
 def test_ideal_results_are_measured_as_a_method(sets: tuple[Path, Path], tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", default="starter", help="training sets: names or folders, commas between")
     parser.add_argument("--people", type=COUNT, default=None, help="so many people of each set at most")
+    parser.add_argument(
+        "--ideals", default=None, metavar="DIR", help="ideal results over the first set of --data, for `tradeoff`"
+    )
     parser.add_argument("--test", default="test", help="set of test people (default test)")
     parser.add_argument("--preset", default="tiny", help="tiny or paper")
     parser.add_argument("--generator", default=None, help="a generator file of your own")
@@ -101,7 +104,9 @@ def run(args: argparse.Namespace) -> int:
             print(f"{variant.title}, seed {seed}", flush=True)
             began = time.perf_counter()
             folder = Path(args.out) / args.table
-            result = run_variant(variant, seed, budget, generator, faces, data, folder, args.preset, args.minutes)
+            result = run_variant(
+                variant, seed, budget, generator, faces, data, folder, args.preset, args.minutes, args.ideals
+            )
             if result is not None:
                 result["minutes"] = round((time.perf_counter() - began) / 60, 2)
                 examples = folder / f"{variant.name}_seed{seed}" / "evaluation" / "examples.png"

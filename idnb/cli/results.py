@@ -20,7 +20,7 @@ from idnb.experiments.variants import TABLES
 
 __all__ = ["add_arguments", "run"]
 
-FIGURES = ("figure3", "variants", "ambiguity_curve", "judges")
+FIGURES = ("figure3", "variants", "ambiguity_curve", "tradeoff_curve", "judges")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["methods", *TABLES, "signs", "pages", *FIGURES],
         help="methods: a table of `idnb evaluate` runs; the tables of `idnb ablate`; signs: differences between rows "
         "beside the paper's; pages: every table of README.md and docs/ into its place; figure3: methods side by side; "
-        "variants: one measure with intervals; ambiguity_curve; judges: network of the loss against the held-out judge",
+        "variants: one measure with intervals; ambiguity_curve; tradeoff_curve; judges: network of the loss against the held-out judge",
     )
     parser.add_argument("--results", default=None, help="folder of results; those of the package when not given")
     parser.add_argument("--kind", default=None, help="only results of this kind of contour")
@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         fig = figures.variants_figure(results)
     elif args.what == "ambiguity_curve":
         fig = figures.ambiguity_figure(results)
+    elif args.what == "tradeoff_curve":
+        fig = figures.tradeoff_figure(results)
     else:
         fig = figures.judges_figure(results)
     save_figure(fig, args.out)

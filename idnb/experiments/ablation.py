@@ -18,6 +18,7 @@ from idnb.core.errors import InputError
 from idnb.core.files import note_or_compare
 from idnb.core.folders import is_hidden
 from idnb.core.presets import get_preset
+from idnb.core.weights import find_weight
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.protocol import evaluate
 from idnb.evaluation.results import read_result
@@ -29,7 +30,7 @@ from idnb.experiments.stored import read_results
 from idnb.experiments.tables import method_table
 from idnb.experiments.variants import TABLES, Variant
 from idnb.models.contour_encoder import ContourEncoder
-from idnb.models.encoder_files import encoder_class
+from idnb.models.encoder_files import bundled_name, encoder_class, load_encoder
 from idnb.models.stylegan2 import Generator
 from idnb.training.config import EncoderConfig, Phase
 from idnb.training.losses import WEIGHTS, LossWeights
@@ -41,7 +42,8 @@ __all__ = ["Budget", "build_encoder", "describe", "plan", "report", "run_variant
 class Budget:
     """What every variant of a table gets, so that rows differ in nothing else.
 
-    images: shown in training, three quarters of them with one refinement step and the rest with `steps`. batch,
+    images: shown in training, three quarters of them with one refinement step and the rest with `steps`; a bundled
+    encoder takes `steps` from the start. batch,
     learning_rate: see `EncoderConfig`. people: of each training set, at most. kind: of contour. contours: of the test
     set, each with ten identities. perceptual: backbone of LPIPS in the loss: "alex", as in the code of pSp and ReStyle,
     or "vgg". precision: of the training, "no" or "bf16"; all are measured in float32.
@@ -58,8 +60,8 @@ class Budget:
     precision: str = "no"
 
     def phases(self, variant: Variant) -> tuple[Phase, ...]:
-        """The phases of a variant's training; pSp takes one refinement step."""
-        if variant.encoder == "psp" or self.steps == 1 or self.images < 4:
+        """The phases of a variant's training; pSp takes one refinement step, a bundled encoder all."""
+        if variant.bundled or variant.encoder == "psp" or self.steps == 1 or self.images < 4:
             return (Phase(1 if variant.encoder == "psp" else self.steps, self.images, variant.size),)
         first = self.images * 3 // 4
         return (Phase(1, first, variant.size), Phase(self.steps, self.images - first, variant.size))
@@ -80,9 +82,11 @@ def plan(table: str, seeds: list[int]) -> Iterator[tuple[Variant, int]]:
 
 
 def build_encoder(variant: Variant, kind: str, preset_name: str, seed: int) -> ContourEncoder:
-    """The untrained encoder of a variant; fresh weights come from the seed, others from the identity network."""
+    """The encoder that a variant begins with: bundled, or fresh from the seed with the identity network's weights."""
     from idnb.models.identity_files import load_identity_network
 
+    if variant.bundled:
+        return load_encoder(preset_name, kind, method=variant.encoder).requires_grad_(True).train()
     make = encoder_class(variant.encoder)
     preset = get_preset(preset_name)
     if variant.contour_size is not None:
@@ -99,6 +103,8 @@ def describe(variant: Variant, seed: int, budget: Budget, preset: str) -> dict[s
     """All that decides what a variant becomes, as it stands in its result. Two are one where only names differ."""
     loss = asdict(replace(WEIGHTS[preset], **variant.weights))
     words = {"variant": asdict(variant), "loss": loss, "seed": seed, "budget": asdict(budget), "preset": preset}
+    if variant.bundled:
+        words["start"] = find_weight(bundled_name(budget.kind, variant.encoder)).sha256
     return json.loads(json.dumps(words))
 
 
@@ -118,22 +124,32 @@ def run_variant(
     out: Path,
     preset: str = "tiny",
     minutes: float | None = None,
+    ideals: str | Path | None = None,
 ) -> dict[str, Any] | None:
     """Train a variant and measure it, or go on where it stopped.
 
     faces: training sets. data: who measures. out: folder of the table's runs; this one uses `VARIANT_seedN` below it.
-    minutes: stop training after so much time; the run goes on with the next call.
+    minutes: stop training after so much time; the run goes on with the next call. ideals: folder of ideal results over
+    the first training set, for variants that learn from some.
     Returns the result, with the variant, seed and budget in it; None when training is not finished.
+    Raises InputError where a variant needs ideal results and has none.
     """
+    from idnb.training.ideals import read_ideals
     from idnb.training.pair_data import read_pair_data
     from idnb.training.recipe import build_loss, make_accelerator
     from idnb.training.run import train_encoder
 
+    if variant.p_ideal and ideals is None:
+        raise InputError(
+            f"{variant.title}: learns from ideal results; make some with `idnb render --pairs`: --ideals DIR"
+        )
     folder = out / f"{variant.name}_seed{seed}"
     description = describe(variant, seed, budget, preset)
     note_or_compare(folder / "variant.json", description, "a variant with another budget or other options")
     encoder = build_encoder(variant, budget.kind, preset, seed)
     pairs = read_pair_data(faces, budget.kind, encoder.preset, budget.people)
+    if variant.p_ideal:
+        pairs.ideals = read_ideals(str(ideals), faces[0], budget.kind, encoder.preset, variant.p_ideal)
     config = EncoderConfig(
         phases=budget.phases(variant),
         batch=budget.batch,
@@ -208,7 +224,10 @@ def report(table: str, folder: Path, keys: Iterable[str] | None = MAIN) -> str:
         budget = trained[0]["budget"]
         text += f"\n\nEvery variant: {budget['images']:,} images, batch {budget['batch']}, "
         text += f"rate {budget['learning_rate']}{', in bf16' if budget['precision'] == 'bf16' else ''}; "
-        text += f"the last quarter with {budget['steps']} refinement steps, what comes before with one. "
+        if any(training["variant"]["bundled"] for training in trained):
+            text += f"all with {budget['steps']} refinement steps, from the weights of the bundled encoder on. "
+        else:
+            text += f"the last quarter with {budget['steps']} refinement steps, what comes before with one. "
         text += f"Training seeds {', '.join(str(seed) for seed in sorted({run['seed'] for run in trained}))}."
     paper = PAPER_TABLES.get(table)
     return text + ("" if paper is None else "\n\n" + paper_table(paper))

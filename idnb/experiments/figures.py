@@ -23,7 +23,15 @@ from idnb.plots.style import COLOURS, STYLE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ambiguity_figure", "variants_figure", "choose_people", "judges_figure", "kinds_figure", "methods_figure"]
+__all__ = [
+    "ambiguity_figure",
+    "choose_people",
+    "judges_figure",
+    "kinds_figure",
+    "methods_figure",
+    "tradeoff_figure",
+    "variants_figure",
+]
 
 
 def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
@@ -153,6 +161,42 @@ def judges_figure(results: list[dict[str, Any]]) -> Figure:
         axis.set_ylabel("held-out judge")
         axis.legend(fontsize=8)
         fig.set_label("Similarity by the network of the loss against the held-out judge, each method a dot")
+    return fig
+
+
+def tradeoff_figure(results: list[dict[str, Any]]) -> Figure:
+    """Contour against person: each method a dot, and a line through what the weight of L2 makes of one encoder.
+
+    results: of `idnb ablate tradeoff`, with those of other methods where they are to be shown.
+    Raises InputError where none of them is of that table.
+    """
+    measure = contour_kind(results[0]["setting"]["kind"]).measure
+    with plt.rc_context(STYLE):
+        fig, axis = plt.subplots(figsize=(6.0, 4.0), layout="constrained")
+        curve = []
+        for name, runs in grouped(results).items():
+            found = [over_runs(runs, key) for key in (measure.key, "judge.judge/similarity")]
+            if None in found:
+                continue
+            (x, *_), (y, low, high) = found
+            weight = runs[0].get("training", {}).get("loss", {}).get("l2")
+            photos = weight is not None and not runs[0]["training"]["variant"]["p_ideal"]
+            if photos:
+                curve.append((weight, x, y))
+            colour = COLOURS[0] if photos else COLOURS[1]
+            axis.plot([x, x], [low or y, high or y], color=colour, lw=1)
+            axis.plot(x, y, "o", color=colour)
+            axis.annotate(f"L2 {weight:g}" if photos else name, (x, y), (5, 4), textcoords="offset points", fontsize=8)
+        if not curve:
+            raise InputError("no result is of `idnb ablate tradeoff`; make some first")
+        _, xs, ys = zip(*sorted(curve), strict=True)
+        axis.plot(xs, ys, color=COLOURS[0], lw=1)
+        axis.margins(0.15)
+        axis.set_xlabel(f"{heading_of(results[0], measure.key)}: is the contour kept?")
+        axis.set_ylabel("similarity, held-out judge: is it the person?")
+        fig.set_label(
+            "Contour fidelity against similarity to the person, for encoders trained with several weights of L2"
+        )
     return fig
 
 

@@ -8,6 +8,7 @@ A variant says what is different; everything else is the full encoder. The table
     identity    what makes the identity real: whole pictures, other weights, random views
     table1      pSp and ReStyle beside the full encoder
     ambiguity   contours of 4, 16 and 64 pixels, with and without an identity image
+    tradeoff    contour against person: the bundled encoder goes on with other L2 weights, or with ideal results
 
 Paper: section 3.4, table 2.
 """
@@ -29,7 +30,8 @@ class Variant:
     name: short, for files. title: in tables. encoder: "dual", "restyle" or "psp". options: of that class, where they
     differ from the full encoder. weights: of the loss, where they differ from the preset's. augment: whether the
     identity loss sees random augmentations. size: in pixels at which the generator stops in training; None is the whole
-    picture. contour_size: of low-resolution contours; None is the preset's.
+    picture. contour_size: of low-resolution contours; None is the preset's. bundled: whether it begins with the weights
+    of the bundled encoder. p_ideal: share of pairs whose target is an ideal result (`idnb.training.ideals`).
     """
 
     name: str
@@ -40,6 +42,14 @@ class Variant:
     augment: bool = False
     size: int | None = None
     contour_size: int | None = None
+    bundled: bool = False
+    p_ideal: float = 0.0
+
+
+def going_on(name: str, title: str, l2: float, p_ideal: float = 0.0) -> Variant:
+    """The bundled encoder of low-resolution contours goes on with its loss, but for the weight of L2."""
+    weights = {"l2": l2, "perceptual": 0.8, "identity": 1.2, "w_norm": 0.004, "contour": 10.0, "latent_norm": 0.002}
+    return Variant(name, title, weights=weights, bundled=True, p_ideal=p_ideal)
 
 
 FULL = Variant("full", "+ pretrained identity (the full encoder)")
@@ -93,5 +103,12 @@ TABLES: dict[str, tuple[Variant, ...]] = {
             ),
             Variant(f"guided_{size}", f"{size} px, with an identity image", contour_size=size),
         )
+    ),
+    "tradeoff": (
+        going_on("ideals", "L2 0.5, ideal results as targets", 0.5, 0.6),
+        *(
+            going_on(f"l2_{weight:g}", f"L2 {weight:g}, the paper's losses alone", weight)
+            for weight in (0.5, 2.0, 8.0, 32.0)
+        ),
     ),
 }
