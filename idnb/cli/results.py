@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["methods", *TABLES, "signs", "pages", *FIGURES],
         help="methods: a table of `idnb evaluate` runs; the tables of `idnb ablate`; signs: differences between rows "
         "beside the paper's; pages: every table of README.md and docs/ into its place; figure3: methods side by side; "
-        "variants: one measure with intervals; ambiguity_curve; tradeoff_curve; judges: network of the loss against the held-out judge",
+        "variants: one measure with intervals; ambiguity_curve; "
+        "tradeoff_curve: contour against person; judges: network of the loss against the held-out judge",
     )
     parser.add_argument("--results", default=None, help="folder of results; those of the package when not given")
     parser.add_argument("--kind", default=None, help="only results of this kind of contour")

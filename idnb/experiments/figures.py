@@ -175,10 +175,10 @@ def tradeoff_figure(results: list[dict[str, Any]]) -> Figure:
         fig, axis = plt.subplots(figsize=(6.0, 4.0), layout="constrained")
         curve = []
         for name, runs in grouped(results).items():
-            found = [over_runs(runs, key) for key in (measure.key, "judge.judge/similarity")]
-            if None in found:
+            kept, person = over_runs(runs, measure.key), over_runs(runs, "judge.judge/similarity")
+            if kept is None or person is None:
                 continue
-            (x, *_), (y, low, high) = found
+            x, (y, low, high) = kept[0], person
             weight = runs[0].get("training", {}).get("loss", {}).get("l2")
             photos = weight is not None and not runs[0]["training"]["variant"]["p_ideal"]
             if photos:
@@ -194,9 +194,7 @@ def tradeoff_figure(results: list[dict[str, Any]]) -> Figure:
         axis.margins(0.15)
         axis.set_xlabel(f"{heading_of(results[0], measure.key)}: is the contour kept?")
         axis.set_ylabel("similarity, held-out judge: is it the person?")
-        fig.set_label(
-            "Contour fidelity against similarity to the person, for encoders trained with several weights of L2"
-        )
+        fig.set_label("Contour fidelity against similarity to the person, for several weights of L2")
     return fig
 
 
