@@ -17,7 +17,7 @@ STAMP = "$(VENV)/.installed"
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help setup tutorial lab test notebooks book slides web colab weights lint clean
+.PHONY: help setup tutorial lab test check notebooks book slides web colab weights lint clean
 
 help: ## explain these commands
 	@echo "make COMMAND, where COMMAND is one of:"
@@ -29,9 +29,14 @@ tutorial: setup ## run every notebook in order; pages and executed notebooks go 
 lab: setup ## open the series in JupyterLab
 	$(PY) -m jupyterlab notebooks
 
-# The notebooks run whole, 03 with its trainings: some four minutes on two cores.
-test: setup ## run the whole test suite: pytest, and nbval over the notebooks
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 --durations 30 tests $(BOOKS)
+PYTEST = $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 30
+
+test: setup ## run the tests, and every notebook with its solutions in a small setting
+	$(PYTEST) -m "not long" tests
+
+# Here the notebooks run whole, with their trainings.
+check: setup ## run all that is tested for a change: also nbval over the notebooks, and the recipe from end to end
+	$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 tests $(BOOKS)
 
 weights: setup ## walk the recipe from the renderer to the bundled weights: hours; `idnb reproduce --list` says how far it is
 	$(PY) -m idnb reproduce

@@ -124,6 +124,7 @@ def test_a_copy_of_the_package_is_whole_or_not_there(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_whole_chain_on_small_settings(tmp_path):
     """Every stage of the recipe for real, in seconds, on a copy of the package; a second walk finds nothing to do."""
     words = ["reproduce", "--profile", "smoke", "--out", str(tmp_path), "--processes", "2", "--device", "cpu"]

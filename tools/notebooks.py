@@ -5,14 +5,19 @@
 
 import argparse
 import html
+import multiprocessing
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import nbformat
+from tqdm.auto import tqdm
 
+from idnb.env import core_count
 from tools.notebook_checks import check_file
 from tools.notebook_clean import clean
 from tools.notebook_files import NAME_PATTERN, REPO, find, skeleton
@@ -22,34 +27,46 @@ from tools.notebook_run import RunError, execute, write_page
 __all__ = ["check", "fold_files", "main", "new", "refresh", "run", "write_student_copies"]
 
 
-def run(paths: Sequence[Path], out: Path, profile: str) -> list[Path]:
+def run(paths: Sequence[Path], out: Path, profile: str, at_once: int = 1) -> list[Path]:
     """Execute notebooks in order and write each, executed and as a page, to a folder.
 
     Args:
         paths: the notebooks.
         out: the folder to write to.
         profile: the value for PROFILE.
+        at_once: how many run at a time; the CPU's threads are shared among them.
 
     Returns:
         The files that were made.
 
     Raises:
-        RunError: a cell failed; notebooks after it are not run.
+        RunError: a cell failed; notebooks that had not begun are not run.
     """
-    made: list[Path] = []
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // at_once)))  # kernels inherit it
     rows: list[tuple[str, float]] = []
-    for number, path in enumerate(paths, start=1):
-        _say(f"[{number}/{len(paths)}] {path.name} ...")
-        executed = out / path.name
-        seconds = execute(path, executed, profile, progress=sys.stderr.isatty())
-        page = executed.with_suffix(".html")
-        write_page(executed, page, path.parent)
-        rows.append((path.stem, seconds))
-        made += [executed, page]
-        _say(f"[{number}/{len(paths)}] {path.name} {_duration(seconds)}")
+    with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as pool:
+        running = {pool.submit(_run_one, path, out, profile): path for path in paths}
+        bar = tqdm(as_completed(running), total=len(running), desc="notebooks", unit="notebook")
+        try:
+            for done in bar:
+                rows.append((running[done].stem, done.result()))
+                bar.write(f"{running[done].name} {_duration(rows[-1][1])}")
+        except RunError:
+            pool.shutdown(cancel_futures=True)
+            raise
+    rows.sort()
+    made = [out / f"{stem}{suffix}" for stem, _ in rows for suffix in (".ipynb", ".html")]
     index = out / "index.html"
     index.write_text(_index_page(rows), encoding="utf-8")
     return [*made, index]
+
+
+def _run_one(path: Path, out: Path, profile: str) -> float:
+    """Execute a notebook and write its page; returns seconds."""
+    executed = out / path.name
+    seconds = execute(path, executed, profile)
+    write_page(executed, executed.with_suffix(".html"), path.parent)
+    return seconds
 
 
 def refresh(paths: Sequence[Path]) -> list[str]:
@@ -139,6 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     running = commands.add_parser("run", help="execute in order, write executed notebooks and pages")
     running.add_argument("--profile", default="cpu", help="value for PROFILE (default: cpu)")
     running.add_argument("--out", type=Path, default=REPO / "build" / "tutorial", help="folder to write to")
+    running.add_argument("--at-once", type=int, default=min(4, core_count()), help="how many run at a time")
     refreshing = commands.add_parser("refresh", help="execute at committed parameters, replace committed outputs")
     checking = commands.add_parser("check", help="look at committed notebooks without running them")
     folding = commands.add_parser("fold", help="fold outcomes and checks in committed notebooks, without running them")
@@ -166,7 +184,7 @@ def _on_series(args: argparse.Namespace, paths: list[Path]) -> int:
         return 0
     begin = time.perf_counter()
     if args.command == "run":
-        made = run(paths, args.out, args.profile)
+        made = run(paths, args.out, args.profile, args.at_once)
         print(f"\nMade in {_duration(time.perf_counter() - begin)}:")
         for path in made:
             print(f"  {path}  {path.stat().st_size / 1e3:.0f} kB")
