@@ -19,6 +19,7 @@ from idnb.env import fast_bf16, pick_device
 from idnb.faces.real_images import RealImages, read_labels, read_strips
 from idnb.models.stylegan2 import Generator
 from idnb.models.stylegan2_files import BUNDLED_NAMES
+from idnb.pretraining.gan.alone import AdversarialTraining
 from idnb.pretraining.gan.codes import read_codes
 from idnb.pretraining.gan.growing import GanConfig, grow_generator, parse_phases, sample_sheet
 from idnb.pretraining.gan.loop import train_gan
@@ -37,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser, network: str = "generator") -
     add("--phases", default="16:16000,32:24000,64:48000,128:1000000", help="SIZE:IMAGES,... one after the other")
     add(
         "--adversarial", type=Whole(0, COUNT.high), default=0, help="images at the end with a discriminator (default 0)"
+    )
+    add(
+        "--alone",
+        action="store_true",
+        help="learn from a discriminator alone, as StyleGAN2 does; --phases 128:IMAGES",
     )
     add("--mapping-steps", type=OWN_STEPS, default=6000, help="of the mapping network alone, at the end (default 6000)")
     add("--batch", type=BATCH, default=16, help="images a step")
@@ -66,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
             f"--adversarial {args.adversarial}: the discriminator looks at {preset.image_size} px; the last phase of "
             "--phases is to be of that size and to have at least so many images"
         )
+    if args.alone and (args.adversarial or args.export):
+        raise InputError("--alone: leave --adversarial and --export out; it is what the recipe is compared with")
     config = GanConfig(
         phases=phases,
         adversarial=args.adversarial,
@@ -79,12 +87,21 @@ def run(args: argparse.Namespace) -> int:
         return torch.cat([read_strips(folder, size, args.people) for folder in folders])  # [N, size, size, 3]
 
     codes = read_codes(args.data, args.people, args.seed)
+    out = Path(args.out)
+    if args.alone:
+        alone = AdversarialTraining(preset, config, codes, device, fast_bf16(device))
+        with noted(args, out):
+            train_gan(alone, read, out, args.minutes, args.save_minutes)
+        if alone.images >= config.total_images:
+            sample_sheet(alone.ema, out / "samples.png")
+            write_tensors(out / "generator.safetensors", alone.ema.state_dict(), {})
+        print(f"{alone.images:,} of {config.total_images:,} images shown; checkpoint and sheets in {printable(out)}")
+        return 0
     labels = torch.cat([read_labels(folder, args.people) for folder in folders])  # [N, S, S]
     shown = load_rendered("test").images(list(range(0, 128, 4)))  # [32, 3, S, S]
     training = PairedTraining(preset, config, codes, labels, device, fast_bf16(device), args.compile, shown)
     counts = [sum(p.numel() for p in network.parameters()) for network in (training.generator, training.encoder)]
     print(f"{len(codes):,} pictures; generator {counts[0]:,} parameters at first, encoder {counts[1]:,}, on {device}")
-    out = Path(args.out)
     with noted(args, out):
         train_gan(training, read, out, args.minutes, args.save_minutes)
         done = training.images >= config.total_images
