@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from idnb import load_faces
 from idnb.__main__ import main
+from idnb.cli import inspect
 from idnb.cli.export import recorded
 from idnb.cli.inspect import export
 from idnb.core.errors import InputError
@@ -132,6 +133,27 @@ def test_the_command_writes_report_and_pictures(generator, tmp_path, capsys, mon
     assert report["parts"]["images_a_side"] == 6 and report["parts"]["skin"]["real"] > 10 and "area in percent" in text
     for name in ("samples_0.7.png", "samples_1.png", "reconstructions.png", "reach_w_plus_latent.png"):
         assert Image.open(out / name).width > 100
+
+
+def test_reports_that_are_kept_make_a_table(generator, tmp_path, capsys, monkeypatch):
+    """A row a generator, real people in brackets, and the command that a training noted beside its file."""
+    monkeypatch.setattr(inspect, "GENERATORS", tmp_path / "store" / "generators")
+    (tmp_path / "run").mkdir()
+    save_file(generator.state_dict(), str(tmp_path / "run" / "g.safetensors"))
+    (tmp_path / "run" / "command.json").write_text('{"commands": [{"command": "idnb train generator --alone"}]}')
+    words = ["inspect", "generator", "--path", str(tmp_path / "run" / "g.safetensors"), "--images", "6"]
+    words += ["--features", "identity", "--faces", "0", "--out", str(tmp_path / "out"), "--store", "mine"]
+    assert main(words) == 0
+    report = json.loads((tmp_path / "store" / "generators" / "mine.json").read_text())
+    assert report["made_by"] == "idnb train generator --alone"
+    capsys.readouterr()
+    assert main(["results", "generators", "--results", str(tmp_path / "store")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| generator | one face found") and lines[-1] == "- mine: `idnb train generator --alone`"
+    cosine = report["pairwise_similarity"]
+    assert f"| {cosine['samples']:.2f} ({cosine['people']:.2f}) |" in lines[2] and "n = 6 a side" in lines[4]
+    assert main(["results", "generators", "--results", str(tmp_path)]) == 2
+    assert "no reports of generators there" in capsys.readouterr().err
 
 
 def test_likeness_by_hand():

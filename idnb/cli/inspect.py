@@ -10,12 +10,15 @@ from typing import Any
 import torch
 
 from idnb.cli.arguments import BATCH, COUNT, OWN_STEPS, RATE, SEED, THREADS, Whole
-from idnb.cli.export import a_file, add_export, recorded, sets
+from idnb.cli.export import NOTE, a_file, add_export, recorded, sets
 from idnb.cli.outputs import add_overwrite, check_outputs
 from idnb.core.errors import InputError
-from idnb.core.files import write_text
+from idnb.core.files import read_json, write_text
 from idnb.core.messages import printable
+from idnb.core.weights import find_weight, write_entry
+from idnb.experiments.generators import GENERATORS
 from idnb.inversion.optimise import InversionConfig
+from idnb.models.stylegan2_files import BUNDLED_NAMES
 
 __all__ = ["add_arguments", "run"]
 
@@ -49,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--batch", type=BATCH, default=None, help="faces at once (default 10 at 128 px)")
     generator.add_argument("--seed", type=SEED, default=0, help="of samples, halves and faces (default 0)")
     generator.add_argument("--out", default="runs/inspect", help="folder for report.json and pictures")
+    generator.add_argument(
+        "--store", default=None, metavar="NAME", help="keep the report in the package, for `idnb results generators`"
+    )
     generator.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     generator.add_argument("--threads", type=THREADS, default=None, help="CPU threads")
     add_overwrite(generator)
@@ -77,19 +83,27 @@ def run(args: argparse.Namespace) -> int:
     people, others = load_rendered(args.data), load_rendered(args.test)
     found = inspect_generator(generator, people, others, out, settings, encoder)
     named = {"generator": str(args.path or args.preset), "size": generator.size}
-    report = {**named, **found, "command": recorded(args).whole}
-    write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
-    print(f"wrote {printable(out / 'report.json')}")
+    report = {**named, **found, "command": recorded(args).whole, "made_by": made_by(args)}
+    kept = [out / "report.json", *([GENERATORS / f"{args.store}.json"] if args.store else [])]
+    for path in kept:
+        write_text(path, json.dumps(report, indent=2) + "\n")
+        print(f"wrote {printable(path)}")
     if args.export:
         export(report)
     return 0
 
 
+def made_by(args: argparse.Namespace) -> str:
+    """The command that made the generator: of the manifest, or as its training noted it beside the file."""
+    if args.path is None:
+        return find_weight(BUNDLED_NAMES[args.preset]).command or "a download"
+    note = Path(args.path).with_name(NOTE)
+    told = read_json(note, "inspect a file in the folder of its training") if note.is_file() else {"commands": []}
+    return "; ".join(one["command"] for one in told["commands"]) or "a command that was not noted"
+
+
 def export(report: dict[str, Any]) -> None:
     """Put the report into the manifest, beside what training wrote there."""
-    from idnb.core.weights import find_weight, write_entry
-    from idnb.models.stylegan2_files import BUNDLED_NAMES
-
     entry = find_weight(BUNDLED_NAMES["tiny"])
     entry.metrics["inspected"] = {key: value for key, value in report.items() if key != "generator"}
     write_entry(entry)

@@ -11,6 +11,7 @@ from idnb.core.messages import printable
 from idnb.evaluation.store import RESULTS
 from idnb.experiments.ablation import report
 from idnb.experiments.columns import MAIN
+from idnb.experiments.generators import generator_table
 from idnb.experiments.pages import fill_pages, put_into
 from idnb.experiments.paper import PAPER_TABLES
 from idnb.experiments.signs import sign_table
@@ -27,9 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `idnb results`."""
     parser.add_argument(
         "what",
-        choices=["methods", *TABLES, "signs", "pages", *FIGURES],
+        choices=["methods", *TABLES, "signs", "generators", "pages", *FIGURES],
         help="methods: a table of `idnb evaluate` runs; the tables of `idnb ablate`; signs: differences between rows "
-        "beside the paper's; pages: every table of README.md and docs/ into its place; figure3: methods side by side; "
+        "beside the paper's; generators: those of `idnb inspect generator --store`; "
+        "pages: every table of README.md and docs/ into its place; figure3: methods side by side; "
         "variants: one measure with intervals; ambiguity_curve; "
         "tradeoff_curve: contour against person; judges: network of the loss against the held-out judge",
     )
@@ -53,6 +55,8 @@ def text_of(args: argparse.Namespace) -> str:
         return method_table(read_results(folder, args.kind, args.mode), keys)
     if args.what == "signs":
         return "\n\n".join(sign_table(table, read_results(folder / table)) for table in PAPER_TABLES)
+    if args.what == "generators":
+        return generator_table(folder / "generators")
     return report(args.what, folder / args.what, keys)
 
 
