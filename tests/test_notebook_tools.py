@@ -6,7 +6,7 @@ import shutil
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
 from tools.notebook_checks import check_file
@@ -293,3 +293,15 @@ def test_pages_keep_alternative_text(tmp_path):
     assert "alt='a \"small\" face'" in page
     assert f'src="data:image/png;base64,{png()}"' in page
     assert "No description" not in page
+
+
+def test_a_page_keeps_what_is_folded_and_breaks_no_word(tmp_path):
+    """Solutions stand inside of their <details>; numbers of an output are not cut in two."""
+    cell = new_markdown_cell("<details><summary>Solution</summary>\n\nthe way\n\n</details>")
+    executed, page = tmp_path / "x.ipynb", tmp_path / "x.html"
+    nbformat.write(new_notebook(cells=[cell]), executed)
+    write_page(executed, page, tmp_path)
+    text = page.read_text(encoding="utf-8")
+    start = text.index("<summary>Solution")
+    assert start < text.index("the way", start) < text.index("</details>", start)
+    assert "word-break: normal" in text

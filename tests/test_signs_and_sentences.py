@@ -162,7 +162,7 @@ def test_contours_of_two_sizes_share_one_ruler():
     at = {"psnr_at": {side: {"value": value} for side, value in (("4", 28.0), ("8", 22.0), ("ruler", 22.0))}}
     text = method_table([sized(4, **at), sized(64, **at)], ["contour", "frechet"])
     assert "contour, dB at 8 px ↑" in text and "22.0" in text and "25.0" not in text
-    assert "psnr at another size is another ruler" in text
+    assert "contour fidelity, PSNR at another size is another ruler" in text
     alone = [run("dual", 0.6, psnr={"value": 25.0}, **at)]
     told = sentences(alone, table_columns(alone))
     assert "The same pictures of 'dual', by contours of other sizes: 28.0 dB at 4 px, 22.0 dB at 8 px." in told[0]

@@ -87,7 +87,7 @@ def mathml(text: str) -> tuple[str, dict[str, str]]:
 
 def _exporter() -> HTMLExporter:
     config = Config({"HTMLExporter": {"exclude_input_prompt": True, "exclude_output_prompt": True}})
-    return HTMLExporter(config=config, template_name="basic", embed_images=True)
+    return HTMLExporter(config=config, template_name="basic")
 
 
 def _chapter(name: str, notebook: nbformat.NotebookNode, folder: Path) -> tuple[str, str]:

@@ -110,9 +110,10 @@ def write_page(executed: Path, page: Path, source_folder: Path) -> None:
 
     notebook = nbformat.read(executed, as_version=4)
     keep_alternative_text(notebook)
-    exporter = HTMLExporter(embed_images=True)
+    exporter = HTMLExporter()  # embed_images would close each <details> before its content
     html, _ = exporter.from_notebook_node(
         notebook, resources={"metadata": {"name": executed.stem, "path": str(source_folder)}}
     )
     html = re.sub(r'href="(\d\d_[a-z0-9_]+)\.ipynb"', r'href="\1.html"', html)
-    page.write_text(html, encoding="utf-8")
+    words = "<style>.jp-OutputArea-output pre { word-break: normal !important; overflow-wrap: anywhere; }</style>"
+    page.write_text(html.replace("</head>", f"{words}</head>", 1), encoding="utf-8")

@@ -146,5 +146,6 @@ def cell(found: tuple[float, float | None, float | None] | None, one: Column) ->
     value, low, high = found
     text = one.shown(value)
     if low is not None and high is not None and high > low:
-        text += f" ({one.shown(low)}–{one.shown(high)})"
+        to = " to " if low < 0 else "–"
+        text += f" ({one.shown(low)}{to}{one.shown(high)})"
     return text

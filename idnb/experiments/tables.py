@@ -116,7 +116,7 @@ def note(results: Results) -> str:
     """One paragraph under a table: what was measured on what, and what the intervals are."""
     first = results[0]
     rendered = " of rendered people" if "correlation" in first["metrics"] else ""  # whose pose is known
-    setting, measure = first["setting"], contour_kind(first["setting"]["kind"]).measure.name
+    setting, measure = first["setting"], contour_kind(first["setting"]["kind"]).measure.title
     kinds = {len(runs) > 1 for members in designs(results).values() for runs in grouped(members).values()}
     words = {True: "t: Student's t over runs", False: "bootstrap: over contours, of one run"}
     perceptual = " and ".join(sorted({result["names"]["perceptual"] for result in results}))

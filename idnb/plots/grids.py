@@ -75,7 +75,8 @@ def show_grid(
     cell = np.floor(DPI * min(cell, (MAX_WIDTH - left - GAP) / n_columns - GAP)) / DPI
     width = min(MAX_WIDTH, max(left + n_columns * (cell + GAP) + GAP, 3.0 if title else 0.0))
     titles = textwrap.wrap(title, int(11.5 * width))
-    heads = ["\n".join(textwrap.wrap(str(label), max(6, int(15.0 * cell)))) for label in column_labels]
+    wide = max(6, int(15.0 * cell))
+    heads = ["\n".join("\n".join(textwrap.wrap(s, wide)) for s in str(h).split("\n")) for h in column_labels]
     classes = _classes_in(rows) if legend else []
     legend_columns = max(1, int(width / 1.25))
     top = 0.24 * len(titles) + 0.17 * max((h.count("\n") + 1 for h in heads), default=0) + 0.1
