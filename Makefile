@@ -23,7 +23,7 @@ help: ## explain these commands
 	@echo "make COMMAND, where COMMAND is one of:"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
-tutorial: setup ## run every notebook in order; pages and executed notebooks go to build/tutorial
+tutorial: setup ## run every notebook; pages and executed notebooks go to build/tutorial
 	@$(PY) -m tools.notebooks run --profile cpu --out build/tutorial
 
 lab: setup ## open the series in JupyterLab

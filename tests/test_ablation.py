@@ -216,7 +216,9 @@ def test_figures(measured):
     assert len(ambiguity_figure(results).axes) == 2
     with pytest.raises(InputError, match="ablate tradeoff"):
         tradeoff_figure([r | {"training": {"variant": {"p_ideal": 0.6}, "loss": {"l2": 1.0}}} for r in results])
-    told = [{"variant": {"p_ideal": 0.0}, "loss": {"l2": weight}} for weight in (8.0, 0.5, 2.0)]
+    with pytest.raises(InputError, match="ablate tradeoff"):
+        tradeoff_figure([r | {"training": {"variant": {}, "loss": {"l2": 1.0}}} for r in results])
+    told = [{"variant": {"bundled": True, "p_ideal": 0.0}, "loss": {"l2": weight}} for weight in (8.0, 0.5, 2.0)]
     arms = [
         r | {"training": t, "setting": {**r["setting"], "method": f"arm {t['loss']['l2']}", "contour_size": None}}
         for r, t in zip(results, told, strict=False)

@@ -1,6 +1,7 @@
 """Ideal results: one's own is one's picture, bit by bit; who sits, in whose colours; sets of triples."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -251,3 +252,17 @@ def test_ideal_results_are_measured_as_a_method(sets: tuple[Path, Path], tmp_pat
     torch.testing.assert_close(backwards.flip(0), triples.ideal.images(rows))
     with pytest.raises(InputError, match="a pair has no ideal result"):
         method.generate(None, x_c, x_id.flip(0))
+
+
+def test_half_a_set_of_ideal_results_is_not_measured(sets: tuple[Path, Path], tmp_path: Path) -> None:
+    people, whole = load_faces(str(sets[0])), sets[1]
+    data = load_evaluation_set(people, judges=["judge"], kind="sketch")
+    assert len(IdealResults(whole, people, data, "sketch").checksum) == 64
+    half = tmp_path / "half"
+    shutil.copytree(whole, half)
+    card = json.loads((half / "card.json").read_text())
+    del card["sha256"]
+    (half / "card.json").write_text(json.dumps(card))
+    max((half / "images").iterdir()).unlink()
+    with pytest.raises(InputError, match=r"half: \d of 5 pairs are rendered; finish it"):
+        IdealResults(half, people, data, "sketch")

@@ -195,8 +195,8 @@ def test_bad_arguments_are_named(generator, tmp_path, capsys):
 def test_figures_go_into_the_manifest_beside_those_of_training(monkeypatch):
     entry = WeightFile("generator_tiny", "g.safetensors", "a generator", "CC0-1.0", metrics={"images_shown": 7})
     written = []
-    monkeypatch.setattr("idnb.core.weights.find_weight", lambda name: entry)
-    monkeypatch.setattr("idnb.core.weights.write_entry", written.append)
+    monkeypatch.setattr(inspect, "find_weight", lambda name: entry)
+    monkeypatch.setattr(inspect, "write_entry", written.append)
     export({"generator": "tiny", "size": 128})
     assert written == [entry] and entry.metrics == {"images_shown": 7, "inspected": {"size": 128}}
 
@@ -209,3 +209,15 @@ def test_the_command_can_be_repeated(tmp_path):
     words = recorded(args).whole.split()[1:]
     again = parser.parse_args(words)
     assert again.data == "train" and again.rate == 0.2 and again.images == args.images
+
+
+def test_a_stored_name_is_a_word_and_no_report_is_replaced_unasked(generator, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(inspect, "GENERATORS", tmp_path / "generators")
+    save_file(generator.state_dict(), str(tmp_path / "g.safetensors"))
+    words = ["inspect", "generator", "--path", str(tmp_path / "g.safetensors"), "--out", str(tmp_path / "out")]
+    assert main([*words, "--store", "../x"]) == 2 and "--store ../x: give a plain word" in capsys.readouterr().err
+    (tmp_path / "generators").mkdir()
+    (tmp_path / "generators" / "mine.json").write_text("{}")
+    assert main([*words, "--store", "mine"]) == 2 and "--overwrite" in capsys.readouterr().err
+    assert main(["results", "generators", "--results", str(tmp_path)]) == 2
+    assert "mine.json: is no report of a generator" in capsys.readouterr().err

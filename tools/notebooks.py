@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -28,7 +28,7 @@ __all__ = ["check", "fold_files", "main", "new", "refresh", "run", "write_studen
 
 
 def run(paths: Sequence[Path], out: Path, profile: str, at_once: int = 1) -> list[Path]:
-    """Execute notebooks in order and write each, executed and as a page, to a folder.
+    """Execute notebooks and write each, executed and as a page, to a folder; they begin in order.
 
     Args:
         paths: the notebooks.
@@ -40,20 +40,15 @@ def run(paths: Sequence[Path], out: Path, profile: str, at_once: int = 1) -> lis
         The files that were made.
 
     Raises:
-        RunError: a cell failed; notebooks that had not begun are not run.
+        RunError: a cell failed; the other notebooks end there.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // at_once)))  # kernels inherit it
+    at_once = min(at_once, len(paths))
+    job = partial(_run_one, out=out, profile=profile, threads=max(1, core_count() // at_once))
     rows: list[tuple[str, float]] = []
-    with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(_run_one, path, out, profile): path for path in paths}
-        bar = tqdm(as_completed(running), total=len(running), desc="notebooks", unit="notebook")
-        try:
-            for done in bar:
-                rows.append((running[done].stem, done.result()))
-                bar.write(f"{running[done].name} {_duration(rows[-1][1])}")
-        except RunError:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with multiprocessing.get_context("spawn").Pool(at_once) as pool:  # at an error all of them end
+        for path, seconds in (bar := tqdm(pool.imap_unordered(job, paths), "notebooks", len(paths), unit="notebook")):
+            rows.append((path.stem, seconds))
+            bar.write(f"{path.name} {_duration(seconds)}")
     rows.sort()
     made = [out / f"{stem}{suffix}" for stem, _ in rows for suffix in (".ipynb", ".html")]
     index = out / "index.html"
@@ -61,12 +56,13 @@ def run(paths: Sequence[Path], out: Path, profile: str, at_once: int = 1) -> lis
     return [*made, index]
 
 
-def _run_one(path: Path, out: Path, profile: str) -> float:
-    """Execute a notebook and write its page; returns seconds."""
+def _run_one(path: Path, out: Path, profile: str, threads: int) -> tuple[Path, float]:
+    """Execute a notebook with so many threads and write its page; returns the notebook and seconds."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # the kernel inherits it
     executed = out / path.name
     seconds = execute(path, executed, profile)
     write_page(executed, executed.with_suffix(".html"), path.parent)
-    return seconds
+    return path, seconds
 
 
 def refresh(paths: Sequence[Path]) -> list[str]:
@@ -153,10 +149,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.notebooks", description=__doc__)
     parser.add_argument("--folder", type=Path, default=REPO / "notebooks", help="where the notebooks are")
     commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="execute in order, write executed notebooks and pages")
+    running = commands.add_parser("run", help="execute, write executed notebooks and pages")
     running.add_argument("--profile", default="cpu", help="value for PROFILE (default: cpu)")
     running.add_argument("--out", type=Path, default=REPO / "build" / "tutorial", help="folder to write to")
-    running.add_argument("--at-once", type=int, default=min(4, core_count()), help="how many run at a time")
+    running.add_argument(
+        "--at-once", type=int, choices=range(1, 17), default=min(4, core_count()), help="how many at a time, 1 to 16"
+    )
     refreshing = commands.add_parser("refresh", help="execute at committed parameters, replace committed outputs")
     checking = commands.add_parser("check", help="look at committed notebooks without running them")
     folding = commands.add_parser("fold", help="fold outcomes and checks in committed notebooks, without running them")

@@ -104,9 +104,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.weights and len(args.methods) > 1:
         raise InputError("--weights belongs to one method; name only one")
-    if args.export and (args.weights or args.generator or args.methods != ["dual"]):
+    if args.export and (args.weights or args.generator or args.ideals or args.methods != ["dual"]):
         raise InputError(
-            "--export: only bundled encoders (dual) have entries; drop --weights, --generator, other methods"
+            "--export: only bundled encoders (dual) have entries; drop --weights, --generator, --ideals, other methods"
         )
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -150,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
         (partial(load_method, name, args.preset, args.kind, args.weights), name, setting) for name, setting in runs
     ]
     if args.ideals is not None:
-        ideal = IdealResults(args.ideals, faces, data, args.kind)
+        ideal = IdealResults(args.ideals, faces, data, args.kind, args.preset)
         methods.append((lambda: ideal, "ideal", ideal.setting))
     for load, name, setting in methods:
         folder = Path(args.out) / run_name(setting)

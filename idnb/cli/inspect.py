@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.export and (args.path or args.preset != "tiny"):
         raise InputError("--export: only the bundled generator has an entry; leave --path and --preset out")
+    if args.store is not None and not args.store.isidentifier():
+        raise InputError(f"--store {args.store}: give a plain word, the name of the row")
     if args.threads:
         torch.set_num_threads(args.threads)
     config = InversionConfig(steps=args.steps, learning_rate=args.rate, batch=args.batch)
@@ -78,13 +80,14 @@ def run(args: argparse.Namespace) -> int:
     encoder = None if args.encoder is None else load_picture_encoder(args.encoder, args.device)
     out = Path(args.out)
     drawn = [path for name in ("samples_*.png", "reconstructions.png", "reach_*.png") for path in out.glob(name)]
-    check_outputs([("the report", [out / "report.json", *drawn])], [], args.overwrite)
+    kept = [out / "report.json", *([] if args.store is None else [GENERATORS / f"{args.store}.json"])]
+    check_outputs([("the report", [*kept, *drawn])], [], args.overwrite)
+    command = made_by(args)
     out.mkdir(parents=True, exist_ok=True)
     people, others = load_rendered(args.data), load_rendered(args.test)
     found = inspect_generator(generator, people, others, out, settings, encoder)
     named = {"generator": str(args.path or args.preset), "size": generator.size}
-    report = {**named, **found, "command": recorded(args).whole, "made_by": made_by(args)}
-    kept = [out / "report.json", *([GENERATORS / f"{args.store}.json"] if args.store else [])]
+    report = {**named, **found, "command": recorded(args).whole, "made_by": command}
     for path in kept:
         write_text(path, json.dumps(report, indent=2) + "\n")
         print(f"wrote {printable(path)}")
@@ -98,8 +101,9 @@ def made_by(args: argparse.Namespace) -> str:
     if args.path is None:
         return find_weight(BUNDLED_NAMES[args.preset]).command or "a download"
     note = Path(args.path).with_name(NOTE)
-    told = read_json(note, "inspect a file in the folder of its training") if note.is_file() else {"commands": []}
-    return "; ".join(one["command"] for one in told["commands"]) or "a command that was not noted"
+    told = read_json(note, "inspect a file in the folder of its training") if note.is_file() else {}
+    noted = [str(one.get("command")) for one in told.get("commands", []) if isinstance(one, dict)]
+    return "; ".join(noted) or "a command that was not noted"
 
 
 def export(report: dict[str, Any]) -> None:

@@ -72,8 +72,10 @@ def run(args: argparse.Namespace) -> int:
             f"--adversarial {args.adversarial}: the discriminator looks at {preset.image_size} px; the last phase of "
             "--phases is to be of that size and to have at least so many images"
         )
-    if args.alone and (args.adversarial or args.export):
-        raise InputError("--alone: leave --adversarial and --export out; it is what the recipe is compared with")
+    if args.alone and (args.adversarial or args.export or args.compile):
+        raise InputError("--alone: leave --adversarial, --compile and --export out; the recipe is compared with it")
+    if args.alone and [size for size, _ in phases] != [preset.image_size]:
+        raise InputError(f"--alone: the discriminator looks at one size; give --phases {preset.image_size}:IMAGES")
     config = GanConfig(
         phases=phases,
         adversarial=args.adversarial,

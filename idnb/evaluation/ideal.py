@@ -15,6 +15,7 @@ from idnb.core.errors import InputError
 from idnb.evaluation.dataset import EvaluationSet
 from idnb.evaluation.methods import still
 from idnb.evaluation.setting import Setting
+from idnb.faces.set_files import set_checksum
 from idnb.faces.triples import load_triples
 from idnb.models.contour_encoder import Result
 
@@ -27,13 +28,19 @@ class IdealResults:
     folder: of `idnb render --pairs`. faces: the set that its pairs are of, measured by data. kind: of contour; one that
     is a picture shows colours, and the ideal results have those; for others the colours are the identity image's.
 
-    Attributes: setting, the run whose pairs these are.
-    Raises InputError as `idnb.faces.triples.load_triples`.
+    preset: of the run.
+
+    Attributes: setting, the run whose pairs these are; checksum of the folder.
+    Raises InputError as `idnb.faces.triples.load_triples`, and for a set that is not yet whole.
     """
 
-    def __init__(self, folder: str | Path, faces: Any, data: EvaluationSet, kind: str) -> None:
+    def __init__(self, folder: str | Path, faces: Any, data: EvaluationSet, kind: str, preset: str = "tiny") -> None:
         self.triples = load_triples(folder, faces, "contour" if contour_kind(kind).is_picture else "identity")
-        self.setting = Setting("ideal", kind=kind, contours=len(self.triples), count=1)
+        self.setting = Setting("ideal", kind=kind, contours=self.triples.ideal.card["pairs"], count=1, preset=preset)
+        if len(self.triples) < (self.setting.contours or 0):
+            whole = f"{len(self.triples)} of {self.setting.contours} pairs are rendered"
+            raise InputError(f"{folder}: {whole}; finish it with the same `idnb render`")
+        self.checksum = set_checksum(Path(folder))
         x_c, x_id = data.contours(kind, self.triples.contour), data.images(self.triples.given)
         self.rows = {key: row for row, key in enumerate(keys_of(x_c, x_id))}
 

@@ -155,6 +155,8 @@ def evaluate(
     description["generator"] = weights_fingerprint(generator)
     if data.lpips_vgg is not None:
         description["lpips_vgg"] = data.lpips_vgg.name
+    if hasattr(method, "checksum"):
+        description["pictures"] = method.checksum
     if data.imagenet is not None:
         description["imagenet"] = data.imagenet[0].name
     claim(out, description, pairs, data)

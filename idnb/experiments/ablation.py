@@ -29,6 +29,7 @@ from idnb.experiments.paper import PAPER_TABLES, paper_table
 from idnb.experiments.stored import read_results
 from idnb.experiments.tables import method_table
 from idnb.experiments.variants import TABLES, Variant
+from idnb.faces.set_files import set_checksum
 from idnb.models.contour_encoder import ContourEncoder
 from idnb.models.encoder_files import bundled_name, encoder_class, load_encoder
 from idnb.models.stylegan2 import Generator
@@ -139,12 +140,16 @@ def run_variant(
     from idnb.training.recipe import build_loss, make_accelerator
     from idnb.training.run import train_encoder
 
+    if variant.p_ideal and budget.people is not None:
+        raise InputError(f"{variant.title}: ideal results belong to a whole set; leave --people out")
     if variant.p_ideal and ideals is None:
         raise InputError(
             f"{variant.title}: learns from ideal results; make some with `idnb render --pairs`: --ideals DIR"
         )
     folder = out / f"{variant.name}_seed{seed}"
     description = describe(variant, seed, budget, preset)
+    if variant.p_ideal:
+        description["ideals"] = set_checksum(Path(str(ideals)))
     note_or_compare(folder / "variant.json", description, "a variant with another budget or other options")
     encoder = build_encoder(variant, budget.kind, preset, seed)
     pairs = read_pair_data(faces, budget.kind, encoder.preset, budget.people)

@@ -180,7 +180,8 @@ def tradeoff_figure(results: list[dict[str, Any]]) -> Figure:
                 continue
             x, (y, low, high) = kept[0], person
             weight = runs[0].get("training", {}).get("loss", {}).get("l2")
-            photos = weight is not None and not runs[0]["training"]["variant"]["p_ideal"]
+            variant = runs[0].get("training", {}).get("variant", {})
+            photos = variant.get("bundled", False) and not variant.get("p_ideal")
             if photos:
                 curve.append((weight, x, y))
             colour = COLOURS[0] if photos else COLOURS[1]

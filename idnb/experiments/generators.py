@@ -15,6 +15,7 @@ __all__ = ["GENERATORS", "generator_table"]
 GENERATORS = RESULTS / "generators"
 """Where the package keeps reports of generators."""
 
+PARTS = ("one_face_found", "pairwise_similarity", "parts", "distribution", "made_by")
 REMEDY = "make it again with `idnb inspect generator --store`"
 
 
@@ -27,6 +28,9 @@ def generator_table(folder: Path) -> str:
     reports = {name.stem: read_json(folder / name, REMEDY) for name in map(Path, names)}
     if not reports:
         raise InputError(f"{folder}: no reports of generators there; make some with `idnb inspect generator --store`")
+    for name, report in reports.items():
+        if lacking := [key for key in PARTS if key not in report]:
+            raise InputError(f"{folder / name}.json: is no report of a generator (no {lacking[0]!r}); {REMEDY}")
     distances = sorted({key for report in reports.values() for key in distances_of(report)})
     heads = ["generator", "one face found, %", "cosine of two samples", "glasses, % of the area", *distances]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]

@@ -31,7 +31,8 @@ class Variant:
     differ from the full encoder. weights: of the loss, where they differ from the preset's. augment: whether the
     identity loss sees random augmentations. size: in pixels at which the generator stops in training; None is the whole
     picture. contour_size: of low-resolution contours; None is the preset's. bundled: whether it begins with the weights
-    of the bundled encoder. p_ideal: share of pairs whose target is an ideal result (`idnb.training.ideals`).
+    of the bundled encoder, all of which go on learning. p_ideal: share of pairs whose target is an ideal result
+    (`idnb.training.ideals`).
     """
 
     name: str
@@ -47,7 +48,7 @@ class Variant:
 
 
 def going_on(name: str, title: str, l2: float, p_ideal: float = 0.0) -> Variant:
-    """The bundled encoder of low-resolution contours goes on with its loss, but for the weight of L2."""
+    """The bundled encoder of low-resolution contours goes on with the weights of its loss, but for that of L2."""
     weights = {"l2": l2, "perceptual": 0.8, "identity": 1.2, "w_norm": 0.004, "contour": 10.0, "latent_norm": 0.002}
     return Variant(name, title, weights=weights, bundled=True, p_ideal=p_ideal)
 
@@ -107,7 +108,7 @@ TABLES: dict[str, tuple[Variant, ...]] = {
     "tradeoff": (
         going_on("ideals", "L2 0.5, ideal results as targets", 0.5, 0.6),
         *(
-            going_on(f"l2_{weight:g}", f"L2 {weight:g}, the paper's losses alone", weight)
+            going_on(f"l2_{weight:g}", f"L2 {weight:g}, photographs alone as targets", weight)
             for weight in (0.5, 2.0, 8.0, 32.0)
         ),
     ),
