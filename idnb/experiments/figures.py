@@ -171,6 +171,7 @@ def tradeoff_figure(results: list[dict[str, Any]]) -> Figure:
     Raises InputError where none of them is of that table.
     """
     measure = contour_kind(results[0]["setting"]["kind"]).measure
+    most = max(result["pairs"] for result in results)
     with plt.rc_context(STYLE):
         fig, axis = plt.subplots(figsize=(6.0, 4.0), layout="constrained")
         curve = []
@@ -187,7 +188,10 @@ def tradeoff_figure(results: list[dict[str, Any]]) -> Figure:
             colour = COLOURS[0] if photos else COLOURS[1]
             axis.plot([x, x], [low or y, high or y], color=colour, lw=1)
             axis.plot(x, y, "o", color=colour)
-            axis.annotate(f"L2 {weight:g}" if photos else name, (x, y), (5, 4), textcoords="offset points", fontsize=8)
+            fewer = f", n = {runs[0]['pairs']}" if runs[0]["pairs"] < most else ""
+            axis.annotate(
+                (f"L2 {weight:g}" if photos else name) + fewer, (x, y), (5, 4), textcoords="offset points", fontsize=8
+            )
         if not curve:
             raise InputError("no result is of `idnb ablate tradeoff`; make some first")
         _, xs, ys = zip(*sorted(curve), strict=True)
