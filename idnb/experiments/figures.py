@@ -49,6 +49,8 @@ def methods_figure(results: list[dict[str, Any]], faces: Any) -> Figure:
     names = ["contour's photo", "contour", "identity"]
     for name, runs in grouped(results).items():
         path, shown = Path(runs[0]["path"]), runs[0]["setting"]
+        if name == "ideal":
+            continue  # of its own pairs only
         if any(shown[key] != getattr(setting, key) for key in ("kind", "mode", "seed", "contour_size")):
             raise InputError(f"{path}: has other pairs or contours than {results[0]['path']}; choose those of one kind")
         strip = path.with_name("examples.png") if path.name == "result.json" else path.with_suffix(".webp")
