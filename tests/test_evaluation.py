@@ -114,12 +114,14 @@ def test_a_full_run_has_a_second_distance_between_sets(tmp_path):
 
     both = colour_set()
     reference = both.images(np.arange(len(both))).mean((2, 3))
-    both.imagenet = Means(), reference
+    both.imagenet = Means(), reference, reference
     result = evaluate(CopyIdentity(), None, both, Setting("copy", contours=4, count=1), tmp_path, progress=False)
     wanted = reference[torch.from_numpy(pairs_of(Setting("copy", contours=4, count=1), both.identity).identity)]
     metrics = result["metrics"]
     assert metrics["frechet_imagenet"]["value"] == pytest.approx(frechet_distance(wanted, reference), rel=1e-3)
     assert metrics["kernel_imagenet"]["value"] == pytest.approx(kernel_distance(wanted, reference), rel=1e-3, abs=1e-6)
+    halves = [reference[part] for part in torch.randperm(48, generator=torch.Generator().manual_seed(0)).chunk(2)]
+    assert result["oracle"]["kernel_imagenet"] == pytest.approx(kernel_distance(*halves), rel=1e-3, abs=1e-6)
     assert "| kernel distance over means ↓" in method_table([result])  # four pairs are too few for Frechet's
 
 

@@ -36,8 +36,8 @@ class EvaluationSet:
     faces: what `idnb.load_faces` returns. size: side at which all is compared (64 or 256). judges, perceptual, parser,
     regressor, features: who measures; regressor and parser may be None. reference: features of the set with which
     outputs are compared as a whole, [M, D]; None takes the test images themselves. lpips_vgg: a second perceptual
-    distance, or None. imagenet: a second network whose features stand for images, with those of the reference set
-    [M, D]; or None.
+    distance, or None. imagenet: a second network whose features stand for images, with those of the test images [N, D]
+    and of the reference set [M, D]; or None.
 
     Attributes: identity [N] number of each image's person, person [N] long the same counted from 0;
     vectors, people: judge -> [N, D] and [P, D]; truth [N, K] or None, what the regressor is to read; real: features of
@@ -55,7 +55,7 @@ class EvaluationSet:
         regressor: AttributeRegressor | None = None,
         reference: Tensor | None = None,
         lpips_vgg: PerceptualMeasure | None = None,
-        imagenet: tuple[FeatureNetwork, Tensor] | None = None,
+        imagenet: tuple[FeatureNetwork, Tensor, Tensor] | None = None,
     ) -> None:
         self.name, self.size = str(getattr(faces, "folder", "faces")).rsplit("/", 1)[-1], size
         self.judges, self.perceptual, self.features = judges, perceptual, features
@@ -150,7 +150,8 @@ def load_evaluation_set(
     over_vgg, imagenet = None, None
     if full:
         over_vgg, second = load_perceptual_measure("vgg", preset), feature_network("efficientnet")
-        imagenet = second, set_features(second, faces if reference is None else reference)
+        real = set_features(second, faces)
+        imagenet = second, real, real if reference is None else set_features(second, reference)
     known_judges = load_judges(preset, judges)
     return EvaluationSet(faces, size, known_judges, measure, network, parser, regressor, known, over_vgg, imagenet)
 

@@ -73,7 +73,7 @@ def summarise(columns: Columns, pairs: Pairs, data: EvaluationSet, setting: Sett
     metrics["kernel"] = {"value": kernel_distance(features, data.reference_features), "n": len(features)}
     names: dict[str, Any] = {}
     if data.imagenet is not None:
-        network, reference = data.imagenet
+        network, _, reference = data.imagenet
         features = torch.as_tensor(columns["features_imagenet"])
         metrics["frechet_imagenet"] = {"value": frechet_distance(features, reference), "n": len(features)}
         metrics["kernel_imagenet"] = {"value": kernel_distance(features, reference), "n": len(features)}
@@ -184,11 +184,17 @@ def oracle(data: EvaluationSet, setting: Setting, contours: NDArray[np.int64]) -
         result["correlation"] = {name: float(value) for name, value in zip(KNOWN, pairs, strict=False)}
         result["shape_distance"] = float(shape_distance(read, known, data.regressor).mean())
         result["shape_distance_strangers"] = float(shape_distance(read, known.roll(1, 0), data.regressor).mean())
-    same_set = data.reference_features is data.real
-    half = torch.randperm(len(data.real), generator=torch.Generator().manual_seed(0))
-    a, b = (data.real[part] for part in half.chunk(2)) if same_set else (data.real, data.reference_features)
-    result["frechet"] = frechet_distance(a, b)
-    result["kernel"] = kernel_distance(a, b)
+    sets = {"": (data.real, data.reference_features)}
+    if data.imagenet is not None:
+        sets["_imagenet"] = data.imagenet[1:]
+    for name, (real, reference) in sets.items():
+        if reference is real:  # two halves of it
+            order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
+            real, reference = (real[part] for part in order.chunk(2))
+        result[f"frechet{name}"], result[f"kernel{name}"] = (
+            frechet_distance(real, reference),
+            kernel_distance(real, reference),
+        )
     return result
 
 

@@ -95,7 +95,7 @@ def reference_rows(result: dict[str, Any], columns: list[Column]) -> dict[str, t
             texts = {"same": 0.75}
         elif name == "correlation":
             texts = {"own": oracle.get("correlation", {}).get(measure)}
-        elif not measure and one.key in ("frechet", "kernel"):
+        elif not measure and one.key.startswith(("frechet", "kernel")):
             texts = {"crowd": oracle.get(one.key)}
         elif not measure:
             texts = {"own": oracle.get(one.key)}
