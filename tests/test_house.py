@@ -3,6 +3,7 @@
 import argparse
 import ast
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -461,6 +462,6 @@ def test_licences_are_there():
 
 
 def test_a_reader_that_stops_early_is_no_error():
-    command = f"{sys.executable} -m idnb fetch | head -c 1"
+    command = f"{shlex.quote(sys.executable)} -m idnb fetch | head -c 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=REPO)
     assert done.stderr == ""

@@ -22,6 +22,7 @@ def run(cache, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_two_processes_train_stop_go_on_and_measure(tmp_path):
     train = ["idnb", "train", "encoder", "--kind", "low_res", "--data", "test", "--people", "3", "--batch", "1"]
     train += ["--accumulate", "2", "--checkpoint", "--phases", "1@16:12", "--device", "cpu", "--precision", "no"]

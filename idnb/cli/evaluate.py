@@ -79,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--ideals",
+        type=sets,
         default=None,
         metavar="DIR",
         help="measure ideal results as well, a folder of `idnb render --pairs N` over the test people; methods are "
