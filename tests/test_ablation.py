@@ -123,10 +123,11 @@ def test_the_command(generator, tmp_path, monkeypatch, capsys):
         return result | {"training": describe(variant, seed, budget, "tiny")}
 
     monkeypatch.setattr(command, "run_variant", train)
-    monkeypatch.setattr(command, "load_evaluation_set", lambda *args, **words: None)
+    asked = []
+    monkeypatch.setattr(command, "load_evaluation_set", lambda *args, **words: asked.append(words["full"]))
     monkeypatch.setattr("idnb.models.stylegan2_files.load_generator", lambda *args, **words: generator)
     words = ["ablate", "table2", "--seeds", "0,1", "--images", "4", "--store", str(tmp_path / "store")]
-    assert main([*words, "--variants", "full,baseline", "--out", str(tmp_path)]) == 0
+    assert main([*words, "--variants", "full,baseline", "--full", "--out", str(tmp_path)]) == 0 and asked == [True]
     text = capsys.readouterr().out
     assert (
         "| baseline: identity stacked on the input | " in text

@@ -46,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ideals", default=None, metavar="DIR", help="ideal results over the first set of --data, for `tradeoff`"
     )
     parser.add_argument("--test", default="test", help="set of test people (default test)")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="measure LPIPS over VGG16 and ImageNet features as well, as `idnb evaluate` does",
+    )
     parser.add_argument("--preset", default="tiny", help="tiny or paper")
     parser.add_argument("--generator", default=None, help="a generator file of your own")
     parser.add_argument("--out", default="runs/ablation", help="folder for training, with one folder a table")
@@ -97,7 +102,11 @@ def run(args: argparse.Namespace) -> int:
         keep_freed_memory()
         generator = load_generator(args.preset, path=args.generator)
         data = load_evaluation_set(
-            load_faces(args.test, otherwise="test"), args.preset, reference=load_faces("starter"), kind=args.kind
+            load_faces(args.test, otherwise="test"),
+            args.preset,
+            reference=load_faces("starter"),
+            kind=args.kind,
+            full=args.full,
         )
         faces = [load_faces(name, otherwise="train") for name in args.data.split(",")]
         for variant, seed in missing:
